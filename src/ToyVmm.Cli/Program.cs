@@ -1,0 +1,6 @@
+namespace ToyVmm.Cli;
+
+internal static class Program
+{
+    private static int Main() => 0;
+}
