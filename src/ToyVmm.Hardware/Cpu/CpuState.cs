@@ -126,6 +126,9 @@ public unsafe struct CpuState
     /// <summary>Non-zero for one instruction after STI, MOV SS and POP SS: see <see cref="InterruptShadow"/>.</summary>
     public InterruptShadow Shadow;
 
+    /// <summary>Debug conditions (as DR6 bits) met by the last instruction and not yet reported: #DB comes before the next one.</summary>
+    public uint PendingDebug;
+
     /// <summary>Non-zero after HLT, until an interrupt arrives.</summary>
     public uint Halted;
 
@@ -193,6 +196,15 @@ public enum Attention : uint
 
     /// <summary>Every instruction is reported to an observer.</summary>
     Trace = 64,
+
+    /// <summary>EFLAGS.RF is set, for one instruction.</summary>
+    Resume = 128,
+
+    /// <summary>A debug trap waits (<see cref="CpuState.PendingDebug"/>).</summary>
+    DebugTrap = 256,
+
+    /// <summary>An instruction that needed the monitor is to be run again with what the monitor answered.</summary>
+    Completion = 512,
 }
 
 /// <summary>What the meaning of an instruction's bytes depends on, beside the bytes.</summary>
@@ -228,4 +240,7 @@ public enum DecodeMode : uint
 
     /// <summary>The CS limit is neither 64 KiB nor 4 GiB, so a look-up must check it every time.</summary>
     OddCodeLimit = 256,
+
+    /// <summary>The CS limit is 64 KiB.</summary>
+    SmallCodeLimit = 512,
 }

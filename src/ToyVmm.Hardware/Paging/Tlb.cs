@@ -53,16 +53,18 @@ public sealed unsafe class Tlb : IDisposable
     {
         if (++_generation > LastGeneration)
         {
-            Restart();
+            Restart(keepGlobal: true);
         }
     }
 
     /// <summary>A change of CR0.PG, CR4.PSE or CR4.PGE: removes every entry.</summary>
     public void FlushAll()
     {
-        if (++_generation > LastGeneration || ++_globalGeneration > LastGeneration)
+        _generation++;
+        _globalGeneration++;
+        if (_generation > LastGeneration || _globalGeneration > LastGeneration)
         {
-            Restart();
+            Restart(keepGlobal: false);
         }
     }
 
@@ -75,16 +77,15 @@ public sealed unsafe class Tlb : IDisposable
 
     private static ulong* Allocate() => (ulong*)NativeMemory.AllocZeroed(Entries, sizeof(ulong));
 
-    // A flush of non-global entries must keep the global ones, also when its generation number runs out.
-    private void Restart()
+    // The generation numbers have run out: start again with an empty table, taking over the global entries that must live on.
+    private void Restart(bool keepGlobal)
     {
         ulong* old = _entries;
         uint oldGlobal = _globalGeneration;
-        bool keepGlobals = oldGlobal <= LastGeneration && _generation > LastGeneration;
         _entries = Allocate();
         _generation = 1;
         _globalGeneration = 1;
-        for (int i = 0; keepGlobals && i < Entries; i++)
+        for (int i = 0; keepGlobal && i < Entries; i++)
         {
             ulong entry = old[i];
             if ((entry & (ulong)TlbRights.Global) != 0 && (uint)(entry >> GenerationShift) == oldGlobal)
