@@ -15,12 +15,13 @@ public sealed class PortBus
     public Action<UnmappedAccess>? UnmappedAccess { get; set; }
 
     /// <summary>Gives a range of ports to a device.</summary>
-    /// <param name="first">The first port; the device sees it as offset 0.</param>
+    /// <param name="first">The first port; see <paramref name="firstOffset"/>.</param>
     /// <param name="count">The number of ports.</param>
     /// <param name="device">Who answers.</param>
+    /// <param name="firstOffset">The offset that the device sees for <paramref name="first"/>: not zero for the later parts of a device whose ports have gaps.</param>
     /// <exception cref="ArgumentOutOfRangeException">The range is empty or passes port 0xFFFF.</exception>
     /// <exception cref="InvalidOperationException">A port of the range has a device already.</exception>
-    public void Map(ushort first, int count, IPortDevice device)
+    public void Map(ushort first, int count, IPortDevice device, uint firstOffset = 0)
     {
         ArgumentNullException.ThrowIfNull(device);
         if (count <= 0 || first + count > PortCount)
@@ -36,7 +37,7 @@ public sealed class PortBus
             }
         }
 
-        Array.Fill(_ports, new Mapping(device, first), first, count);
+        Array.Fill(_ports, new Mapping(device, first, firstOffset), first, count);
     }
 
     /// <summary>Takes a range of ports away from whoever has them (PCI functions move their I/O ranges).</summary>
@@ -52,7 +53,7 @@ public sealed class PortBus
     {
         if (AnswersWhole(port, width) is { } mapping)
         {
-            return mapping.Device.ReadPort((uint)(port - mapping.First), width) & AllOnes(width);
+            return mapping.Device.ReadPort(mapping.OffsetOf(port), width) & AllOnes(width);
         }
 
         if (NobodyAnswers(port, width))
@@ -75,7 +76,7 @@ public sealed class PortBus
         value &= AllOnes(width);
         if (AnswersWhole(port, width) is { } mapping)
         {
-            mapping.Device.WritePort((uint)(port - mapping.First), width, value);
+            mapping.Device.WritePort(mapping.OffsetOf(port), width, value);
             return;
         }
 
@@ -125,5 +126,8 @@ public sealed class PortBus
         return true;
     }
 
-    private sealed record Mapping(IPortDevice Device, ushort First);
+    private sealed record Mapping(IPortDevice Device, ushort First, uint FirstOffset)
+    {
+        public uint OffsetOf(ushort port) => FirstOffset + (uint)(port - First);
+    }
 }

@@ -33,8 +33,12 @@ public sealed class VirtualClock
     /// <summary>The earliest deadline of all timers; <see cref="ulong.MaxValue"/> when none is armed.</summary>
     public ulong NextDeadline { get; private set; } = ulong.MaxValue;
 
-    /// <summary>How many periods of a clock of <paramref name="hz"/> have ended: floor(Now x hz / Frequency), exact.</summary>
-    public ulong Ticks(ulong hz) => (ulong)((UInt128)Now * hz / Frequency);
+    /// <summary>How many periods of a clock of <paramref name="hz"/> have ended: floor(Now x hz / Frequency), exact; saturates at <see cref="ulong.MaxValue"/>.</summary>
+    public ulong Ticks(ulong hz)
+    {
+        UInt128 ticks = (UInt128)Now * hz / Frequency;
+        return ticks > ulong.MaxValue ? ulong.MaxValue : (ulong)ticks;
+    }
 
     /// <summary>The first <see cref="Now"/> at which <see cref="Ticks"/> gives at least <paramref name="tick"/>; saturates at <see cref="ulong.MaxValue"/>.</summary>
     /// <param name="tick">A count of periods.</param>
