@@ -44,7 +44,7 @@ internal sealed class LoadContext(ReadOnlyMemory<byte> image, GuestMemory memory
     {
         string? culprit =
             Options.CommandLine is { Length: > 0 } && !commandLine ? "a command line (--append)"
-            : Options.InitialRamDisk is not null && !initialRamDisk ? "an initial RAM disk (--initrd)"
+            : Options.InitialRamDisk is { Length: > 0 } && !initialRamDisk ? "an initial RAM disk (--initrd)"
             : Options.Modules.Count > 0 && !modules ? "Multiboot modules"
             : Options.LoadAddress is not null && !rawEntry ? "a load address (--load-address)"
             : null;

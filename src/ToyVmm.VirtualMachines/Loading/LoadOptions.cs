@@ -24,7 +24,7 @@ public sealed record LoadOptions
     /// </summary>
     public string? ImageName { get; init; }
 
-    /// <summary>The initial RAM disk of a Linux kernel; for a Multiboot kernel it becomes the first module. Null is none.</summary>
+    /// <summary>The initial RAM disk of a Linux kernel; for a Multiboot kernel it becomes the first module. Null or empty is none.</summary>
     public ReadOnlyMemory<byte>? InitialRamDisk { get; init; }
 
     /// <summary>The modules of a Multiboot kernel, in order.</summary>

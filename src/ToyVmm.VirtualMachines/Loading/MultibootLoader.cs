@@ -127,7 +127,7 @@ internal static class MultibootLoader
     private static LoadError? PlaceModules(LoadContext context, out List<PlacedModule> placed)
     {
         placed = [];
-        IEnumerable<BootModule> modules = context.Options.InitialRamDisk is { } ramDisk
+        IEnumerable<BootModule> modules = context.Options.InitialRamDisk is { Length: > 0 } ramDisk
             ? [new BootModule("initrd", ramDisk), .. context.Options.Modules]
             : context.Options.Modules;
         foreach (BootModule module in modules)
