@@ -145,7 +145,7 @@ start:  ENTER_FLAT
 
         TRAP "an instruction of 16 bytes"
         BEGIN
-        times 15 db 0x3E                ; at most 15 bytes, prefixes included (SDM 2A 2.3.11)
+        times 15 db 0x3E                ; at most 15 bytes, prefixes included (SDM 3A 6.15, interrupt 13)
         nop
         END_TRAP
 
