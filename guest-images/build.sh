@@ -21,7 +21,9 @@ done
 if [ -z "$names" ]; then
     for head in */; do
         name=${head%/}
-        if [ -f "$name/$name.asm" ] || [ -f "$name/$name.c" ] || [ -f "$name/work.c" ]; then names="$names $name"; fi
+        for source in "$name/$name.asm" "$name/$name.c" "$name/work.c"; do
+            if [ -f "$source" ] && head -n 1 "$source" | grep -q ' guest: '; then names="$names $name"; fi
+        done
     done
 fi
 
