@@ -25,8 +25,26 @@ public static class AmdUndefinedFlags
             case Mnemonic.And or Mnemonic.Or or Mnemonic.Xor or Mnemonic.Test:
                 return 0;
             case Mnemonic.Bsf or Mnemonic.Bsr:
-                uint index = ReadOperand(instruction, 0, after, windowAfter);
-                return Parity(index);
+                // A source of zero (ZF) leaves the destination alone; the parity is then that of zero.
+                return Parity((after.Eflags & Zf) != 0 ? 0 : ReadOperand(instruction, 0, after, windowAfter));
+            case Mnemonic.Aaa or Mnemonic.Aas:
+                // The adjustment is made on AX as a whole, and the flags are those of that, before AL is cut to four bits.
+                ushort ax = (ushort)before.Eax;
+                int adjust = (ax & 15) > 9 || (old & Af) != 0 ? 0x106 : 0;
+                ushort adjusted = (ushort)(form.Mnemonic == Mnemonic.Aaa ? ax + adjust : ax - adjust);
+                int overflowed = form.Mnemonic == Mnemonic.Aaa ? ~ax & adjusted : ax & ~adjusted;
+                return Parity(adjusted) | (adjusted == 0 ? Zf : 0) | ((adjusted & 0x8000) != 0 ? Sf : 0) | ((overflowed & 0x8000) != 0 ? Of : 0);
+            case Mnemonic.Daa or Mnemonic.Das:
+                byte result = (byte)after.Eax;
+                int changed = form.Mnemonic == Mnemonic.Daa ? ~(byte)before.Eax & result : (byte)before.Eax & ~result;
+                return (changed & 0x80) != 0 ? Of : 0;
+            case Mnemonic.Aam:
+                return 0;
+            case Mnemonic.Aad:
+                byte low = (byte)before.Eax;
+                byte product = (byte)((before.Eax >> 8) * instruction.Instruction.Immediate8);
+                byte sum = (byte)(low + product);
+                return (sum < low ? Cf : 0) | ((uint)(low ^ product ^ sum) & Af) | (((low ^ sum) & (product ^ sum) & 0x80) != 0 ? Of : 0);
             case Mnemonic.Shl or Mnemonic.Sal or Mnemonic.Shr or Mnemonic.Sar or Mnemonic.Shld or Mnemonic.Shrd
                 or Mnemonic.Rol or Mnemonic.Ror or Mnemonic.Rcl or Mnemonic.Rcr:
                 return AfterShift(instruction, before, windowBefore, after, windowAfter);
@@ -54,6 +72,11 @@ public static class AmdUndefinedFlags
         }
 
         bool overflow = instruction.Form.Mnemonic is Mnemonic.Shl or Mnemonic.Sal or Mnemonic.Shld or Mnemonic.Rol or Mnemonic.Rcl ? top ^ carry : top ^ second;
+        if (instruction.Form.Mnemonic == Mnemonic.Shld && count == width)
+        {
+            overflow = carry; // SHLD r16 by exactly 16: as if the new sign were clear
+        }
+
         return carryIfUndefined | Af | (overflow ? Of : 0);
     }
 
