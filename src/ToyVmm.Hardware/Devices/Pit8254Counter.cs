@@ -174,8 +174,7 @@ internal sealed class Pit8254Counter
             default:
                 if (!high)
                 {
-                    Freeze(now);
-                    _lowHalf = false;
+                    StopPeriods(now);
                 }
                 else if (_programmed)
                 {
@@ -314,6 +313,18 @@ internal sealed class Pit8254Counter
         bool triggered = Mode is 1 or 5;
         _counting = triggered || _gate;
         _zeroAt = Mode is not (2 or 3) && _counting ? at + _reload : Never;
+    }
+
+    // GATE low ends the cycle, so a count that waits for the cycle's end now waits for the trigger instead.
+    private void StopPeriods(long now)
+    {
+        if (_counting)
+        {
+            Freeze(now);
+            _pendingAt = Never;
+        }
+
+        _lowHalf = false;
     }
 
     private void Freeze(long now)
