@@ -306,7 +306,7 @@ internal sealed class Pit8254Counter
         _nullCount = false;
         _everLoaded = true;
         _anchor = at;
-        _startRemaining = _reload;
+        _startRemaining = Mode == 3 ? _reload & ~1 : _reload; // mode 3 loads odd counts less one
         _period = _reload;
         _lowHalf = _pendingLowHalf;
         _pendingLowHalf = false;
@@ -369,7 +369,7 @@ internal sealed class Pit8254Counter
             case 3:
                 long inCycle = (elapsed + CycleOffset) % _period;
                 long inHalf = inCycle >= HighPulses ? inCycle - HighPulses : inCycle;
-                return (_period & ~1L) - (2 * inHalf); // odd counts are loaded less one
+                return (_period & ~1L) - (2 * inHalf);
             default:
                 return _startRemaining - elapsed;
         }
