@@ -23,6 +23,7 @@ start:  cli
         mov ds, ax
         mov ss, ax
         mov sp, 0x7C00
+        call serial_init16
         dec ax
         mov es, ax                      ; ES = FFFF
 

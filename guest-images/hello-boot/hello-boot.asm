@@ -30,6 +30,7 @@ start:  cli                             ; no interrupt between the two halves of
         jmp .next
 
 .serial:
+        call serial_init16
         mov si, text_serial
         call print16
         mov al, 16                      ; (16 << 1) | 1 = 33: an unmistakable "yes"

@@ -15,6 +15,9 @@
 start:  xor ax, ax
         mov ds, ax                      ; real mode: address = segment * 16 + offset (SDM 3B 20.1.1)
         cld
+        mov dx, COM1_LCR
+        mov al, 3                       ; eight data bits: after a reset the UART sends five (16550 data sheet, LCR)
+        out dx, al
         mov si, text
 .next:  lodsb                           ; AL = DS:[SI], SI = SI + 1
         test al, al

@@ -9,6 +9,7 @@
         section .text
         global start
         extern guest_main
+        extern serial_init
 start:  cli
         cld
         mov esp, stack_top
@@ -22,6 +23,7 @@ start:  cli
         mov ss, dx
         push ebx                        ; Multiboot information
         push eax                        ; 0x2BADB002
+        call serial_init
         call guest_main
         test eax, eax
         jnz .debug_exit

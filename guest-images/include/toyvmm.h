@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #define COM1 0x3F8
+#define COM1_LCR (COM1 + 3)
 #define COM1_LSR (COM1 + 5)
 #define LSR_THRE 0x20
 
@@ -34,6 +35,7 @@ static inline uint8_t inb(uint16_t port)
     return value;
 }
 
+void serial_init(void);
 void print_char(char c);
 void print(const char *text);
 void print_hex(uint32_t value);

@@ -22,6 +22,7 @@ start:  cli
         mov ds, ax
         mov ss, ax
         mov sp, 0x7C00
+        call serial_init16
 
         ; A20 must be on, or bit 20 of every address reads as 0 (the 8042's output port, as in `a20`).
         call kbc_wait
