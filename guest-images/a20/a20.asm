@@ -53,6 +53,7 @@ start:  cli
         call print_hex8
         mov al, 10
         call print_char16
+        call serial_drain16
 
         mov dx, POWER_OFF
         mov ax, POWER_OFF_VALUE

@@ -32,7 +32,11 @@ start:  xor ax, ax
         out dx, al
         jmp .next
 
-done:   mov dx, POWER_OFF               ; ask for success: status 0
+done:   mov dx, COM1_LSR                ; the last character has left the UART: now the plug may be pulled
+.drain: in al, dx
+        test al, LSR_TEMT
+        jz .drain
+        mov dx, POWER_OFF               ; ask for success: status 0
         mov ax, POWER_OFF_VALUE
         out dx, ax
 .hang:  cli                             ; never reached where port 0x604 works

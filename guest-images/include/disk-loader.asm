@@ -73,6 +73,7 @@ start:  cli
         call serial_init16
         mov si, text_failed
         call print16
+        call serial_drain16
         mov al, 1
         out DEBUG_EXIT, al
 .hang:  hlt

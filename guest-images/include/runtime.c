@@ -10,6 +10,13 @@ void serial_init(void)
     outb(COM1_LCR, 0x03);
 }
 
+/* Waits until the last character has left the UART, before the plug is pulled. */
+void serial_drain(void)
+{
+    while (!(inb(COM1_LSR) & LSR_TEMT)) {
+    }
+}
+
 void print_char(char c)
 {
     while (!(inb(COM1_LSR) & LSR_THRE)) {

@@ -10,6 +10,7 @@
         global start
         extern guest_main
         extern serial_init
+        extern serial_drain
 start:  cli
         cld
         mov esp, stack_top
@@ -25,6 +26,9 @@ start:  cli
         push eax                        ; 0x2BADB002
         call serial_init
         call guest_main
+        push eax
+        call serial_drain
+        pop eax
         test eax, eax
         jnz .debug_exit
         mov dx, POWER_OFF

@@ -9,6 +9,7 @@
 #define COM1_LCR (COM1 + 3)
 #define COM1_LSR (COM1 + 5)
 #define LSR_THRE 0x20
+#define LSR_TEMT 0x40
 
 #define MULTIBOOT_MAGIC 0x2BADB002u
 #define MULTIBOOT_HAS_MEMORY (1u << 0)
@@ -36,6 +37,7 @@ static inline uint8_t inb(uint16_t port)
 }
 
 void serial_init(void);
+void serial_drain(void);
 void print_char(char c);
 void print(const char *text);
 void print_hex(uint32_t value);

@@ -32,6 +32,9 @@
 ; expect-serial: a reserved bit of CR4: #GP (13) error 00000000 EIP +0\n
 ; expect-serial: CR1: #UD (6) EIP +0\n
 ; expect-serial: a reserved bit in a 4 MiB page's entry: #PF (14) error 00000009 EIP +0 CR2 40000000\n
+; expect-serial: -- an exception while another is delivered: EXT, bit 0 of the error code (SDM 3A 6.13)\n
+; expect-serial: UD2 while the #UD gate is not present: #NP (11) error 00000033 EIP +0\n
+; expect-serial: INT 6 while the #UD gate is not present: #NP (11) error 00000032 EIP +0\n
 ; expect-serial: -- debug\n
 ; expect-serial: INT1 (F1): #DB (1) EIP +1 DR6 00000000\n
 ; expect-serial: DR7.GD: the debug registers are guarded: #DB (1) EIP +0 DR6 00002000\n
@@ -46,7 +49,7 @@
 ; expect-serial: -- a task whose T bit is set\n
 ; expect-serial: JMP to it: #DB before its first instruction, BT in DR6: #DB (1) EIP +0 DR6 00008000\n
 ; expect-serial: done\n
-; qemu-skip: QEMU's TCG checks no segment limits or types, no alignment, no DR7.GD and no T bit (Bochs 2.7 does all of this)
+; qemu-skip: QEMU's TCG checks no segment limits or types, no alignment, no EXT bit, no DR7.GD and no T bit (Bochs 2.7 does all of this)
 ;
 ; The companion of `traps`: every line here is what the manual says and what Bochs prints. Each memory access checks the
 ; offset against the limit in the segment register's hidden part (SDM 3A 5.3), the type (5.5) - and costs nothing on
@@ -273,6 +276,21 @@ start:  ENTER_FLAT
         mov eax, cr0
         and eax, ~CR0_PG
         mov cr0, eax
+
+        PRINT "-- an exception while another is delivered: EXT, bit 0 of the error code (SDM 3A 6.13)", 10
+        TRAP "UD2 while the #UD gate is not present"
+        and byte [idt + 6 * 8 + 5], 0x7F
+        BEGIN
+        ud2                             ; benign, then contributory: no double fault (SDM 3A table 6-5), but #NP with EXT
+        END_TRAP
+        or byte [idt + 6 * 8 + 5], 0x80
+
+        TRAP "INT 6 while the #UD gate is not present"
+        and byte [idt + 6 * 8 + 5], 0x7F
+        BEGIN
+        int 6                           ; the program's own doing: no EXT
+        END_TRAP
+        or byte [idt + 6 * 8 + 5], 0x80
 
         PRINT "-- debug", 10
         TRAP "INT1 (F1)"

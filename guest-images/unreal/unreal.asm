@@ -81,6 +81,7 @@ start:  cli
         jne failed
         mov si, text_string
         call print16
+        call serial_drain16
 
         mov dx, POWER_OFF
         mov ax, POWER_OFF_VALUE
@@ -91,6 +92,7 @@ start:  cli
 
 failed: mov si, text_failed
         call print16
+        call serial_drain16
         mov al, 1
         out DEBUG_EXIT, al
 .hang:  cli
