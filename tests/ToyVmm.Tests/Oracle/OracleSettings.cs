@@ -19,10 +19,11 @@ public static class OracleSettings
         : BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
 
     /// <summary>Cases for each form: TOYVMM_ORACLE_CASES, or the standard number, divided among the forms.</summary>
+    /// <param name="standard">The total where the environment does not say.</param>
     /// <exception cref="FormatException">The variable is set, but not to a positive number.</exception>
-    public static int CasesPerForm()
+    public static int CasesPerForm(long standard = StandardCases)
     {
-        long total = StandardCases;
+        long total = standard;
         if (Environment.GetEnvironmentVariable("TOYVMM_ORACLE_CASES") is { Length: > 0 } text
             && !(long.TryParse(text, NumberStyles.AllowThousands, CultureInfo.InvariantCulture, out total) && total > 0))
         {
