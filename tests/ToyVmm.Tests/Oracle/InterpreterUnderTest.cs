@@ -7,9 +7,9 @@ namespace ToyVmm.Tests.Oracle;
 
 /// <summary>
 /// The interpreter as the oracle sees it: flat protected mode, ring 3, an empty IDT. Its observer notes the first exception; what
-/// happens then (no handler: a triple fault) does not matter. Every instruction is observed, so each runs in a block of its own.
+/// happens then (no handler: a triple fault) does not matter. Single instructions are observed, so each runs in a block of its own.
 /// </summary>
-public sealed unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver, IDisposable
+public unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver, IDisposable
 {
     // The engine shut down, but did not say before which exception it could not deliver: no vector, so it differs from any.
     private const int UntoldException = 256;
@@ -48,7 +48,7 @@ public sealed unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver
     }
 
     /// <inheritdoc/>
-    public bool WantsInstructions => true;
+    public virtual bool WantsInstructions => true;
 
     /// <inheritdoc/>
     public void Load(ReadOnlySpan<byte> code, uint address)
@@ -77,6 +77,12 @@ public sealed unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver
         cpu->OtherFlags = state.Eflags & ~Eflags.Arithmetic;
         var guestWindow = new Span<byte>(memory.RamBase + OracleLayout.WindowAddress, OracleLayout.WindowSize);
         window.CopyTo(guestWindow);
+
+        if (!WantsInstructions)
+        {
+            // Blocks remember where they went: the engine must know that EIP did not get here by itself.
+            vcpu.NotifyStateChanged();
+        }
 
         vector = ICpuUnderTest.NoException;
         VmExit exit = engine.Run((ulong)instructions);
@@ -131,8 +137,16 @@ public sealed unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver
     /// <inheritdoc/>
     public void Dispose()
     {
+        GC.SuppressFinalize(this);
         engine.Dispose();
         vcpu.Dispose();
         memory.Dispose();
     }
+}
+
+/// <summary>The interpreter with instructions in blocks, as guests run: for sequences.</summary>
+public sealed class InterpreterInBlocks : InterpreterUnderTest
+{
+    /// <inheritdoc/>
+    public override bool WantsInstructions => false;
 }
