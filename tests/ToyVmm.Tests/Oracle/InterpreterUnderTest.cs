@@ -2,151 +2,120 @@ using ToyVmm.Engines;
 using ToyVmm.Engines.Interpretation;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Memory;
+using Xunit.Abstractions;
 
 namespace ToyVmm.Tests.Oracle;
 
-/// <summary>
-/// The interpreter as the oracle sees it: flat protected mode, ring 3, an empty IDT. Its observer notes the first exception; what
-/// happens then (no handler: a triple fault) does not matter. Single instructions are observed, so each runs in a block of its own.
-/// </summary>
-public unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver, IDisposable
+/// <summary>The interpreter, in the world of <see cref="ICpuUnderTest"/>.</summary>
+public sealed unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver, IDisposable
 {
-    // The engine shut down, but did not say before which exception it could not deliver: no vector, so it differs from any.
-    private const int UntoldException = 256;
-    private const ushort UserCode32 = 0xC0FB;
-    private const ushort UserData32 = 0xC0F3;
+    private const uint UserCodeHigh = 0x00CF_FB00;
+    private const uint UserDataHigh = 0x00CF_F300;
+    private const uint FlatLow = 0x0000_FFFF;
 
-    private readonly GuestMemory memory = new(OracleLayout.MemorySize);
-    private readonly Vcpu vcpu;
-    private readonly Interpreter engine;
-    private CpuState ready;
-    private int vector;
-    private CpuState atTrap;
+    private readonly GuestMemory _memory = new(OracleLayout.MemorySize);
+    private readonly Vcpu _vcpu;
+    private readonly Interpreter _engine;
+    private int _vector;
+    private OracleState _atTrap;
 
-    /// <summary>Makes the machine and remembers its CPU state, to start every case from.</summary>
     public InterpreterUnderTest()
     {
-        vcpu = new Vcpu(memory) { Observer = this };
-        engine = new Interpreter(vcpu);
-        CpuState* state = vcpu.State;
-        state->Cr0 = Cr0.PE | Cr0.ET | Cr0.NE;
-        state->Cpl = 3;
-        state->IdtLimit = 0;
-        state->GdtLimit = 0;
-        for (SegmentCache* segment = &state->Es; segment <= &state->Gs; segment++)
-        {
-            bool isCode = segment == &state->Cs;
-            segment->Selector = (ushort)(isCode ? 0x1B : 0x23);
-            segment->Base = 0;
-            segment->Limit = uint.MaxValue;
-            segment->Access = isCode ? UserCode32 : UserData32;
-            segment->Refresh();
-        }
-
-        vcpu.NotifyStateChanged();
-        ready = *state;
+        _vcpu = new Vcpu(_memory) { Observer = this };
+        _engine = new Interpreter(_vcpu);
+        EnterUserMode();
     }
 
-    /// <inheritdoc/>
-    public virtual bool WantsInstructions => true;
+    public bool FollowsAmdUndefinedFlags => true;
 
-    /// <inheritdoc/>
-    public void Load(ReadOnlySpan<byte> code, uint address)
-    {
-        if (!memory.TryWrite(new GuestPhysicalAddress(address), code))
-        {
-            throw new ArgumentException($"{code.Length} bytes of code at 0x{address:X} are not in memory.", nameof(address));
-        }
-    }
+    bool IEngineObserver.WantsInstructions => false;
 
-    /// <inheritdoc/>
+    public void Load(ReadOnlySpan<byte> code, uint address) => _ = _memory.TryWrite(new GuestPhysicalAddress(address), code);
+
     public int Run(int instructions, ref OracleState state, Span<byte> window)
     {
-        CpuState* cpu = vcpu.State;
-        *cpu = ready;
-        cpu->Eax = state.Eax;
-        cpu->Ecx = state.Ecx;
-        cpu->Edx = state.Edx;
-        cpu->Ebx = state.Ebx;
-        cpu->Esp = state.Esp;
-        cpu->Ebp = state.Ebp;
-        cpu->Esi = state.Esi;
-        cpu->Edi = state.Edi;
-        cpu->Eip = state.Eip;
-        LazyFlags.Set(cpu, state.Eflags);
-        cpu->OtherFlags = state.Eflags & ~Eflags.Arithmetic;
-        var guestWindow = new Span<byte>(memory.RamBase + OracleLayout.WindowAddress, OracleLayout.WindowSize);
-        window.CopyTo(guestWindow);
+        CpuState* s = _vcpu.State;
+        (s->Eax, s->Ecx, s->Edx, s->Ebx) = (state.Eax, state.Ecx, state.Edx, state.Ebx);
+        (s->Esp, s->Ebp, s->Esi, s->Edi) = (state.Esp, state.Ebp, state.Esi, state.Edi);
+        s->Eip = state.Eip;
+        s->OtherFlags = state.Eflags & ~Eflags.Arithmetic;
+        LazyFlags.Set(s, state.Eflags);
+        _ = _memory.TryWrite(new GuestPhysicalAddress(OracleLayout.WindowAddress), window);
 
-        if (!WantsInstructions)
+        _vector = ICpuUnderTest.NoException;
+        ulong target = s->Retired + (ulong)instructions;
+        while (s->Retired < target && _engine.Run(target - s->Retired).Reason != ExitReason.Shutdown)
         {
-            // Blocks remember where they went: the engine must know that EIP did not get here by itself.
-            vcpu.NotifyStateChanged();
         }
 
-        vector = ICpuUnderTest.NoException;
-        VmExit exit = engine.Run((ulong)instructions);
-        if (exit.Reason == ExitReason.Shutdown && vector == ICpuUnderTest.NoException)
+        _ = _memory.TryRead(new GuestPhysicalAddress(OracleLayout.WindowAddress), window);
+        if (_vector != ICpuUnderTest.NoException)
         {
-            vector = UntoldException;
-            atTrap = *cpu;
+            state = _atTrap;
+            EnterUserMode();
+            return _vector;
         }
 
-        if (vector != ICpuUnderTest.NoException)
-        {
-            *cpu = atTrap;
-            vcpu.NotifyStateChanged();
-        }
-        else if (exit.Reason != ExitReason.BudgetSpent)
-        {
-            throw new InvalidOperationException($"The interpreter left with {exit} where an instruction of ring 3 that touches memory only should complete.");
-        }
-
-        state = new OracleState
-        {
-            Eax = cpu->Eax,
-            Ecx = cpu->Ecx,
-            Edx = cpu->Edx,
-            Ebx = cpu->Ebx,
-            Esp = cpu->Esp,
-            Ebp = cpu->Ebp,
-            Esi = cpu->Esi,
-            Edi = cpu->Edi,
-            Eip = cpu->Eip,
-            Eflags = LazyFlags.GetEflags(cpu),
-        };
-        guestWindow.CopyTo(window);
-        return vector;
+        state = Capture();
+        return ICpuUnderTest.NoException;
     }
 
-    /// <inheritdoc/>
-    public void BeforeInstruction(Vcpu vcpu)
+    void IEngineObserver.BeforeInstruction(Vcpu vcpu)
     {
     }
 
-    /// <inheritdoc/>
-    public void BeforeTrap(Vcpu vcpu, in TrapInfo trap)
+    void IEngineObserver.BeforeTrap(Vcpu vcpu, in TrapInfo trap)
     {
-        if (vector == ICpuUnderTest.NoException)
+        if (_vector == ICpuUnderTest.NoException)
         {
-            vector = trap.Vector;
-            atTrap = *vcpu.State;
+            _vector = trap.Vector;
+            _atTrap = Capture();
         }
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
-        GC.SuppressFinalize(this);
-        engine.Dispose();
-        vcpu.Dispose();
-        memory.Dispose();
+        _engine.Dispose();
+        _vcpu.Dispose();
+        _memory.Dispose();
+    }
+
+    private OracleState Capture()
+    {
+        CpuState* s = _vcpu.State;
+        return new OracleState
+        {
+            Eax = s->Eax,
+            Ecx = s->Ecx,
+            Edx = s->Edx,
+            Ebx = s->Ebx,
+            Esp = s->Esp,
+            Ebp = s->Ebp,
+            Esi = s->Esi,
+            Edi = s->Edi,
+            Eip = s->Eip,
+            Eflags = LazyFlags.GetEflags(s),
+        };
+    }
+
+    // No IDT: the first exception is noted and then becomes a triple fault.
+    private void EnterUserMode()
+    {
+        _vcpu.Reset();
+        CpuState* s = _vcpu.State;
+        s->Cr0 |= Cr0.PE;
+        s->Cpl = 3;
+        s->IdtLimit = 0;
+        for (SegmentCache* segment = &s->Es; segment <= &s->Gs; segment++)
+        {
+            segment->LoadDescriptor(0x23, FlatLow, UserDataHigh);
+        }
+
+        s->Cs.LoadDescriptor(0x1B, FlatLow, UserCodeHigh);
+        _vcpu.NotifyStateChanged();
     }
 }
 
-/// <summary>The interpreter with instructions in blocks, as guests run: for sequences.</summary>
-public sealed class InterpreterInBlocks : InterpreterUnderTest
-{
-    /// <inheritdoc/>
-    public override bool WantsInstructions => false;
-}
+/// <summary>The interpreter against the host CPU.</summary>
+public sealed class InterpreterOracleTests(HostOracleFixture<InterpreterUnderTest> fixture, ITestOutputHelper output)
+    : HostOracleTests<InterpreterUnderTest>(fixture, output);
