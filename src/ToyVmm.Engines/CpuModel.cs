@@ -1,0 +1,77 @@
+namespace ToyVmm.Engines;
+
+/// <summary>What CPUID answers: data, so that other models are other tables.</summary>
+public sealed class CpuModel
+{
+    /// <summary>The last basic leaf.</summary>
+    private const uint LastBasicLeaf = 2;
+
+    /// <summary>CPUID's leaf for the VMM.</summary>
+    public const uint HypervisorLeaf = 0x4000_0000;
+
+    /// <summary>A P6 without x87, MMX and SSE.</summary>
+    public static CpuModel Default { get; } = new();
+
+    /// <summary>Family 6, model 1, stepping 9: what EDX holds after reset and CPUID leaf 1 returns in EAX.</summary>
+    public uint Signature => 0x619;
+
+    /// <summary>Leaf 1 EDX: PSE, TSC, MSR, CX8, SEP, PGE, CMOV, and nothing that is not there.</summary>
+    public CpuFeatures Features => CpuFeatures.De | CpuFeatures.Pse | CpuFeatures.Tsc | CpuFeatures.Msr
+        | CpuFeatures.Cx8 | CpuFeatures.Sep | CpuFeatures.Pge | CpuFeatures.Cmov;
+
+    /// <summary>The hypercalls that the monitor offers: bits of leaf 0x40000001 EBX.</summary>
+    public uint HypercallFeatures { get; init; }
+
+    /// <summary>Answers CPUID.</summary>
+    /// <param name="leaf">EAX.</param>
+    /// <returns>EAX, EBX, ECX, EDX.</returns>
+    public (uint Eax, uint Ebx, uint Ecx, uint Edx) Query(uint leaf) => leaf switch
+    {
+        // "GenuineIntel": software keys the P6 semantics of SYSENTER and of the MSRs to it.
+        0 => (LastBasicLeaf, 0x756E_6547, 0x6C65_746E, 0x4965_6E69),
+        1 => (Signature, 0, 1u << 31, (uint)Features),
+
+        // Cache and TLB descriptors: none (all-null descriptor bytes, one iteration).
+        2 => (1, 0, 0, 0),
+
+        // "ToyVmmToyVmm".
+        HypervisorLeaf => (HypervisorLeaf + 1, 0x5679_6F54, 0x6F54_6D6D, 0x6D6D_5679),
+        HypervisorLeaf + 1 => (1, HypercallFeatures, 0, 0),
+
+        // Beyond the last basic leaf Intel answers with the last one.
+        _ when leaf < HypervisorLeaf => Query(LastBasicLeaf),
+        _ => (0, 0, 0, 0),
+    };
+}
+
+/// <summary>CPUID leaf 1 EDX (SDM 2A, CPUID).</summary>
+[Flags]
+public enum CpuFeatures : uint
+{
+    /// <summary>None.</summary>
+    None = 0,
+
+    /// <summary>Debugging extensions.</summary>
+    De = 1 << 2,
+
+    /// <summary>4 MiB pages.</summary>
+    Pse = 1 << 3,
+
+    /// <summary>RDTSC.</summary>
+    Tsc = 1 << 4,
+
+    /// <summary>RDMSR and WRMSR.</summary>
+    Msr = 1 << 5,
+
+    /// <summary>CMPXCHG8B.</summary>
+    Cx8 = 1 << 8,
+
+    /// <summary>SYSENTER and SYSEXIT.</summary>
+    Sep = 1 << 11,
+
+    /// <summary>Global pages.</summary>
+    Pge = 1 << 13,
+
+    /// <summary>CMOVcc.</summary>
+    Cmov = 1 << 15,
+}

@@ -1,0 +1,351 @@
+using System.Runtime.InteropServices;
+using ToyVmm.Engines.Interpretation;
+using ToyVmm.Hardware.Cpu;
+using ToyVmm.Hardware.Memory;
+
+namespace ToyVmm.Engines.Decoding;
+
+/// <summary>
+/// Decoded code, found by address: a direct-mapped array keyed by linear address in front of a hash table keyed by physical
+/// address. The array is forgotten at every architectural flush; the table lives until the code is overwritten. Blocks lie in
+/// one arena; when it is full, everything is dropped and decoding starts again.
+/// </summary>
+/// <remarks>
+/// Overwritten code is exact without a check on any fast path: a store to a page that holds blocks takes the slow path, which
+/// replaces the handlers of every block it hits by one that stops - also those of the block that is running.
+/// </remarks>
+internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
+{
+    private const int ArenaBytes = 16 << 20;
+    private const int LookasideCount = 4096;
+    private const int BucketCount = 1 << 15;
+    private const int ModeBits = 10;
+    private const uint LastGeneration = (1u << (32 - ModeBits)) - 1;
+
+    // Blocks and their instructions: header, up to 64 instructions, the closing pseudo instruction or branch links.
+    private static readonly int s_largestBlock = sizeof(Block) + ((InstructionDecoder.LongestBlock + 2) * sizeof(DecodedInstruction));
+
+    private readonly Interpreter _cpu;
+    private readonly InstructionDecoder _decoder;
+    private readonly Dictionary<uint, CodePage> _pages = [];
+    private byte* _arena = (byte*)NativeMemory.AlignedAlloc(ArenaBytes, 64);
+    private Lookaside* _lookaside = (Lookaside*)NativeMemory.AllocZeroed(LookasideCount, (nuint)sizeof(Lookaside));
+    private Block** _buckets = (Block**)NativeMemory.AllocZeroed(BucketCount, (nuint)sizeof(Block*));
+    private int _used;
+    private uint _generation = 1;
+
+    /// <summary>Makes an empty cache for one interpreter.</summary>
+    public BlockCache(Interpreter cpu)
+    {
+        _cpu = cpu;
+        _decoder = new InstructionDecoder(cpu);
+        cpu.Vcpu.Memory.CodeWatcher = this;
+    }
+
+    private GuestMemory Memory => _cpu.Vcpu.Memory;
+
+    /// <summary>The block at an offset in CS, decoded if it is not there yet. Null with a fault pending when it cannot be fetched.</summary>
+    /// <param name="eip">The offset in CS.</param>
+    /// <param name="single">True for a block of one instruction.</param>
+    public Block* Find(uint eip, bool single)
+    {
+        CpuState* s = _cpu.State;
+        DecodeMode mode = single ? s->Mode | DecodeMode.SingleStep : s->Mode;
+        uint linear = s->Cs.Base + eip;
+        Lookaside* line = _lookaside + (Hash(linear) & (LookasideCount - 1));
+        ulong key = linear | ((ulong)((_generation << ModeBits) | (uint)mode) << 32);
+        if (line->Key == key && line->Block->Eip == eip && line->Block->Dead == 0)
+        {
+            return line->Block;
+        }
+
+        if (eip > s->Cs.Highest || eip < s->Cs.Lowest)
+        {
+            _ = _cpu.Raise(Vector.GeneralProtection, 0, "instruction fetch beyond the limit of CS");
+            return null;
+        }
+
+        if (!_cpu.TryTranslate(linear, 1, write: false, s->Cpl == 3, out uint physical, out _))
+        {
+            return null;
+        }
+
+        Block* block = Lookup(physical, eip, mode);
+        if (block == null || !StillFits(block, linear))
+        {
+            if (_cpu.FaultVector >= 0)
+            {
+                return null;
+            }
+
+            block = Decode(linear, physical, eip, mode);
+            if (block == null)
+            {
+                return null;
+            }
+        }
+
+        if ((mode & DecodeMode.OddCodeLimit) == 0)
+        {
+            // The generation may have changed while decoding (an arena flush).
+            line->Key = linear | ((ulong)((_generation << ModeBits) | (uint)mode) << 32);
+            line->Block = block;
+        }
+
+        return block;
+    }
+
+    /// <summary>Lets a branch go straight to a block on its own page, where nothing about the target needs a look each time.</summary>
+    /// <param name="slot">The slot behind the branch.</param>
+    /// <param name="block">The target.</param>
+    public static void Link(nint* slot, Block* block)
+    {
+        const DecodeMode LookEachTime = DecodeMode.OddCodeLimit | DecodeMode.SingleStep;
+        if (block->CrossesPage == 0 && (block->Mode & LookEachTime) == 0)
+        {
+            *slot = (nint)block;
+        }
+    }
+
+    /// <summary>Forgets linear addresses: after any flush of the TLB.</summary>
+    public void ForgetTranslations()
+    {
+        _cpu.LinkSlot = null;
+        if (++_generation > LastGeneration)
+        {
+            new Span<Lookaside>(_lookaside, LookasideCount).Clear();
+            _generation = 1;
+        }
+    }
+
+    /// <summary>Forgets one address, whose block was found dead.</summary>
+    public void Forget(uint eip) => _lookaside[Hash(_cpu.State->Cs.Base + eip) & (LookasideCount - 1)].Key = 0;
+
+    /// <inheritdoc/>
+    public void CodeWritten(GuestPhysicalAddress address, int length)
+    {
+        uint page = (uint)address.Value >> 12;
+        if (!_pages.TryGetValue(page, out CodePage? code))
+        {
+            return;
+        }
+
+        uint first = (uint)address.Value & 0xFFF;
+        uint last = first + (uint)length - 1;
+        ulong touched = CodePage.Granules(first, last);
+        if ((code.Occupied & touched) == 0)
+        {
+            return;
+        }
+
+        ulong occupied = 0;
+        for (int n = code.Blocks.Count - 1; n >= 0; n--)
+        {
+            Block* block = (Block*)code.Blocks[n];
+            (uint blockFirst, uint blockLast) = Extent(block, page);
+            if (block->Dead == 0 && blockFirst <= last && blockLast >= first)
+            {
+                Kill(block);
+            }
+
+            if (block->Dead != 0)
+            {
+                code.Blocks.RemoveAt(n);
+            }
+            else
+            {
+                occupied |= CodePage.Granules(blockFirst, blockLast);
+            }
+        }
+
+        code.Occupied = occupied;
+        if (code.Blocks.Count == 0)
+        {
+            _ = _pages.Remove(page);
+            Memory.CodePages[page] = 0;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Memory.CodeWatcher = null;
+        NativeMemory.AlignedFree(_arena);
+        NativeMemory.Free(_lookaside);
+        NativeMemory.Free(_buckets);
+        _arena = null;
+        _lookaside = null;
+        _buckets = null;
+    }
+
+    private static uint Hash(uint address) => address ^ (address >> 12);
+
+    private static uint Bucket(uint physical) => (physical ^ (physical >> 13)) & (BucketCount - 1);
+
+    // The bytes of a page that a block was decoded from.
+    private static (uint First, uint Last) Extent(Block* block, uint page)
+    {
+        uint offset = block->Physical & 0xFFF;
+        return block->Physical >> 12 == page
+            ? (offset, Math.Min(offset + (uint)block->Length - 1, 0xFFF))
+            : (0, offset + (uint)block->Length - 1 - GuestPhysicalAddress.PageSize);
+    }
+
+    private Block* Lookup(uint physical, uint eip, DecodeMode mode)
+    {
+        Block* block = _buckets[Bucket(physical)];
+        while (block != null && (block->Physical != physical || block->Eip != eip || block->Mode != mode))
+        {
+            block = block->HashNext;
+        }
+
+        return block;
+    }
+
+    // A block found by physical address may have been decoded under another CS limit or in front of another second page.
+    private bool StillFits(Block* block, uint linear)
+    {
+        CpuState* s = _cpu.State;
+        if (block->Eip + (uint)block->Length - 1 > s->Cs.Highest)
+        {
+            Kill(block);
+            return false;
+        }
+
+        if (block->CrossesPage == 0)
+        {
+            return true;
+        }
+
+        uint second = (linear & 0xFFFF_F000) + GuestPhysicalAddress.PageSize;
+        if (!_cpu.TryTranslate(second, 1, write: false, s->Cpl == 3, out uint physical, out _))
+        {
+            return false;
+        }
+
+        if (physical != block->SecondPage)
+        {
+            Kill(block);
+            return false;
+        }
+
+        return true;
+    }
+
+    private Block* Decode(uint linear, uint physical, uint eip, DecodeMode mode)
+    {
+        if (_used + s_largestBlock > ArenaBytes)
+        {
+            DropEverything();
+        }
+
+        Block* block = (Block*)(_arena + _used);
+        *block = new Block { Physical = physical, Eip = eip, Mode = mode };
+        byte* end = _decoder.Decode(block, linear);
+        if (end == null)
+        {
+            return null;
+        }
+
+        _used = (int)(((end - _arena) + 63) & ~63);
+        uint bucket = Bucket(physical);
+        block->HashNext = _buckets[bucket];
+        _buckets[bucket] = block;
+        Register(block, physical >> 12);
+        if (block->CrossesPage != 0)
+        {
+            Register(block, block->SecondPage >> 12);
+        }
+
+        return block;
+    }
+
+    private void Register(Block* block, uint page)
+    {
+        if (!_pages.TryGetValue(page, out CodePage? code))
+        {
+            code = new CodePage();
+            _pages.Add(page, code);
+            if (Memory.KindAt(new GuestPhysicalAddress((ulong)page << 12)) == PageKind.Ram)
+            {
+                Memory.CodePages[page] = 1;
+                _cpu.ProtectCodePage(page << 12);
+            }
+        }
+
+        code.Blocks.Add((nint)block);
+        (uint first, uint last) = Extent(block, page);
+        code.Occupied |= CodePage.Granules(first, last);
+    }
+
+    private void Kill(Block* block)
+    {
+        block->Dead = 1;
+        DecodedInstruction* instruction = Block.Instructions(block);
+        for (int n = 0; n <= block->Count; n++)
+        {
+            // The slot behind the last instruction holds branch links or the closing pseudo instruction: both are safe to stop at.
+            if (n < block->Count || (instruction[n].Flags & InstructionFlags.Closing) != 0)
+            {
+                instruction[n].Handler = &InstructionDecoder.Overwritten;
+            }
+        }
+
+        Block** slot = &_buckets[Bucket(block->Physical)];
+        while (*slot != null && *slot != block)
+        {
+            slot = &(*slot)->HashNext;
+        }
+
+        if (*slot == block)
+        {
+            *slot = block->HashNext;
+        }
+
+        // Links never leave a page, so whoever goes straight to this block is listed with it.
+        foreach (nint other in _pages[block->Physical >> 12].Blocks)
+        {
+            BranchLinks* links = ((Block*)other)->Links;
+            if (links != null)
+            {
+                links->Taken = links->Taken == (nint)block ? Flow.Link : links->Taken;
+                links->Fallthrough = links->Fallthrough == (nint)block ? Flow.Link : links->Fallthrough;
+            }
+        }
+    }
+
+    private void DropEverything()
+    {
+        foreach (uint page in _pages.Keys)
+        {
+            Memory.CodePages[page] = 0;
+        }
+
+        _pages.Clear();
+        new Span<nint>(_buckets, BucketCount).Clear();
+        new Span<Lookaside>(_lookaside, LookasideCount).Clear();
+        _cpu.LinkSlot = null;
+        _used = 0;
+    }
+
+    private struct Lookaside
+    {
+        public ulong Key;
+        public Block* Block;
+    }
+
+    /// <summary>The blocks of one physical page, and which 64-byte granules of it they cover.</summary>
+    private sealed class CodePage
+    {
+        public List<nint> Blocks { get; } = [];
+
+        public ulong Occupied { get; set; }
+
+        public static ulong Granules(uint first, uint last)
+        {
+            int low = (int)(first >> 6);
+            int high = (int)(last >> 6);
+            return (ulong.MaxValue << low) & (ulong.MaxValue >> (63 - high));
+        }
+    }
+}

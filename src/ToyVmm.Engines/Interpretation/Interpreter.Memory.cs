@@ -1,0 +1,356 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using ToyVmm.Hardware.Cpu;
+using ToyVmm.Hardware.Memory;
+using ToyVmm.Hardware.Paging;
+
+namespace ToyVmm.Engines.Interpretation;
+
+/// <summary>
+/// How handlers reach memory when the fast path (a hit in the TLB's projection) does not: limit, alignment and watchpoint
+/// checks, translation, accesses across a page edge, ROM, devices, and stores to pages that hold decoded code.
+/// </summary>
+public sealed unsafe partial class Interpreter
+{
+    private const uint PageMask = 0xFFFF_F000;
+    private const uint OffsetMask = 0xFFF;
+
+    // Three projections: for supervisor and user accesses, and one that never hits, for when every access must be checked.
+    private TlbEntry* _tlbMemory = AllocateTlb();
+
+    private uint _writeFirst;
+    private uint _writeSecond;
+    private int _writeFirstLength;
+    private int _writeLength;
+
+    /// <summary>A page of all-ones: what an instruction fetch from nothing reads.</summary>
+    internal byte* EmptyPage { get; private set; } = AllocateEmptyPage();
+
+    private TlbEntry* SupervisorTlb => _tlbMemory;
+
+    private TlbEntry* UserTlb => _tlbMemory + TlbEntry.Count;
+
+    private TlbEntry* NeverTlb => _tlbMemory + (2 * TlbEntry.Count);
+
+    private GuestMemory Memory => Vcpu.Memory;
+
+    private byte* Staging => State->Staging;
+
+    /// <summary>Host bytes to read an operand from: in guest memory, or staged. Null when the access faults or needs the monitor.</summary>
+    /// <param name="linear">The linear address.</param>
+    /// <param name="size">Bytes, 1 to 8.</param>
+    internal byte* BeginRead(uint linear, int size) => BeginRead(linear, size, State->Cpl == 3);
+
+    /// <summary>As <see cref="BeginRead(uint, int)"/>, with the privilege given.</summary>
+    internal byte* BeginRead(uint linear, int size, bool user)
+    {
+        if (!TryTranslate(linear, size, write: false, user, out uint first, out uint second))
+        {
+            return null;
+        }
+
+        if (!CheckAlignment(linear, size, user))
+        {
+            return null;
+        }
+
+        NoteDataAccess(linear, size, write: false);
+        int firstLength = Math.Min(size, (int)(GuestPhysicalAddress.PageSize - (linear & OffsetMask)));
+        byte* page = Memory.HostPage(new GuestPhysicalAddress(first));
+        if (firstLength == size && page != null)
+        {
+            return page + (first & OffsetMask);
+        }
+
+        return StageRead(first, firstLength, 0) && (firstLength == size || StageRead(second, size - firstLength, firstLength))
+            ? Staging
+            : null;
+    }
+
+    /// <summary>
+    /// Where to store an operand, after every check: in guest memory, or staged. <see cref="CommitWrite"/> must follow. Null when
+    /// the access faults.
+    /// </summary>
+    internal byte* BeginWrite(uint linear, int size) => BeginWrite(linear, size, State->Cpl == 3);
+
+    /// <summary>As <see cref="BeginWrite(uint, int)"/>, with the privilege given.</summary>
+    internal byte* BeginWrite(uint linear, int size, bool user)
+    {
+        if (!TryTranslate(linear, size, write: true, user, out _writeFirst, out _writeSecond))
+        {
+            return null;
+        }
+
+        if (!CheckAlignment(linear, size, user))
+        {
+            return null;
+        }
+
+        NoteDataAccess(linear, size, write: true);
+        _writeFirstLength = Math.Min(size, (int)(GuestPhysicalAddress.PageSize - (linear & OffsetMask)));
+        _writeLength = size;
+        GuestPhysicalAddress target = new(_writeFirst);
+        bool direct = _writeFirstLength == size && Memory.KindAt(target) == PageKind.Ram && Memory.CodePages[_writeFirst >> 12] == 0;
+        return direct ? Memory.HostPage(target) + (_writeFirst & OffsetMask) : Staging;
+    }
+
+    /// <summary>As <see cref="BeginWrite(uint, int)"/>, with the operand's old value at the pointer (read, modify, write).</summary>
+    internal byte* BeginUpdate(uint linear, int size)
+    {
+        byte* target = BeginWrite(linear, size);
+        if (target == null || target != Staging)
+        {
+            return target;
+        }
+
+        return StageRead(_writeFirst, _writeFirstLength, 0)
+            && (_writeFirstLength == size || StageRead(_writeSecond, size - _writeFirstLength, _writeFirstLength))
+            ? Staging
+            : null;
+    }
+
+    /// <summary>Stores what was staged. Cannot fault.</summary>
+    /// <param name="target">What <see cref="BeginWrite(uint, int)"/> or <see cref="BeginUpdate"/> returned.</param>
+    /// <returns>False when the store is for a device: the engine must leave behind this instruction.</returns>
+    internal bool CommitWrite(byte* target)
+    {
+        if (target != Staging)
+        {
+            return true;
+        }
+
+        bool goOn = CommitPart(_writeFirst, 0, _writeFirstLength);
+        if (_writeFirstLength < _writeLength)
+        {
+            goOn &= CommitPart(_writeSecond, _writeFirstLength, _writeLength - _writeFirstLength);
+        }
+
+        return goOn;
+    }
+
+    /// <summary>Reads for the CPU itself (descriptors, TSS, gates): supervisor rights, no alignment check. Devices read as all-ones.</summary>
+    /// <returns>False with the page fault pending.</returns>
+    internal bool ReadSystem(uint linear, int size, out ulong value)
+    {
+        value = 0;
+        if (!TryTranslate(linear, size, write: false, user: false, out uint first, out uint second))
+        {
+            return false;
+        }
+
+        Span<byte> bytes = stackalloc byte[8];
+        bytes.Clear();
+        int firstLength = Math.Min(size, (int)(GuestPhysicalAddress.PageSize - (linear & OffsetMask)));
+        _ = Memory.TryRead(new GuestPhysicalAddress(first), bytes[..firstLength]);
+        if (firstLength < size)
+        {
+            _ = Memory.TryRead(new GuestPhysicalAddress(second), bytes[firstLength..size]);
+        }
+
+        value = MemoryMarshal.Read<ulong>(bytes);
+        return true;
+    }
+
+    /// <summary>Writes for the CPU itself (accessed and busy bits, TSS): supervisor rights, no alignment check. Stores to devices are lost.</summary>
+    /// <returns>False with the page fault pending.</returns>
+    internal bool WriteSystem(uint linear, int size, ulong value)
+    {
+        if (!TryTranslate(linear, size, write: true, user: false, out uint first, out uint second))
+        {
+            return false;
+        }
+
+        ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in value))[..size];
+        int firstLength = Math.Min(size, (int)(GuestPhysicalAddress.PageSize - (linear & OffsetMask)));
+        StoreToMemory(first, bytes[..firstLength]);
+        StoreToMemory(second, bytes[firstLength..]);
+        return true;
+    }
+
+    /// <summary>Checks that the CPU itself could write a range of at most a page (a task's TSS, before it is committed to).</summary>
+    /// <returns>False with the page fault pending.</returns>
+    internal bool ProbeSystemWrite(uint linear, int size) =>
+        TryTranslate(linear, size, write: true, user: false, out _, out _);
+
+    /// <summary>Translates every page that an access of at most a page's length touches; the last byte's page into <paramref name="second"/>.</summary>
+    internal bool TryTranslate(uint linear, int size, bool write, bool user, out uint first, out uint second)
+    {
+        second = 0;
+        if (!TranslatePage(linear, write, user, out first))
+        {
+            return false;
+        }
+
+        uint last = linear + (uint)size - 1;
+        return ((linear ^ last) & PageMask) == 0 || TranslatePage(last & PageMask, write, user, out second);
+    }
+
+    /// <summary>Empties the projections: after any architectural flush, a change of A20, WP or the memory map.</summary>
+    internal void FlushTlbProjection()
+    {
+        TlbEntry* end = NeverTlb;
+        for (TlbEntry* entry = SupervisorTlb; entry < end; entry++)
+        {
+            entry->ReadTag = TlbEntry.None;
+            entry->WriteTag = TlbEntry.None;
+        }
+
+        _blocks.ForgetTranslations();
+    }
+
+    /// <summary>INVLPG.</summary>
+    internal void InvalidatePage(uint linear)
+    {
+        Vcpu.Mmu.Tlb.FlushPage(linear);
+        DropFromProjection(linear);
+        _blocks.ForgetTranslations();
+    }
+
+    /// <summary>Takes the write permission for a physical page out of the projections: it holds decoded code now.</summary>
+    internal void ProtectCodePage(uint physical)
+    {
+        byte* host = Memory.HostPage(new GuestPhysicalAddress(physical & PageMask));
+        TlbEntry* end = NeverTlb;
+        for (TlbEntry* entry = SupervisorTlb; entry < end; entry++)
+        {
+            if (entry->WriteTag != TlbEntry.None && (byte*)entry->Addend + entry->WriteTag == host)
+            {
+                entry->WriteTag = TlbEntry.None;
+            }
+        }
+    }
+
+    private static TlbEntry* AllocateTlb()
+    {
+        TlbEntry* memory = (TlbEntry*)NativeMemory.AlignedAlloc((nuint)(3 * TlbEntry.Count * sizeof(TlbEntry)), 64);
+        new Span<TlbEntry>(memory, 3 * TlbEntry.Count).Fill(new TlbEntry { ReadTag = TlbEntry.None, WriteTag = TlbEntry.None });
+        return memory;
+    }
+
+    private static byte* AllocateEmptyPage()
+    {
+        byte* page = (byte*)NativeMemory.Alloc(GuestPhysicalAddress.PageSize);
+        new Span<byte>(page, (int)GuestPhysicalAddress.PageSize).Fill(0xFF);
+        return page;
+    }
+
+    private void DisposeTlb()
+    {
+        NativeMemory.Free(EmptyPage);
+        EmptyPage = null;
+        NativeMemory.AlignedFree(_tlbMemory);
+        _tlbMemory = null;
+    }
+
+    private bool TranslatePage(uint linear, bool write, bool user, out uint physical)
+    {
+        if (!Vcpu.Mmu.Translate(linear, write, user, out physical, out TlbRights rights, out uint error))
+        {
+            DropFromProjection(linear);
+            return RaisePageFault(linear, error);
+        }
+
+        Project(linear, physical, rights, user);
+        return true;
+    }
+
+    // What the fast path may do with this page from now on.
+    private void Project(uint linear, uint physical, TlbRights rights, bool user)
+    {
+        byte* host = Memory.HostPage(new GuestPhysicalAddress(physical));
+        if (host == null)
+        {
+            return;
+        }
+
+        uint page = linear & PageMask;
+        TlbEntry* entry = (user ? UserTlb : SupervisorTlb) + ((linear >> 12) & (TlbEntry.Count - 1));
+        entry->Addend = (nint)host - (nint)page;
+        entry->ReadTag = page;
+        bool writable = (rights & TlbRights.Dirty) != 0 && Vcpu.Mmu.Allows(rights, write: true, user)
+            && Memory.KindAt(new GuestPhysicalAddress(physical)) == PageKind.Ram && Memory.CodePages[physical >> 12] == 0;
+        entry->WriteTag = writable ? page : TlbEntry.None;
+    }
+
+    private void DropFromProjection(uint linear)
+    {
+        uint index = (linear >> 12) & (TlbEntry.Count - 1);
+        SupervisorTlb[index].ReadTag = TlbEntry.None;
+        SupervisorTlb[index].WriteTag = TlbEntry.None;
+        UserTlb[index].ReadTag = TlbEntry.None;
+        UserTlb[index].WriteTag = TlbEntry.None;
+    }
+
+    private bool CheckAlignment(uint linear, int size, bool user)
+    {
+        bool misaligned = user && (linear & (uint)(size - 1)) != 0 && (State->OtherFlags & Eflags.AC) != 0 && (State->Cr0 & Cr0.AM) != 0;
+        return !misaligned || Raise(Vector.AlignmentCheck, 0);
+    }
+
+    private bool StageRead(uint physical, int length, int at)
+    {
+        GuestPhysicalAddress address = new(physical);
+        if (Memory.KindAt(address) is PageKind.Ram or PageKind.Rom)
+        {
+            return Memory.TryRead(address, new Span<byte>(Staging + at, length));
+        }
+
+        // A device: ask for naturally sized pieces, as the bus would see them.
+        for (int done = 0; done < length;)
+        {
+            int piece = BusPiece(physical + (uint)done, length - done);
+            VmExit request = new(ExitReason.Mmio, IsWrite: false, piece, physical + (uint)done);
+            if (!Vcpu.Io.TryRead(request, out ulong value))
+            {
+                RequestedExit = request;
+                return false;
+            }
+
+            new ReadOnlySpan<byte>(&value, piece).CopyTo(new Span<byte>(Staging + at + done, piece));
+            done += piece;
+        }
+
+        return true;
+    }
+
+    private bool CommitPart(uint physical, int from, int length)
+    {
+        GuestPhysicalAddress address = new(physical);
+        if (Memory.KindAt(address) is PageKind.Ram or PageKind.Rom)
+        {
+            StoreToMemory(physical, new ReadOnlySpan<byte>(Staging + from, length));
+            return true;
+        }
+
+        for (int done = 0; done < length;)
+        {
+            int piece = BusPiece(physical + (uint)done, length - done);
+            ulong value = 0;
+            new ReadOnlySpan<byte>(Staging + from + done, piece).CopyTo(new Span<byte>(&value, 8));
+            Vcpu.Io.Post(new VmExit(ExitReason.Mmio, IsWrite: true, piece, physical + (uint)done, value));
+            done += piece;
+        }
+
+        return false;
+    }
+
+    private void StoreToMemory(uint physical, ReadOnlySpan<byte> bytes)
+    {
+        GuestPhysicalAddress address = new(physical);
+        if (bytes.Length > 0 && Memory.KindAt(address) == PageKind.Ram)
+        {
+            _ = Memory.TryWrite(address, bytes);
+        }
+    }
+
+    private static int BusPiece(uint physical, int length)
+    {
+        int piece = length >= 4 ? 4 : length >= 2 ? 2 : 1;
+        while ((physical & (uint)(piece - 1)) != 0)
+        {
+            piece >>= 1;
+        }
+
+        return piece;
+    }
+}

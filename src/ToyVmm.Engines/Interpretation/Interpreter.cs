@@ -1,0 +1,234 @@
+using System.Runtime.CompilerServices;
+using ToyVmm.Engines.Decoding;
+using ToyVmm.Hardware.Cpu;
+
+namespace ToyVmm.Engines.Interpretation;
+
+/// <summary>
+/// The reference engine: exact first. Guest code is decoded once into blocks (<see cref="BlockCache"/>), a block's handlers
+/// call each other, and this loop takes over between blocks: it counts instructions, delivers events, and leaves.
+/// </summary>
+/// <remarks>
+/// The files beside this one: <c>Interpreter.Memory</c> (how handlers reach memory), <c>Interpreter.Events</c> (what happens
+/// between instructions), <c>Instructions/</c> (a file for each family, as in SDM 2), <c>Events/</c> (IDT, gates, tasks).
+/// </remarks>
+public sealed unsafe partial class Interpreter : IExecutionEngine
+{
+    private readonly BlockCache _blocks;
+    private long _left;
+    private ulong _retiredAtEnd;
+
+    /// <summary>Makes an engine for a CPU.</summary>
+    /// <param name="vcpu">The CPU; it must outlive the engine.</param>
+    public Interpreter(Vcpu vcpu)
+    {
+        Vcpu = vcpu;
+        State = vcpu.State;
+        _blocks = new BlockCache(this);
+        vcpu.StateReplaced += OnStateReplaced;
+        OnStateReplaced();
+    }
+
+    /// <summary>The CPU.</summary>
+    internal Vcpu Vcpu { get; }
+
+    /// <summary>The CPU's state.</summary>
+    internal CpuState* State { get; }
+
+    /// <summary>Set by a handler that returns <see cref="Flow.Stop"/> or <see cref="Flow.Leave"/>: the instruction it is about.</summary>
+    internal DecodedInstruction* StopAt { get; set; }
+
+    /// <summary>Set by a handler that returns <see cref="Flow.Link"/>: where to remember the next block.</summary>
+    internal nint* LinkSlot { get; set; }
+
+    /// <summary>Instructions retired before the last one of the running block: what RDTSC reads, exact where it ends its block.</summary>
+    internal ulong RetiredAtBlockEnd => _retiredAtEnd - (ulong)_left - 1;
+
+    /// <summary>The exit that a handler has asked for with <see cref="Flow.Stop"/> or <see cref="Flow.Leave"/>.</summary>
+    internal VmExit? RequestedExit { get; set; }
+
+    /// <inheritdoc/>
+    public VmExit Run(ulong maxInstructions)
+    {
+        if (Vcpu.Io.TryTakePosted(out VmExit posted))
+        {
+            return posted;
+        }
+
+        long budget = (long)Math.Min(maxInstructions, long.MaxValue / 2);
+        ulong start = State->Retired;
+        _left = budget;
+        _retiredAtEnd = start + (ulong)budget;
+        BeginObservation();
+        VmExit exit = RunLoop();
+        State->Retired = start + (ulong)(budget - _left);
+        return exit;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Vcpu.StateReplaced -= OnStateReplaced;
+        _blocks.Dispose();
+        DisposeTlb();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private VmExit RunLoop()
+    {
+        CpuState* s = State;
+        for (; ; )
+        {
+            if (_left <= 0)
+            {
+                return new VmExit(ExitReason.BudgetSpent);
+            }
+
+            bool single = false;
+            if (s->Attention != Attention.None)
+            {
+                switch (Attend(out VmExit exit))
+                {
+                    case Attended.Leave:
+                        return exit;
+                    case Attended.Again:
+                        continue;
+                    case Attended.Single:
+                        single = true;
+                        break;
+                }
+            }
+
+            Block* block = _blocks.Find(s->Eip, single);
+            if (block != null && block->Count > _left)
+            {
+                single = true;
+                block = _blocks.Find(s->Eip, single);
+            }
+
+            if (block == null)
+            {
+                LinkSlot = null;
+                EndSingle(completed: false);
+                if (!DeliverFault())
+                {
+                    return new VmExit(ExitReason.Shutdown);
+                }
+
+                continue;
+            }
+
+            if (LinkSlot != null)
+            {
+                BlockCache.Link(LinkSlot, block);
+                LinkSlot = null;
+            }
+
+            nint flow;
+            for (; ; )
+            {
+                _left -= block->Count;
+                DecodedInstruction* first = Block.Instructions(block);
+                flow = first->Handler(s, first, this);
+                if (flow <= Flow.Last)
+                {
+                    break;
+                }
+
+                block = (Block*)flow;
+                if (block->Count > _left)
+                {
+                    s->Eip = block->Eip;
+                    flow = Flow.Lookup;
+                    break;
+                }
+            }
+
+            switch (flow)
+            {
+                case Flow.Lookup:
+                    LinkSlot = null;
+                    if (single)
+                    {
+                        EndSingle(completed: true);
+                    }
+
+                    break;
+
+                case Flow.Link:
+                    if (single)
+                    {
+                        LinkSlot = null;
+                        EndSingle(completed: true);
+                    }
+
+                    break;
+
+                case Flow.Leave:
+                    _left += block->Count - StopAt->Position - 1;
+                    if (single)
+                    {
+                        EndSingle(completed: true);
+                    }
+
+                    return TakeRequestedExit();
+
+                default:
+                    _left += block->Count - StopAt->Position;
+                    s->Eip = StopAt->Eip;
+                    if (FaultVector >= 0)
+                    {
+                        EndSingle(completed: false);
+                        if (!DeliverFault())
+                        {
+                            return new VmExit(ExitReason.Shutdown);
+                        }
+                    }
+                    else if (RequestedExit is not null)
+                    {
+                        SuspendSingle();
+                        return TakeRequestedExit();
+                    }
+                    else if (InterruptedString)
+                    {
+                        InterruptedString = false;
+                        if (single)
+                        {
+                            EndSingle(completed: true);
+                        }
+
+                        if (Vcpu.CancelRequested)
+                        {
+                            return new VmExit(ExitReason.Cancelled);
+                        }
+                    }
+                    else
+                    {
+                        // The code was overwritten: decode it again.
+                        _blocks.Forget(StopAt->Eip);
+                    }
+
+                    break;
+            }
+        }
+    }
+
+    private VmExit TakeRequestedExit()
+    {
+        VmExit? exit = RequestedExit;
+        RequestedExit = null;
+        return exit ?? (Vcpu.Io.TryTakePosted(out VmExit posted)
+            ? posted
+            : throw new InvalidOperationException("the interpreter left without a reason: a bug in ToyVmm"));
+    }
+
+    private void OnStateReplaced()
+    {
+        FaultVector = -1;
+        RequestedExit = null;
+        LinkSlot = null;
+        UpdateMode();
+        UpdateAttention();
+        FlushTlbProjection();
+    }
+}

@@ -1,0 +1,70 @@
+namespace ToyVmm.Engines;
+
+/// <summary>
+/// Accesses outside memory made by the instruction in flight. A read that has no answer yet makes the engine leave before
+/// the instruction has changed anything; with the answer the instruction is run again from its start and finds it here, so
+/// an instruction may need several (a MOVS between devices, an access across a page edge). Writes are posted: the instruction
+/// completes, and the engine leaves behind it once for each.
+/// </summary>
+internal sealed class IoLog
+{
+    private readonly List<(VmExit Request, ulong Value)> _answers = [];
+    private readonly Queue<VmExit> _posted = new();
+    private int _next;
+    private VmExit _open;
+
+    /// <summary>True while answers wait to be used by the instruction.</summary>
+    public bool HasAnswers => _answers.Count > 0;
+
+    /// <summary>The read that the instruction waits for.</summary>
+    public VmExit OpenRead => _open;
+
+    /// <summary>Gives the answer to a read, or opens it.</summary>
+    /// <returns>False when the engine must leave with <see cref="OpenRead"/>.</returns>
+    public bool TryRead(VmExit request, out ulong value)
+    {
+        if (_next < _answers.Count && _answers[_next].Request == request)
+        {
+            value = _answers[_next++].Value;
+            return true;
+        }
+
+        // A different access than last time (another agent changed a table in between) starts over.
+        _answers.RemoveRange(_next, _answers.Count - _next);
+        _open = request;
+        value = 0;
+        return false;
+    }
+
+    /// <summary>Answers the open read.</summary>
+    public void CompleteRead(ulong value)
+    {
+        ulong mask = _open.Width >= 8 ? ulong.MaxValue : (1UL << (_open.Width * 8)) - 1;
+        _answers.Add((_open, value & mask));
+        _next = 0;
+    }
+
+    /// <summary>Posts a write.</summary>
+    public void Post(VmExit write) => _posted.Enqueue(write);
+
+    /// <summary>The next posted write, in order.</summary>
+    public bool TryTakePosted(out VmExit write) => _posted.TryDequeue(out write);
+
+    /// <summary>The instruction is complete (or has faulted): its answers are used up.</summary>
+    public void Complete()
+    {
+        _answers.Clear();
+        _next = 0;
+    }
+
+    /// <summary>Starts the instruction over, with the answers so far.</summary>
+    public void Rewind() => _next = 0;
+
+    /// <summary>Forgets everything.</summary>
+    public void Clear()
+    {
+        Complete();
+        _posted.Clear();
+        _open = default;
+    }
+}

@@ -1,0 +1,152 @@
+using System.Runtime.InteropServices;
+using ToyVmm.Hardware.Cpu;
+using ToyVmm.Hardware.Memory;
+using ToyVmm.Hardware.Paging;
+
+namespace ToyVmm.Engines;
+
+/// <summary>
+/// One virtual CPU: its state, its MMU, the interrupts that the monitor has handed over, and the accesses that an instruction
+/// in flight has waiting outside. Engines run it; the monitor looks at it between runs. Not thread-safe.
+/// </summary>
+public sealed unsafe class Vcpu : IDisposable
+{
+    private readonly CpuState* _state;
+    private bool _cancelRequested;
+
+    /// <summary>Makes a CPU in its reset state.</summary>
+    /// <param name="memory">The guest's physical memory.</param>
+    public Vcpu(GuestMemory memory)
+    {
+        Memory = memory;
+        _state = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
+        new Span<byte>(_state, sizeof(CpuState)).Clear();
+        Mmu = new Mmu(memory, _state);
+        Reset();
+    }
+
+    /// <summary>The architectural state, in native memory; valid until <see cref="Dispose"/>.</summary>
+    public CpuState* State => _state;
+
+    /// <summary>The guest's physical memory.</summary>
+    public GuestMemory Memory { get; }
+
+    /// <summary>Paging and the TLB.</summary>
+    public Mmu Mmu { get; }
+
+    /// <summary>After <see cref="ExitReason.Shutdown"/>: what led to the triple fault.</summary>
+    public Autopsy? Autopsy { get; internal set; }
+
+    /// <summary>Told of events and instructions while it is set; costs nothing when null.</summary>
+    public IEngineObserver? Observer { get; set; }
+
+    /// <summary>Set by another thread to get the engine out of a REP string instruction, which can take seconds; budgets bound everything else.</summary>
+    public bool CancelRequested
+    {
+        get => Volatile.Read(ref _cancelRequested);
+        set => Volatile.Write(ref _cancelRequested, value);
+    }
+
+    /// <summary>What the CPU tells of itself.</summary>
+    public CpuModel Model { get; init; } = CpuModel.Default;
+
+    /// <summary>Accesses outside memory by the instruction in flight.</summary>
+    internal IoLog Io { get; } = new();
+
+    /// <summary>The vector of the external interrupt handed over and not yet delivered; -1 when there is none.</summary>
+    internal int InjectedVector { get; set; } = -1;
+
+    /// <summary>True when an external interrupt handed over now would be delivered before the next instruction.</summary>
+    public bool CanAcceptInterrupt =>
+        InjectedVector < 0 && (_state->OtherFlags & Eflags.IF) != 0 && _state->Shadow == InterruptShadow.None;
+
+    /// <summary>Hands over an external interrupt. Only when <see cref="CanAcceptInterrupt"/>: its acknowledge cycle has happened.</summary>
+    /// <param name="vector">The vector the interrupt controller gave.</param>
+    public void InjectInterrupt(byte vector)
+    {
+        InjectedVector = vector;
+        _state->Halted = 0;
+        _state->Attention |= Attention.Interrupt;
+    }
+
+    /// <summary>Asks the engine to leave as soon as an external interrupt could be delivered, or no longer.</summary>
+    /// <param name="wanted">True to ask.</param>
+    public void RequestInterruptWindow(bool wanted)
+    {
+        if (wanted)
+        {
+            _state->Attention |= Attention.InterruptWindow;
+        }
+        else
+        {
+            _state->Attention &= ~Attention.InterruptWindow;
+        }
+    }
+
+    /// <summary>Raises a non-maskable interrupt; it is delivered at the next boundary where NMIs are not blocked.</summary>
+    public void RaiseNmi()
+    {
+        _state->Halted = 0;
+        _state->Attention |= Attention.Nmi;
+    }
+
+    /// <summary>Answers a read exit (<see cref="ExitReason.PortIo"/> or <see cref="ExitReason.Mmio"/>).</summary>
+    /// <param name="value">What the device returned; bits above the width are ignored.</param>
+    public void CompleteRead(ulong value)
+    {
+        Io.CompleteRead(value);
+        _state->Attention |= Attention.Completion;
+    }
+
+    /// <summary>Puts the CPU into its power-on state (SDM 3A table 9-1): real mode, CS:EIP F000:FFF0 with base 0xFFFF0000.</summary>
+    public void Reset()
+    {
+        ulong retired = _state->Retired;
+        *_state = default;
+        _state->Retired = retired;
+        _state->Eip = 0xFFF0;
+        _state->Edx = Model.Signature;
+        _state->OtherFlags = Eflags.Fixed;
+        LazyFlags.Set(_state, 0);
+        _state->Cr0 = Cr0.ET | Cr0.CD | Cr0.NW;
+        _state->Dr6 = 0xFFFF_0FF0;
+        _state->Dr7 = 0x400;
+        _state->IdtLimit = 0xFFFF;
+        _state->GdtLimit = 0xFFFF;
+        for (SegmentCache* segment = &_state->Es; segment <= &_state->Gs; segment++)
+        {
+            segment->Access = 0x93;
+            segment->Limit = 0xFFFF;
+            segment->Refresh();
+        }
+
+        _state->Cs.Selector = 0xF000;
+        _state->Cs.Base = 0xFFFF_0000;
+        _state->Cs.Access = 0x9B;
+        _state->Cs.Refresh();
+        // In real mode code may be written and executed alike.
+        _state->Cs.Rights = SegmentRights.All;
+        _state->Ldtr.Access = 0x82;
+        _state->Ldtr.Limit = 0xFFFF;
+        _state->Tr.Access = 0x8B;
+        _state->Tr.Limit = 0xFFFF;
+        InjectedVector = -1;
+        Io.Clear();
+        Autopsy = null;
+        Mmu.Tlb.FlushAll();
+        StateReplaced?.Invoke();
+    }
+
+    /// <summary>Tells the engine that the state was changed from outside (reset, loading, a snapshot): it drops what it derived from it.</summary>
+    public void NotifyStateChanged() => StateReplaced?.Invoke();
+
+    /// <summary>Raised when the state was changed from outside.</summary>
+    internal event Action? StateReplaced;
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Mmu.Dispose();
+        NativeMemory.AlignedFree(_state);
+    }
+}

@@ -1,0 +1,37 @@
+namespace ToyVmm.Engines;
+
+/// <summary>Why an engine returned to the monitor.</summary>
+public enum ExitReason
+{
+    /// <summary>The budget is used up.</summary>
+    BudgetSpent,
+
+    /// <summary>IN or OUT. A read wants <see cref="Vcpu.CompleteRead"/> before the next run; the instruction then completes.</summary>
+    PortIo,
+
+    /// <summary>An access to a page that is neither RAM nor ROM. A read wants <see cref="Vcpu.CompleteRead"/>.</summary>
+    Mmio,
+
+    /// <summary>VMCALL in ring 0: number and arguments in the registers. The instruction has completed; the result goes to EAX.</summary>
+    Hypercall,
+
+    /// <summary>HLT has completed; the CPU sleeps until an interrupt.</summary>
+    Halt,
+
+    /// <summary>The monitor asked, and now an external interrupt can be delivered.</summary>
+    InterruptWindow,
+
+    /// <summary><see cref="Vcpu.CancelRequested"/> was seen inside a long REP string instruction; its registers are exact, and it goes on when re-entered.</summary>
+    Cancelled,
+
+    /// <summary>A triple fault: the CPU is dead until reset. <see cref="Vcpu.Autopsy"/> tells why.</summary>
+    Shutdown,
+}
+
+/// <summary>One exit: the reason, and for an access what was accessed.</summary>
+/// <param name="Reason">Why the engine left.</param>
+/// <param name="IsWrite">For an access: true for OUT and stores.</param>
+/// <param name="Width">For an access: bytes, 1 to 8.</param>
+/// <param name="Address">For an access: the port, or the guest-physical address.</param>
+/// <param name="Value">For a write: the value, zero-extended.</param>
+public readonly record struct VmExit(ExitReason Reason, bool IsWrite = false, int Width = 0, uint Address = 0, ulong Value = 0);

@@ -1,0 +1,294 @@
+using ToyVmm.Hardware.Buses;
+using ToyVmm.Hardware.Devices;
+using ToyVmm.Hardware.Interrupts;
+using ToyVmm.Hardware.Memory;
+using ToyVmm.Hardware.Time;
+
+namespace ToyVmm.Hardware;
+
+/// <summary>
+/// The board of an i686-class PC: memory, buses, clock, interrupt controllers and devices, and the wires between them. It is the
+/// only place that knows port numbers, addresses and IRQ numbers. The CPU is not part of it: an engine runs beside the board.
+/// </summary>
+/// <remarks>
+/// A run loop advances <see cref="Clock"/> before each access to <see cref="Ports"/> or <see cref="Mmio"/>, and afterwards looks at
+/// <see cref="Request"/>, <see cref="InterruptRequested"/> and <see cref="NmiGate.Pending"/>.
+/// </remarks>
+public sealed class Machine : IDisposable
+{
+    private const uint OneMebibyte = 1u << 20;
+    private const uint VideoMemory = 0xA_0000;
+    private const uint VideoMemorySize = 0x2_0000;
+    private const uint LowBiosLimit = 0x2_0000;     // at most E0000-FFFFF shows below 1 MiB
+
+    private readonly MachineConfig _config;
+    private readonly Serial16550[] _serialPorts;
+    private readonly ResetControl _resetControl;
+    private readonly SystemControlPortA _controlA;
+    private readonly SystemControlPortB _controlB;
+    private readonly PowerManagementControl _power;
+    private readonly Dma8237 _dma1 = new();
+    private readonly Dma8237 _dma2 = new(addressShift: 1);
+    private readonly RegisterFile _dmaPages = new(16);
+    private readonly bool[] _romShadowed = new bool[LowBiosLimit >> 12]; // pages of E0000-FFFFF where PAM shows RAM
+    private uint _lowBiosFirst = OneMebibyte;
+
+    /// <summary>Builds the board and switches it on.</summary>
+    /// <exception cref="ArgumentException">The configuration is not one a PC can have.</exception>
+    public Machine(MachineConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        config.Validate();
+        _config = config;
+        Memory = new GuestMemory(config.MemorySize);
+        Clock = new VirtualClock(config.InstructionsPerSecond);
+        A20.Set(config.A20AtReset);
+
+        Pit = new Pit8254(Clock, Pic.Line(0));
+        Pit.SetGate(2, false);
+        Rtc = new RtcMc146818(Clock, Pic.Line(8), Nmi, config.StartTime);
+        Keyboard = new Ps2Keyboard(Clock);
+        KeyboardController = new Keyboard8042(Clock, Pic.Line(1), Pic.Line(12), A20, RequestReset, Keyboard);
+        Vga = new VgaText(Clock, (offset, destination) => _ = Memory.TryRead(new GuestPhysicalAddress(VideoMemory + offset), destination));
+        DebugConsole = new DebugConsole(value => DebugConsoleWritten?.Invoke(value));
+        _resetControl = new ResetControl(RequestReset);
+        _controlA = new SystemControlPortA(A20, RequestReset);
+        _controlB = new SystemControlPortB(Clock, new CallbackLine(high => Pit.SetGate(2, high)), () => Pit.Output(2));
+        _power = new PowerManagementControl(() => Ask(new MachineRequest(MachineRequestKind.PowerOff)));
+        _serialPorts = MakeSerialPorts(config.SerialPorts);
+        Pci.Add(0, 0, new PciHostBridge82441(MapShadow));
+
+        MapPorts();
+        MapBios();
+        StoreEquipment();
+    }
+
+    /// <summary>The physical memory.</summary>
+    public GuestMemory Memory { get; }
+
+    /// <summary>The I/O ports.</summary>
+    public PortBus Ports { get; } = new();
+
+    /// <summary>The devices in the physical address space.</summary>
+    public MmioBus Mmio { get; } = new();
+
+    /// <summary>The one clock.</summary>
+    public VirtualClock Clock { get; }
+
+    /// <summary>The interrupt controllers.</summary>
+    public Pic8259Pair Pic { get; } = new();
+
+    /// <summary>The non-maskable interrupt.</summary>
+    public NmiGate Nmi { get; } = new();
+
+    /// <summary>The gate on address line 20.</summary>
+    public A20Gate A20 { get; } = new();
+
+    /// <summary>The interval timer: counter 0 at IRQ0, counter 2 at the speaker.</summary>
+    public Pit8254 Pit { get; }
+
+    /// <summary>The real-time clock and CMOS memory, at IRQ8.</summary>
+    public RtcMc146818 Rtc { get; }
+
+    /// <summary>The keyboard controller, at IRQ1.</summary>
+    public Keyboard8042 KeyboardController { get; }
+
+    /// <summary>The keyboard: press its keys here.</summary>
+    public Ps2Keyboard Keyboard { get; }
+
+    /// <summary>The serial ports, COM1 first.</summary>
+    public IReadOnlyList<Serial16550> SerialPorts => _serialPorts;
+
+    /// <summary>The display.</summary>
+    public VgaText Vga { get; }
+
+    /// <summary>The debug console at port 0xE9; its bytes go to <see cref="DebugConsoleWritten"/>.</summary>
+    public DebugConsole DebugConsole { get; }
+
+    /// <summary>Takes the bytes of the debug console.</summary>
+    public Action<byte>? DebugConsoleWritten { get; set; }
+
+    /// <summary>The POST codes of the firmware.</summary>
+    public PostCodePort PostCodes { get; } = new();
+
+    /// <summary>The PCI bus.</summary>
+    public PciConfigurationPorts Pci { get; } = new();
+
+    /// <summary>True when address bit 20 passes.</summary>
+    public bool A20Enabled => A20.Enabled;
+
+    /// <summary>The level of the CPU's INTR pin.</summary>
+    public bool InterruptRequested => Pic.Output;
+
+    /// <summary>True when an unmasked NMI waits; <see cref="NmiGate.Take"/> takes it.</summary>
+    public bool NmiPending => Nmi.Pending;
+
+    /// <summary>What the guest asked of the machine; the run loop looks after every exit. The first request stands until it is taken.</summary>
+    public MachineRequest Request { get; private set; }
+
+    /// <summary>Called when pages change between RAM and ROM (chipset shadowing): engines must forget what they know of the range's pages.</summary>
+    public Action<GuestPhysicalAddress, uint>? MemoryMapChanged { get; set; }
+
+    /// <summary>The CPU acknowledges INTR.</summary>
+    /// <returns>The vector.</returns>
+    public byte AcknowledgeInterrupt() => Pic.Acknowledge();
+
+    /// <summary>Returns the pending request and forgets it.</summary>
+    public MachineRequest TakeRequest()
+    {
+        MachineRequest request = Request;
+        Request = MachineRequest.None;
+        return request;
+    }
+
+    /// <summary>The reset line: every chip to its power-on state, the BIOS image restored. RAM, CMOS memory and the clock live on.</summary>
+    public void Reset()
+    {
+        Request = MachineRequest.None;
+        Pic.Reset();
+        Nmi.Reset();
+        A20.Set(_config.A20AtReset);
+        Pit.Reset();
+        Rtc.Reset();
+        KeyboardController.Reset();
+        Vga.Reset();
+        Pci.Reset();
+        PostCodes.Reset();
+        _resetControl.Reset();
+        _controlA.Reset();
+        _controlB.Reset();
+        _power.Reset();
+        _dma1.Reset();
+        _dma2.Reset();
+        _dmaPages.Reset();
+        foreach (Serial16550 port in _serialPorts)
+        {
+            port.Reset();
+        }
+
+        RestoreLowBios();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Memory.Dispose();
+
+    private void Ask(MachineRequest request)
+    {
+        if (Request.Kind == MachineRequestKind.None)
+        {
+            Request = request;
+        }
+    }
+
+    private void RequestReset() => Ask(new MachineRequest(MachineRequestKind.Reset));
+
+    private Serial16550[] MakeSerialPorts(int count)
+    {
+        // COM1 and COM3 share IRQ4, COM2 and COM4 share IRQ3: an OR of their requests.
+        SharedLine irq4 = new(Pic.Line(4));
+        SharedLine irq3 = new(Pic.Line(3));
+        Serial16550[] ports = new Serial16550[count];
+        for (int index = 0; index < count; index++)
+        {
+            ports[index] = new Serial16550(Clock, (index % 2 == 0 ? irq4 : irq3).AddInput());
+        }
+
+        return ports;
+    }
+
+    private void MapPorts()
+    {
+        Ports.Map(0x000, 16, _dma1);
+        Ports.Map(0x020, 2, Pic.Master);
+        Ports.Map(0x040, 4, Pit);
+        Ports.Map(0x060, 1, KeyboardController);
+        Ports.Map(0x061, 1, _controlB);
+        Ports.Map(0x064, 1, KeyboardController, firstOffset: 4);
+        Ports.Map(0x070, 2, Rtc);
+        Ports.Map(0x080, 1, PostCodes);
+        Ports.Map(0x081, 15, _dmaPages, firstOffset: 1);
+        Ports.Map(0x092, 1, _controlA);
+        Ports.Map(0x0A0, 2, Pic.Slave);
+        Ports.Map(0x0C0, 32, _dma2);
+        Ports.Map(0x0E9, 1, DebugConsole);
+        Ports.Map(0x0F4, 4, new DebugExitPort(code => Ask(new MachineRequest(MachineRequestKind.DebugExit, code))));
+        Ports.Map(0x3B4, 2, Vga, firstOffset: 0x04);
+        Ports.Map(0x3BA, 1, Vga, firstOffset: 0x0A);
+        Ports.Map(0x3C0, 16, Vga, firstOffset: 0x10);
+        Ports.Map(0x3D4, 2, Vga, firstOffset: 0x24);
+        Ports.Map(0x3DA, 1, Vga, firstOffset: 0x2A);
+        Ports.Map(0x4D0, 2, Pic.EdgeLevelControl);
+        Ports.Map(0x604, 2, _power);
+        Ports.Map(0xCF8, 1, Pci.Address);
+        Ports.Map(0xCF9, 1, _resetControl);
+        Ports.Map(0xCFA, 2, Pci.Address, firstOffset: 2);
+        Ports.Map(0xCFC, 4, Pci.Data);
+
+        ReadOnlySpan<ushort> serialBases = [0x3F8, 0x2F8, 0x3E8, 0x2E8];
+        for (int index = 0; index < _serialPorts.Length; index++)
+        {
+            Ports.Map(serialBases[index], 8, _serialPorts[index]);
+        }
+    }
+
+    // The image ends at 4 GiB, where the CPU starts; its last part, up to 128 KiB, shows below 1 MiB too.
+    private void MapBios()
+    {
+        if (_config.Bios is not { } bios)
+        {
+            return;
+        }
+
+        uint padded = ((uint)bios.Length + 4095) & ~4095u;
+        byte[] image = new byte[padded];
+        bios.Span.CopyTo(image.AsSpan((int)padded - bios.Length));
+        Memory.MapRom(new GuestPhysicalAddress(0x1_0000_0000UL - padded), image);
+        uint low = Math.Min(padded, LowBiosLimit);
+        _lowBiosFirst = OneMebibyte - low;
+        Memory.MapRom(new GuestPhysicalAddress(_lowBiosFirst), image.AsSpan((int)(padded - low)));
+    }
+
+    private void RestoreLowBios()
+    {
+        if (_config.Bios is { } bios)
+        {
+            int length = Math.Min(bios.Length, (int)LowBiosLimit);
+            _ = Memory.TryWrite(new GuestPhysicalAddress(OneMebibyte - (uint)length), bios.Span[^length..]);
+        }
+    }
+
+    // PAM decides whether the BIOS area behaves as RAM. RAM holds a copy of the image, so "read ROM, write RAM" - the setting with which
+    // firmware copies itself - is RAM too. Outside the image the area always is RAM.
+    private void MapShadow(uint first, uint length, bool readable, bool writable)
+    {
+        for (uint page = Math.Max(first, _lowBiosFirst); page < first + length; page += 4096)
+        {
+            ref bool shadowed = ref _romShadowed[(page - (OneMebibyte - LowBiosLimit)) >> 12];
+            if (shadowed != writable)
+            {
+                shadowed = writable;
+                Memory.SetKind(new GuestPhysicalAddress(page), 4096, writable ? PageKind.Ram : PageKind.Rom);
+                MemoryMapChanged?.Invoke(new GuestPhysicalAddress(page), 4096);
+            }
+        }
+    }
+
+    // The CMOS bytes that an AT BIOS's setup program keeps (IBM AT technical reference, "CMOS RAM address map").
+    private void StoreEquipment()
+    {
+        uint extendedKib = Math.Min((_config.MemorySize - OneMebibyte) >> 10, 0xFFFF);
+        uint above16Mib = _config.MemorySize > 16 * OneMebibyte ? (_config.MemorySize - (16 * OneMebibyte)) >> 16 : 0;
+        Rtc.SetMemory(0x10, 0x00);                          // no floppy drives
+        Rtc.SetMemory(0x14, 0x00);                          // equipment: no floppy, no coprocessor, a display with its own BIOS
+        Rtc.SetMemory(0x15, 640 & 0xFF);                    // base memory in KiB
+        Rtc.SetMemory(0x16, 640 >> 8);
+        Rtc.SetMemory(0x17, (byte)extendedKib);             // extended memory in KiB, as found by setup
+        Rtc.SetMemory(0x18, (byte)(extendedKib >> 8));
+        Rtc.SetMemory(0x30, (byte)extendedKib);             // and as found by the power-on test
+        Rtc.SetMemory(0x31, (byte)(extendedKib >> 8));
+        Rtc.SetMemory(0x34, (byte)above16Mib);              // memory above 16 MiB in units of 64 KiB
+        Rtc.SetMemory(0x35, (byte)(above16Mib >> 8));
+        Rtc.SetMemory(0x3D, 0x02);                          // boot order: the first hard disk
+        Rtc.StoreChecksum();
+    }
+}

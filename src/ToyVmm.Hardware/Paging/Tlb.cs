@@ -1,0 +1,119 @@
+using System.Runtime.InteropServices;
+
+namespace ToyVmm.Hardware.Paging;
+
+/// <summary>
+/// The architectural TLB, with the rules of an infinite one: an entry appears at the first access to a page, holds the rights
+/// it was filled with, and lives exactly until an architectural flush removes it (SDM 3A 4.10). What a guest can see of stale
+/// entries therefore never depends on an engine's cache sizes; engines keep faster projections of it.
+/// </summary>
+/// <remarks>
+/// One 64-bit word a linear page: bits 0-3 rights (<see cref="TlbRights"/>), bits 12-43 the physical page, bits 44-63 the
+/// generation in which it was filled. Flushing is starting a new generation; global entries have a generation of their own.
+/// </remarks>
+public sealed unsafe class Tlb : IDisposable
+{
+    private const int Entries = 1 << 20;
+    private const int GenerationShift = 44;
+    private const uint LastGeneration = (1u << (64 - GenerationShift)) - 1;
+
+    private ulong* _entries = Allocate();
+    private uint _generation = 1;
+    private uint _globalGeneration = 1;
+
+    /// <summary>The cached translation of a linear page, if there is one.</summary>
+    /// <param name="linear">Any address in the page.</param>
+    /// <param name="page">The physical page.</param>
+    /// <param name="rights">The rights it was filled with.</param>
+    public bool TryGet(uint linear, out uint page, out TlbRights rights)
+    {
+        ulong entry = _entries[linear >> 12];
+        rights = (TlbRights)(entry & 0xF);
+        page = (uint)entry & 0xFFFF_F000;
+        uint current = (rights & TlbRights.Global) != 0 ? _globalGeneration : _generation;
+        return (uint)(entry >> GenerationShift) == current;
+    }
+
+    /// <summary>Caches a translation, in place of an older one of the same page.</summary>
+    /// <param name="linear">Any address in the page.</param>
+    /// <param name="page">The physical page.</param>
+    /// <param name="rights">The rights.</param>
+    public void Insert(uint linear, uint page, TlbRights rights)
+    {
+        ulong generation = (rights & TlbRights.Global) != 0 ? _globalGeneration : _generation;
+        _entries[linear >> 12] = (generation << GenerationShift) | (page & 0xFFFF_F000) | (ulong)rights;
+    }
+
+    /// <summary>INVLPG, and what a page fault does to its own page: removes one page's entry, global or not.</summary>
+    /// <param name="linear">Any address in the page.</param>
+    public void FlushPage(uint linear) => _entries[linear >> 12] = 0;
+
+    /// <summary>MOV CR3: removes every entry that is not global.</summary>
+    public void FlushNonGlobal()
+    {
+        if (++_generation > LastGeneration)
+        {
+            Restart(keepGlobal: true);
+        }
+    }
+
+    /// <summary>A change of CR0.PG, CR4.PSE or CR4.PGE: removes every entry.</summary>
+    public void FlushAll()
+    {
+        _generation++;
+        _globalGeneration++;
+        if (_generation > LastGeneration || _globalGeneration > LastGeneration)
+        {
+            Restart(keepGlobal: false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        NativeMemory.Free(_entries);
+        _entries = null;
+    }
+
+    private static ulong* Allocate() => (ulong*)NativeMemory.AllocZeroed(Entries, sizeof(ulong));
+
+    // The generation numbers have run out: start again with an empty table, taking over the global entries that must live on.
+    private void Restart(bool keepGlobal)
+    {
+        ulong* old = _entries;
+        uint oldGlobal = _globalGeneration;
+        _entries = Allocate();
+        _generation = 1;
+        _globalGeneration = 1;
+        for (int i = 0; keepGlobal && i < Entries; i++)
+        {
+            ulong entry = old[i];
+            if ((entry & (ulong)TlbRights.Global) != 0 && (uint)(entry >> GenerationShift) == oldGlobal)
+            {
+                Insert((uint)i << 12, (uint)entry, (TlbRights)(entry & 0xF));
+            }
+        }
+
+        NativeMemory.Free(old);
+    }
+}
+
+/// <summary>What a TLB entry allows.</summary>
+[Flags]
+public enum TlbRights : uint
+{
+    /// <summary>Supervisor reads.</summary>
+    None = 0,
+
+    /// <summary>R/W at every level.</summary>
+    Writable = 1,
+
+    /// <summary>U/S at every level.</summary>
+    User = 2,
+
+    /// <summary>The dirty bit was set when the entry was filled, so a write needs no walk.</summary>
+    Dirty = 4,
+
+    /// <summary>Survives MOV CR3.</summary>
+    Global = 8,
+}

@@ -1,0 +1,28 @@
+using ToyVmm.Engines;
+
+namespace ToyVmm.VirtualMachines;
+
+/// <summary>What happened in a machine since it was made: counts, exact and the same from run to run.</summary>
+public sealed class RunStatistics
+{
+    private readonly ulong[] _exits = new ulong[Enum.GetValues<ExitReason>().Length];
+    private readonly ulong[] _traps = new ulong[256];
+
+    /// <summary>Exits by reason, those that happened.</summary>
+    public IReadOnlyDictionary<ExitReason, ulong> Exits =>
+        Enum.GetValues<ExitReason>().Where(reason => _exits[(int)reason] > 0).ToDictionary(reason => reason, reason => _exits[(int)reason]);
+
+    /// <summary>Interrupts and exceptions by vector, those that happened.</summary>
+    public IReadOnlyDictionary<int, ulong> Traps =>
+        Enumerable.Range(0, 256).Where(vector => _traps[vector] > 0).ToDictionary(vector => vector, vector => _traps[vector]);
+
+    /// <summary>All exits together.</summary>
+    public ulong TotalExits => _exits.Aggregate(0UL, (sum, count) => sum + count);
+
+    /// <summary>Guest time skipped while the CPU slept, in clock ticks.</summary>
+    public ulong IdleTicks { get; internal set; }
+
+    internal void Count(ExitReason reason) => _exits[(int)reason]++;
+
+    internal void CountTrap(int vector) => _traps[vector & 0xFF]++;
+}

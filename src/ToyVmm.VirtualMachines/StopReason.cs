@@ -1,0 +1,59 @@
+using ToyVmm.Engines;
+
+namespace ToyVmm.VirtualMachines;
+
+/// <summary>Why a run ended.</summary>
+public enum StopKind
+{
+    /// <summary>The guest powered the machine off.</summary>
+    PowerOff,
+
+    /// <summary>The guest wrote to the debug exit port (0xF4).</summary>
+    DebugExit,
+
+    /// <summary>The guest made the hypercall <c>exit</c>.</summary>
+    HypercallExit,
+
+    /// <summary>The CPU sleeps and nothing will ever wake it.</summary>
+    HaltedForever,
+
+    /// <summary>A triple fault; see <see cref="StopReason.Autopsy"/>.</summary>
+    TripleFault,
+
+    /// <summary>The guest asked for a reset.</summary>
+    Reset,
+
+    /// <summary><see cref="RunLimits.MaxInstructions"/> is reached.</summary>
+    InstructionLimit,
+
+    /// <summary><see cref="RunLimits.Timeout"/> is reached.</summary>
+    TimeLimit,
+
+    /// <summary><see cref="VirtualMachine.RequestStop"/> was called.</summary>
+    Stopped,
+}
+
+/// <summary>A typed verdict: why the run ended, and what the guest said.</summary>
+/// <param name="Kind">Why.</param>
+/// <param name="Code">What the guest passed: the byte of the debug exit port, the argument of the hypercall; otherwise 0.</param>
+/// <param name="Detail">One sentence for people.</param>
+/// <param name="Autopsy">For a triple fault: how it came about.</param>
+public sealed record StopReason(StopKind Kind, uint Code, string Detail, Autopsy? Autopsy = null)
+{
+    /// <summary>The process exit status of the stop: 0 only where the guest asked for success (see README, exit status).</summary>
+    public int ExitStatus => Kind switch
+    {
+        StopKind.PowerOff => 0,
+
+        // What QEMU's isa-debug-exit does, so that CI scripts carry over.
+        StopKind.DebugExit => (int)(((Code << 1) | 1) & 0xFF),
+        StopKind.HypercallExit => (int)(Code & 0xFF),
+        StopKind.HaltedForever => 70,
+        StopKind.TripleFault => 71,
+        StopKind.InstructionLimit => 72,
+        StopKind.TimeLimit => 73,
+        StopKind.Reset => 75,
+        StopKind.Stopped => 130,
+        _ => 74,
+    };
+}
