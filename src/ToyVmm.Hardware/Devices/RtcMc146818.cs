@@ -270,11 +270,10 @@ public sealed class RtcMc146818 : IPortDevice
         if (NextUpdate(_flaggedUntil) <= now)
         {
             _memory[RegisterC] |= UpdateEnable;
-        }
-
-        if ((_memory[RegisterC] & AlarmEnable) == 0 && NextAlarm(_flaggedUntil) <= now)
-        {
-            _memory[RegisterC] |= AlarmEnable;
+            if ((_memory[RegisterC] & AlarmEnable) == 0 && NextAlarm(_flaggedUntil) <= now)
+            {
+                _memory[RegisterC] |= AlarmEnable;
+            }
         }
 
         _flaggedUntil = now;
