@@ -41,6 +41,7 @@ public sealed class SequenceOracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
     /// <returns>The cases compared, and the report of the first difference, or null.</returns>
     public (long Cases, string? Mismatch) Judge(long cases, Func<InstructionForm, bool>? supports = null)
     {
+        host.Note($"TOYVMM_SEED=0x{seed:X16} sequences");
         var random = new EdgeRandom(seed);
         var encoder = new FormEncoder(random);
         InstructionForm[] forms = supports is null ? Forms : [.. Forms.Where(supports)];
