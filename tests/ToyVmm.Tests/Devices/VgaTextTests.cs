@@ -178,7 +178,7 @@ public sealed class VgaTextTests
     }
 
     [Fact]
-    public void CodePage437()
+    public void EveryCodeHasItsOwnGlyph()
     {
         Assert.Equal(256, Enumerable.Range(0, 256).Select(code => CodePage437.ToUnicode((byte)code)).Skip(1).Append('\0').Distinct().Count());
         Assert.Equal("☺⌂Ç█αß■", string.Concat(new byte[] { 1, 127, 128, 219, 224, 225, 254 }.Select(CodePage437.ToUnicode)));
