@@ -149,6 +149,61 @@ internal static unsafe class HandlerTable
             case Mnemonic.Xlatb: return &Miscellaneous.Translate;
             case Mnemonic.Bound: return Miscellaneous.Bound(x);
 
+            // Segment registers
+            case Mnemonic.Mov when HasSegmentOperand(x): return SegmentRegisters.Move(x);
+            case Mnemonic.Push: return SegmentRegisters.Push(x);
+            case Mnemonic.Pop: return SegmentRegisters.Pop(x);
+            case Mnemonic.Lds or Mnemonic.Les or Mnemonic.Lfs or Mnemonic.Lgs or Mnemonic.Lss: return SegmentRegisters.LoadFarPointer(x);
+
+            // Far control transfer and interrupts
+            case Mnemonic.Jmp: return FarTransfers.Jump(x);
+            case Mnemonic.Call: return FarTransfers.Call(x);
+            case Mnemonic.Retf: return FarReturn.Select(x);
+            case Mnemonic.Int: return &Interrupts.Interrupt;
+            case Mnemonic.Int3: return &Interrupts.Breakpoint;
+            case Mnemonic.Into: return &Interrupts.Overflow;
+            case Mnemonic.Int1: return &Interrupts.IceBreakpoint;
+            case Mnemonic.Iret or Mnemonic.Iretd: return InterruptReturn.Select(x);
+            case Mnemonic.Sysenter: return &SystemInstructions.Enter;
+            case Mnemonic.Sysexit: return &SystemInstructions.Exit;
+
+            // Guarded flags
+            case Mnemonic.Pushf or Mnemonic.Pushfd: return FlagInstructions.Push(x);
+            case Mnemonic.Popf or Mnemonic.Popfd: return FlagInstructions.Pop(x);
+            case Mnemonic.Cli: return &FlagInstructions.ClearInterrupt;
+            case Mnemonic.Sti: return &FlagInstructions.SetInterrupt;
+
+            // System registers
+            case Mnemonic.Mov: return SystemRegisters.Move(x);
+            case Mnemonic.Smsw: return SystemRegisters.StoreStatus(x);
+            case Mnemonic.Lmsw: return SystemRegisters.LoadStatus(x);
+            case Mnemonic.Clts: return &SystemRegisters.ClearTaskSwitched;
+            case Mnemonic.Lgdt or Mnemonic.Lidt: return TableRegisters.LoadTable(x);
+            case Mnemonic.Sgdt: return &TableRegisters.StoreGdt;
+            case Mnemonic.Sidt: return &TableRegisters.StoreIdt;
+            case Mnemonic.Sldt or Mnemonic.Str: return TableRegisters.StoreSelector(x);
+            case Mnemonic.Lldt: return TableRegisters.LoadLdtr(x);
+            case Mnemonic.Ltr: return TableRegisters.LoadTr(x);
+            case Mnemonic.Rdtsc: return &ModelSpecificRegisters.ReadTimeStamp;
+            case Mnemonic.Rdpmc: return &ModelSpecificRegisters.ReadCounter;
+            case Mnemonic.Rdmsr: return &ModelSpecificRegisters.Read;
+            case Mnemonic.Wrmsr: return &ModelSpecificRegisters.Write;
+
+            // Selectors
+            case Mnemonic.Lar: return SelectorChecks.LoadAccess(x);
+            case Mnemonic.Lsl: return SelectorChecks.LoadLimit(x);
+            case Mnemonic.Verr or Mnemonic.Verw: return SelectorChecks.Verify(x);
+            case Mnemonic.Arpl: return SelectorChecks.AdjustRpl(x);
+
+            // System
+            case Mnemonic.Hlt: return &SystemInstructions.Halt;
+            case Mnemonic.Cpuid: return &SystemInstructions.Identify;
+            case Mnemonic.Vmcall: return &SystemInstructions.Hypercall;
+            case Mnemonic.Invd or Mnemonic.Wbinvd: return &SystemInstructions.InvalidateCaches;
+            case Mnemonic.Invlpg: return &SystemInstructions.InvalidatePage;
+            case Mnemonic.Wait: return &SystemInstructions.Wait;
+            case Mnemonic when IsCoprocessor(x): return &SystemInstructions.Coprocessor;
+
             default: return &InvalidOpcode;
         }
     }
@@ -169,6 +224,23 @@ internal static unsafe class HandlerTable
 
     /// <summary>True for far transfers.</summary>
     public static bool IsFar(in Instruction x) => x.IsJmpFar || x.IsCallFar || x.IsJmpFarIndirect || x.IsCallFarIndirect;
+
+    private static bool HasSegmentOperand(in Instruction x) =>
+        (x.Op0Kind == OpKind.Register && x.Op0Register.IsSegmentRegister()) || (x.Op1Kind == OpKind.Register && x.Op1Register.IsSegmentRegister());
+
+    // The x87 opcodes, whichever processor added them.
+    private static bool IsCoprocessor(in Instruction x)
+    {
+        foreach (CpuidFeature feature in x.Code.CpuidFeatures())
+        {
+            if (feature is CpuidFeature.FPU or CpuidFeature.FPU287 or CpuidFeature.FPU287XL_ONLY or CpuidFeature.FPU387 or CpuidFeature.FPU387SL_ONLY)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
 
     private static bool IsGeneral(in Instruction x)
     {
