@@ -43,7 +43,8 @@ internal static unsafe class X87Table
 
         // Stores and moves
         Mnemonic.Fst or Mnemonic.Fist => X87Stores.Select(x, pops: false),
-        Mnemonic.Fstp or Mnemonic.Fistp or Mnemonic.Fstpnce => X87Stores.Select(x, pops: true),
+        Mnemonic.Fstp or Mnemonic.Fistp => X87Stores.Select(x, pops: true),
+        Mnemonic.Fstpnce => &X87Stores.RegisterAndPopUnchecked,
         Mnemonic.Fbstp => &X87Stores.DecimalAndPop,
         Mnemonic.Fxch => &X87Stores.Exchange,
         Mnemonic.Fcmovb => &X87Stores.ConditionalMove<IfBelow>,
