@@ -12,8 +12,11 @@ public sealed record X87Form(Code Code, IReadOnlyList<byte[]> Encodings, bool Is
     public static IReadOnlySet<Code> Approximate { get; } =
         new HashSet<Code> { Code.F2xm1, Code.Fyl2x, Code.Fyl2xp1, Code.Fptan, Code.Fpatan, Code.Fsin, Code.Fcos, Code.Fsincos };
 
-    /// <summary>Every form that Iced decodes as a P6 does, apart from <see cref="Approximate"/>.</summary>
-    public static IReadOnlyList<X87Form> Exact { get; } = [.. All().Where(form => !Approximate.Contains(form.Code))];
+    /// <summary>Every form that Iced decodes as a P6 does.</summary>
+    public static IReadOnlyList<X87Form> Every { get; } = [.. All()];
+
+    /// <summary>True for a form of <see cref="Approximate"/>.</summary>
+    public bool IsApproximate => Approximate.Contains(Code);
 
     /// <summary>Bytes of the memory operand.</summary>
     public int MemorySize => Code switch
