@@ -18,6 +18,10 @@ public sealed record X87Form(Code Code, IReadOnlyList<byte[]> Encodings, bool Is
     /// <summary>True for a form of <see cref="Approximate"/>.</summary>
     public bool IsApproximate => Approximate.Contains(Code);
 
+    /// <summary>True for a control instruction, which leaves FIP, FDP and FOP alone (SDM 1 8.1.8).</summary>
+    public bool IsControl => Code.Mnemonic() is Mnemonic.Fldcw or Mnemonic.Fldenv or Mnemonic.Frstor or Mnemonic.Fnstcw or Mnemonic.Fnstsw
+        or Mnemonic.Fnstenv or Mnemonic.Fnsave or Mnemonic.Fnclex or Mnemonic.Fninit;
+
     /// <summary>Bytes of the memory operand.</summary>
     public int MemorySize => Code switch
     {

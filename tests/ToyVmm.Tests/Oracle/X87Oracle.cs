@@ -153,14 +153,16 @@ public sealed class X87Oracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
         before.Window.CopyTo(window);
         int vector = cpu.Run(3, ref actual, window);
 
-        // The unit's pointers follow a rule of our own (see X87Unit), which leaves them zero here.
-        IgnorePointers(expected.Window, After, wide: true);
-        IgnorePointers(window, After, wide: true);
+        // The unit's pointers change with an unmasked exception only (see X87Unit); without one, the host tells of the last instruction.
+        const byte ErrorSummary = 0x80;
+        bool pointersCount = (expected.Window[After + 4] & ErrorSummary) != 0 && !form.IsControl;
+        IgnorePointers(expected.Window, After, wide: true, pointersCount);
+        IgnorePointers(window, After, wide: true, pointersCount);
         if (form.IsMemory && form.Name.StartsWith("Fns", StringComparison.Ordinal) && form.MemorySize >= 14)
         {
             bool wide = form.MemorySize is 28 or 108;
-            IgnorePointers(expected.Window, operand, wide);
-            IgnorePointers(window, operand, wide);
+            IgnorePointers(expected.Window, operand, wide, false);
+            IgnorePointers(window, operand, wide, false);
         }
 
         if (form.IsApproximate)
@@ -252,13 +254,26 @@ public sealed class X87Oracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
         return Int128.Abs(difference) <= 1;
     }
 
-    private static void IgnorePointers(Span<byte> image, int at, bool wide) => image.Slice(at + (wide ? 12 : 6), wide ? 16 : 8).Clear();
+    // FIP, FCS and FOP, FDP, FDS. The selectors are of other segments on the host.
+    private static void IgnorePointers(Span<byte> image, int at, bool wide, bool onlySelectors)
+    {
+        Span<byte> pointers = image.Slice(at + (wide ? 12 : 6), wide ? 16 : 8);
+        if (onlySelectors)
+        {
+            pointers[4..6].Clear();
+            pointers[12..14].Clear();
+        }
+        else
+        {
+            pointers.Clear();
+        }
+    }
 
     private static string Describe(ReadOnlySpan<byte> image, int at)
     {
         var text = new StringBuilder();
         image = image[at..];
-        _ = text.Append(CultureInfo.InvariantCulture, $"cw={BinaryPrimitives.ReadUInt32LittleEndian(image):X4} sw={BinaryPrimitives.ReadUInt32LittleEndian(image[4..]):X4} tw={BinaryPrimitives.ReadUInt32LittleEndian(image[8..]):X4}");
+        _ = text.Append(CultureInfo.InvariantCulture, $"cw={BinaryPrimitives.ReadUInt32LittleEndian(image):X4} sw={BinaryPrimitives.ReadUInt32LittleEndian(image[4..]):X4} tw={BinaryPrimitives.ReadUInt32LittleEndian(image[8..]):X4} pointers={Convert.ToHexString(image[12..28])}");
         for (int n = 0; n < 8; n++)
         {
             ReadOnlySpan<byte> slot = image[(28 + (10 * n))..];
