@@ -1,20 +1,39 @@
 #!/bin/sh
 # build.sh - builds guest images: guest-images/build.sh [--out DIR] [NAME...]
+#            makes a bootable floppy of a Multiboot guest: guest-images/build.sh --disk NAME FILE
 #
 # Without names: all of them. Without --out: each image beside its source (NAME/NAME.bin, .img or .elf); with it:
 # DIR/NAME.ext, so that a test can compare. The same tools give the same bytes (toolchain.txt names the tools that
 # built the committed images): no time stamps, no paths, no build id. What to build is read from the source's head.
 set -eu
 
+called_from=$(pwd)
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here"
 out=
 names=
+
+# The guest's flat image behind include/disk-loader.asm: for Bochs, and for real hardware.
+disk() {
+    elf=$1/$1.elf
+    [ -f "$elf" ] || { echo "build.sh: $elf is missing (only Multiboot guests can be put on a disk)" >&2; exit 66; }
+    flat=$(mktemp)
+    objcopy -O binary "$elf" "$flat"
+    entry=$(readelf -h "$elf" | sed -n 's/.*Entry point address: *//p')
+    end=0x$(nm "$elf" | sed -n 's/ . image_end$//p')
+    status=0
+    nasm -f bin -w+error -I include/ -DPAYLOAD="'$flat'" -DENTRY="$entry" -DIMAGE_END="$end" -o "$2" include/disk-loader.asm || status=$?
+    rm -f "$flat"
+    exit $status
+}
+
 while [ $# -gt 0 ]; do
     case $1 in
-        --out) [ $# -ge 2 ] || { echo "build.sh: --out needs a directory" >&2; exit 64; }
-               mkdir -p "$2"; out=$(cd "$2" && pwd); shift 2 ;;
-        -*)    echo "build.sh: unknown option $1 (usage: build.sh [--out DIR] [NAME...])" >&2; exit 64 ;;
+        --out)  [ $# -ge 2 ] || { echo "build.sh: --out needs a directory" >&2; exit 64; }
+                mkdir -p "$2"; out=$(cd "$2" && pwd); shift 2 ;;
+        --disk) [ $# -eq 3 ] || { echo "build.sh: --disk needs a guest's name and a file" >&2; exit 64; }
+               case $3 in /*) disk "$2" "$3" ;; *) disk "$2" "$called_from/$3" ;; esac ;;
+        -*)    echo "build.sh: unknown option $1 (usage: build.sh [--out DIR] [NAME...] | --disk NAME FILE)" >&2; exit 64 ;;
         *)     names="$names ${1%/}"; shift ;;
     esac
 done

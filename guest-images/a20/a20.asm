@@ -23,6 +23,7 @@ start:  cli
         mov ds, ax
         mov ss, ax
         mov sp, 0x7C00
+        call serial_init16
         dec ax
         mov es, ax                      ; ES = FFFF
 
@@ -52,6 +53,7 @@ start:  cli
         call print_hex8
         mov al, 10
         call print_char16
+        call serial_drain16
 
         mov dx, POWER_OFF
         mov ax, POWER_OFF_VALUE

@@ -10,11 +10,11 @@
 ;   bios.inc      constants, the frame of saved registers that each service works on
 ;   post.inc      from the reset vector to INT 19h
 ;   boot.inc      INT 18h, 19h: the boot sector
-;   video.inc     INT 10h: the text screen
+;   video.inc     INT 10h: the text screen;  videomode.inc: mode, cursor shape, adapter
 ;   disk.inc      INT 13h: sectors by cylinder/head/sector and by number
 ;   diskio.inc    the two ways to a sector: ToyVmm's BIOS disk ports, and an ATA disk
 ;   system.inc    INT 11h, 12h, 15h: equipment, memory map, A20, waits, moves above 1 MiB
-;   keyboard.inc  IRQ 1 (INT 9) and INT 16h;  keymap.inc: the US keyboard
+;   keyboard.inc  IRQ 1 (INT 9);  keymap.inc: the US keyboard;  keys.inc: INT 16h
 ;   clock.inc     IRQ 0 (INT 8), IRQ 8 (INT 70h) and INT 1Ah
 ;   serial.inc    INT 14h, 17h
 ;
@@ -33,11 +33,13 @@
 %include "post.inc"
 %include "boot.inc"
 %include "video.inc"
+%include "videomode.inc"
 %include "disk.inc"
 %include "diskio.inc"
 %include "system.inc"
 %include "keyboard.inc"
 %include "keymap.inc"
+%include "keys.inc"
 %include "clock.inc"
 %include "serial.inc"
 

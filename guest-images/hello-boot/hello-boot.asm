@@ -30,8 +30,10 @@ start:  cli                             ; no interrupt between the two halves of
         jmp .next
 
 .serial:
+        call serial_init16
         mov si, text_serial
         call print16
+        call serial_drain16
         mov al, 16                      ; (16 << 1) | 1 = 33: an unmistakable "yes"
         out DEBUG_EXIT, al
 .hang:  hlt

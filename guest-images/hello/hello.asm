@@ -15,6 +15,9 @@
 start:  xor ax, ax
         mov ds, ax                      ; real mode: address = segment * 16 + offset (SDM 3B 20.1.1)
         cld
+        mov dx, COM1_LCR
+        mov al, 3                       ; eight data bits: after a reset the UART sends five (16550 data sheet, LCR)
+        out dx, al
         mov si, text
 .next:  lodsb                           ; AL = DS:[SI], SI = SI + 1
         test al, al
@@ -29,7 +32,11 @@ start:  xor ax, ax
         out dx, al
         jmp .next
 
-done:   mov dx, POWER_OFF               ; ask for success: status 0
+done:   mov dx, COM1_LSR                ; the last character has left the UART: now the plug may be pulled
+.drain: in al, dx
+        test al, LSR_TEMT
+        jz .drain
+        mov dx, POWER_OFF               ; ask for success: status 0
         mov ax, POWER_OFF_VALUE
         out dx, ax
 .hang:  cli                             ; never reached where port 0x604 works

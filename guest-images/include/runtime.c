@@ -1,6 +1,22 @@
 /* runtime.c - console and the four functions that GCC calls on its own (GCC manual 2.1, "freestanding"). */
 #include "toyvmm.h"
 
+/* 115,200 baud, eight data bits, no parity, one stop bit (16550 data sheet, LCR and divisor latch). */
+void serial_init(void)
+{
+    outb(COM1_LCR, 0x83);
+    outb(COM1, 1);
+    outb(COM1 + 1, 0);
+    outb(COM1_LCR, 0x03);
+}
+
+/* Waits until the last character has left the UART, before the plug is pulled. */
+void serial_drain(void)
+{
+    while (!(inb(COM1_LSR) & LSR_TEMT)) {
+    }
+}
+
 void print_char(char c)
 {
     while (!(inb(COM1_LSR) & LSR_THRE)) {

@@ -9,6 +9,8 @@
         section .text
         global start
         extern guest_main
+        extern serial_init
+        extern serial_drain
 start:  cli
         cld
         mov esp, stack_top
@@ -22,7 +24,11 @@ start:  cli
         mov ss, dx
         push ebx                        ; Multiboot information
         push eax                        ; 0x2BADB002
+        call serial_init
         call guest_main
+        push eax
+        call serial_drain
+        pop eax
         test eax, eax
         jnz .debug_exit
         mov dx, POWER_OFF

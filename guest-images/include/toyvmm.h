@@ -6,8 +6,10 @@
 #include <stdint.h>
 
 #define COM1 0x3F8
+#define COM1_LCR (COM1 + 3)
 #define COM1_LSR (COM1 + 5)
 #define LSR_THRE 0x20
+#define LSR_TEMT 0x40
 
 #define MULTIBOOT_MAGIC 0x2BADB002u
 #define MULTIBOOT_HAS_MEMORY (1u << 0)
@@ -34,6 +36,8 @@ static inline uint8_t inb(uint16_t port)
     return value;
 }
 
+void serial_init(void);
+void serial_drain(void);
 void print_char(char c);
 void print(const char *text);
 void print_hex(uint32_t value);

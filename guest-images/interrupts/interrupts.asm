@@ -149,8 +149,10 @@ start:  ENTER_FLAT
         PRINT_DEC dword [ticks]
         PRINT " time", 10
 
-        ; ---- priority: both pending, interrupts off; IRQ 0 wins over IRQ 8, which comes through IR2
+        ; ---- priority: both pending, and unmasked at once; IRQ 0 wins over IRQ 8, which comes through IR2
         mov dword [first], 0
+        mov al, 0xFF
+        out PIC1 + 1, al
         mov al, 0x30
         out PIT_COMMAND, al
         mov al, 0x40
@@ -163,6 +165,8 @@ start:  ENTER_FLAT
         and al, 5
         cmp al, 5
         jne .both
+        mov al, 0xFA
+        out PIC1 + 1, al
         sti
         nop
 .both_delivered:
@@ -194,6 +198,7 @@ start:  ENTER_FLAT
         PRINT 10
 
         ; ---- the UART's loopback: what is sent is received, and the modem control lines come back as status
+        call serial_drain               ; or the last character printed would come back as the first one received
         mov dx, COM1 + 4
         mov al, 0x1A                    ; LOOP, RTS, OUT2
         out dx, al

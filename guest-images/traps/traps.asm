@@ -44,12 +44,11 @@
 ; expect-serial: four bytes across the edge: CR2 is the first byte of the page that is missing: #PF (14) error 00000000 EIP +0 CR2 00300000\n
 ; expect-serial: a jump into a page that is not there: #PF (14) error 00000000 EIP +00300000 CR2 00300000\n
 ; expect-serial: -- a fault while a fault is delivered\n
-; expect-serial: UD2 while the #UD gate is not present: #NP instead: #NP (11) error 00000032 EIP +0\n
 ; expect-serial: #GP while the #GP gate is not present: #DF: #DF (8) error 00000000\n
 ; expect-serial: a stack that is not there: #DF (8) error 00000000 in a task of its own; back link 00000038, its ESP 00300800, CR2 003007FC\n
 ; expect-serial: done\n
 ;
-; Each experiment is written between TRAP and END_TRAP. The handler prints what the CPU delivered: the vector, the error
+; Each experiment is written between TRAP and END_TRAP (include/experiment.inc). The handler prints what the CPU delivered: the vector, the error
 ; code where there is one, and the saved EIP relative to the experiment's first instruction - so "+0" is a *fault*
 ; (the instruction can be restarted) and anything else a *trap* (it is already done; SDM 3A 6.5). Then it goes on after
 ; END_TRAP. An experiment that comes to its end has not trapped, and says so.
@@ -57,8 +56,8 @@
 ; The last one cannot be survived in the ordinary way: the stack is gone, so the page fault cannot even be delivered.
 ; That is a double fault, and only a task gate - which brings its own stack - can still report it.
 ;
-; Not here: NMI (2), #MF (16), #MC (18) and #XM (19) need an FPU or outside help. INT1, #AC (17) and the limits of
-; segments are in `limits`, because QEMU does not do them.
+; Not here: NMI (2), #MF (16), #MC (18) and #XM (19) need an FPU or outside help. INT1, #AC (17), segment
+; limits and the EXT bit of error codes are in `limits`, because QEMU does not do them.
 
         bits 32
 %include "toyvmm.inc"
@@ -70,26 +69,7 @@
         global start
 %include "console32.inc"
 %include "protected.inc"
-
-; TRAP "what": prints it, and notes where the experiment begins and where to go on.
-%macro TRAP 1
-        %push trap
-        PRINT %1, ": "
-        mov dword [experiment], %$begin
-        mov dword [resume], %$end
-        mov [resume_esp], esp
-        xor eax, eax
-        mov dr6, eax                    ; the CPU only ever sets DR6 bits; the handler clears (SDM 3B 17.2.3)
-%endmacro
-; BEGIN: the first instruction of the experiment, after any preparation.
-%macro BEGIN 0
-%$begin:
-%endmacro
-%macro END_TRAP 0
-        PRINT "nothing happened", 10
-%$end:
-        %pop
-%endmacro
+%include "experiment.inc"
 
 NOT_PRESENT     equ FREE0               ; a data segment whose present bit is clear
 SHORT_TSS       equ FREE0 + 8           ; a TSS that is too small to be one
@@ -334,13 +314,6 @@ start:  ENTER_FLAT
         END_TRAP
 
         PRINT "-- a fault while a fault is delivered", 10
-        TRAP "UD2 while the #UD gate is not present: #NP instead"
-        and byte [idt + 6 * 8 + 5], 0x7F
-        BEGIN
-        ud2                             ; benign, then contributory: no double fault (SDM 3A table 6-5)
-        END_TRAP
-        or byte [idt + 6 * 8 + 5], 0x80
-
         TRAP "#GP while the #GP gate is not present: #DF"
         and byte [idt + 13 * 8 + 5], 0x7F
         mov ax, 0x1238
@@ -372,69 +345,6 @@ double_fault_task:
         PRINT_HEX eax
         PRINT 10, "done", 10
         jmp power_off
-
-; ---- the handler of everything else -----------------------------------------------------------------------------------
-on_exception:
-        mov ax, DATA0                   ; an experiment may have ruined DS
-        mov ds, ax
-        mov es, ax
-        mov ebp, esp
-        mov eax, [ebp + FRAME.vector]
-        cmp dword [fake_error], 0
-        je .frame_ok
-        ; INT 13 pushed no error code, so what the stub took for one is EIP, and so on: shift by one word.
-        mov dword [fake_error], 0
-        mov ebx, [ebp + FRAME.error]
-        PRINT "without an error code: "
-        mov dword [ebp + FRAME.error], 0
-        jmp .have_eip
-.frame_ok:
-        mov ebx, [ebp + FRAME.eip]
-.have_eip:
-        push dword [names + eax * 4]
-        call print_string
-        PRINT " ("
-        PRINT_DEC eax
-        PRINT ")"
-
-        bt dword [has_error_code], eax
-        jnc .no_error
-        PRINT " error "
-        PRINT_HEX dword [ebp + FRAME.error]
-.no_error:
-        cmp eax, 8
-        je .eip_done                    ; #DF is an abort: the saved EIP is undefined (SDM 3A 6.15)
-        PRINT " EIP +"
-        cmp ebx, NO_PAGE
-        je .far_eip                     ; the jump into nowhere: an absolute address says more
-        sub ebx, [experiment]
-        PRINT_DEC ebx
-        jmp .eip_done
-.far_eip:
-        PRINT_HEX ebx
-.eip_done:
-        cmp eax, 14
-        jne .not_page_fault
-        PRINT " CR2 "
-        mov ecx, cr2
-        PRINT_HEX ecx
-.not_page_fault:
-        cmp eax, 1
-        jne .not_debug
-        PRINT " DR6 "
-        mov ecx, dr6
-        and ecx, 0x0000E00F             ; BT BS BD and B3-B0; the rest is fixed
-        PRINT_HEX ecx
-        xor ecx, ecx
-        mov dr7, ecx
-.not_debug:
-        PRINT 10
-
-        ; Back to the level of the main program, with the flags as the CPU made them for the handler: TF and NT clear.
-        mov ax, DATA0
-        mov ss, ax
-        mov esp, [resume_esp]
-        jmp [resume]
 
 ; ---- preparation ---------------------------------------------------------------------------------------------------------
 ; Identity-maps the first 4 MiB in 4 KiB pages, two of them in a special way, and turns paging on (SDM 3A 4.3).
@@ -487,28 +397,6 @@ prepare_tasks:
 
         section .rodata
         align 4
-names:  dd .n0, .n1, .n2, .n3, .n4, .n5, .n6, .n7, .n8, .n9, .n10, .n11, .n12, .n13, .n14, .n15, .n16, .n17
-        times 14 dd .n15
-.n0:    db "#DE", 0
-.n1:    db "#DB", 0
-.n2:    db "NMI", 0
-.n3:    db "#BP", 0
-.n4:    db "#OF", 0
-.n5:    db "#BR", 0
-.n6:    db "#UD", 0
-.n7:    db "#NM", 0
-.n8:    db "#DF", 0
-.n9:    db "coprocessor overrun", 0
-.n10:   db "#TS", 0
-.n11:   db "#NP", 0
-.n12:   db "#SS", 0
-.n13:   db "#GP", 0
-.n14:   db "#PF", 0
-.n15:   db "unexpected", 0
-.n16:   db "#MF", 0
-.n17:   db "#AC", 0
-        align 4
-has_error_code: dd (1 << 8) | (0x1F << 10) | (1 << 17)
 bounds: dd 0, 3
 idt_half:
         dw 0x80 * 8 - 1
@@ -516,10 +404,6 @@ idt_half:
 
         section .data
         align 4
-experiment:     dd 0
-resume:         dd 0
-resume_esp:     dd 0
-fake_error:     dd 0
 watched:        dd 0
 
         section .bss

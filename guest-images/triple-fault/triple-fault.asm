@@ -24,6 +24,7 @@
 
 start:  ENTER_FLAT
         PRINT "about to divide by zero, with an empty IDT", 10
+        call serial_drain
         lidt [empty_idt]
         xor edx, edx
         xor ecx, ecx

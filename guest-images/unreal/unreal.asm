@@ -22,6 +22,7 @@ start:  cli
         mov ds, ax
         mov ss, ax
         mov sp, 0x7C00
+        call serial_init16
 
         ; A20 must be on, or bit 20 of every address reads as 0 (the 8042's output port, as in `a20`).
         call kbc_wait
@@ -80,6 +81,7 @@ start:  cli
         jne failed
         mov si, text_string
         call print16
+        call serial_drain16
 
         mov dx, POWER_OFF
         mov ax, POWER_OFF_VALUE
@@ -90,6 +92,7 @@ start:  cli
 
 failed: mov si, text_failed
         call print16
+        call serial_drain16
         mov al, 1
         out DEBUG_EXIT, al
 .hang:  cli

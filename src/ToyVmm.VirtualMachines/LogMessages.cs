@@ -13,4 +13,7 @@ internal static partial class LogMessages
 
     [LoggerMessage(3, LogLevel.Debug, "Nothing answers at {Kind} 0x{Address:x}: the write of 0x{Value:x} is lost")]
     public static partial void UnmappedWrite(ILogger logger, string kind, ulong address, ulong value);
+
+    [LoggerMessage(4, LogLevel.Warning, "Disk {Path}, sector {Sector}: {Message}; the guest sees a disk error")]
+    public static partial void DiskError(ILogger logger, string path, long sector, string message);
 }

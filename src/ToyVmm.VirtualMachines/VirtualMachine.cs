@@ -28,6 +28,8 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     // The host looks at its clock, at input and at stop requests this often: a few milliseconds.
     private const ulong SliceInstructions = 1 << 20;
 
+    private const byte FirstHardDisk = 0x80;
+
     // A guest that sleeps through so much of its own time, with no input to come, will not wake.
     private static readonly TimeSpan s_longestSleep = TimeSpan.FromHours(25);
 
@@ -35,6 +37,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     private readonly ExitHandler _exits;
     private readonly TrapCounter _traps;
     private readonly StringBuilder _serialOutput = new();
+    private readonly List<FileDiskImage> _disks = [];
     private readonly VirtualMachineOptions _options;
     private readonly ILogger _logger;
     private volatile bool _stopRequested;
@@ -109,7 +112,9 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             throw new InvalidImageException(result.Error, result.Explanation);
         }
 
-        return new VirtualMachine(options, machine, result.Image);
+        VirtualMachine vm = new(options, machine, result.Image);
+        vm.AttachDisks(config.Disks, result.Image.Disk);
+        return vm;
     }
 
     /// <summary>Runs the guest until it stops or a limit is reached; may be called again after a limit.</summary>
@@ -167,6 +172,10 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         Vcpu.Dispose();
         Machine.Dispose();
         Input.Dispose();
+        foreach (FileDiskImage disk in _disks)
+        {
+            disk.Dispose();
+        }
     }
 
     /// <summary>A byte from the guest's COM1, or from its console hypercall.</summary>
@@ -185,6 +194,30 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     }
 
     private static ulong Saturate(ulong start, ulong more) => more > ulong.MaxValue - start ? ulong.MaxValue : start + more;
+
+    // The BIOS reads its drives through a port device of ours: the image that is booted, then the disks of the configuration.
+    private void AttachDisks(IReadOnlyList<DiskConfig> disks, BootDisk? boot)
+    {
+        List<BiosDrive> drives = [];
+        if (boot is not null)
+        {
+            drives.Add(new BiosDrive(boot.DriveNumber, boot.Geometry, new MemoryDiskImage(boot.Image)));
+        }
+
+        byte next = boot is { DriveNumber: FirstHardDisk } ? (byte)(FirstHardDisk + 1) : FirstHardDisk;
+        foreach (DiskConfig disk in disks)
+        {
+            FileDiskImage image = new(disk.Path, disk.Access);
+            image.HostError += (sector, error) => LogMessages.DiskError(_logger, disk.Path, sector, error.Message);
+            _disks.Add(image);
+            drives.Add(new BiosDrive(next++, DiskGeometry.ForImageSize(image.Length), image));
+        }
+
+        if (drives.Count > 0)
+        {
+            Machine.Ports.Map(BiosDisk.DefaultPort, BiosDisk.PortCount, new BiosDisk(Machine.Memory, drives));
+        }
+    }
 
     private void SetA20(bool enabled)
     {

@@ -6,7 +6,12 @@ namespace ToyVmm.Engines.Interpretation;
 public sealed unsafe partial class Interpreter
 {
     private const uint Dr6SingleStep = 1 << 14;
+    private const uint Dr6GeneralDetect = 1 << 13;
+    private const uint Dr7GeneralDetect = 1 << 13;
 
+    // The count of retired instructions at which a REP string instruction was last left between two iterations.
+    private ulong _insideString = ulong.MaxValue;
+    private uint _debugConditions;
     private bool _stepTrap;
     private bool _resumeFlag;
     private bool _suspended;
@@ -40,7 +45,19 @@ public sealed unsafe partial class Interpreter
     internal InterruptShadow ShadowBefore { get; private set; }
 
     /// <summary>True when a REP string instruction has stopped after an iteration: an instruction boundary although it has not retired.</summary>
-    internal bool InterruptedString { get; set; }
+    internal bool InterruptedString
+    {
+        get;
+        set
+        {
+            field = value;
+            if (!value)
+            {
+                // The run loop takes note; nothing of the instruction has retired, so the count says whether it is still the one in flight.
+                _insideString = _retiredAtEnd - (ulong)_left;
+            }
+        }
+    }
 
     /// <summary>True while instructions run one by one, so that a REP string instruction stops after each iteration.</summary>
     internal bool IsSingleStepping { get; private set; }
@@ -55,7 +72,15 @@ public sealed unsafe partial class Interpreter
         FaultVector = vector;
         FaultError = error;
         FaultCause = cause;
+        FaultDescriptor = null;
         return false;
+    }
+
+    /// <summary>Raises #DB as a fault: an access to a debug register while DR7.GD is set (SDM 3B 17.2.4).</summary>
+    internal bool RaiseGeneralDetect()
+    {
+        _debugConditions = Dr6GeneralDetect;
+        return Raise(Vector.Debug, 0, "a debug register was accessed while DR7.GD was set");
     }
 
     /// <summary>The linear address of a pending #PF; CR2 is set when it is delivered.</summary>
@@ -73,7 +98,14 @@ public sealed unsafe partial class Interpreter
     {
         FaultVector = -1;
         FaultCause = null;
+        FaultDescriptor = null;
     }
+
+    /// <summary>True while the running instruction will be followed by its single-step trap: HLT then does not sleep.</summary>
+    internal bool HasStepTrap => _stepTrap && IsSingleStepping;
+
+    // True between two iterations of a REP string instruction.
+    private bool IsInsideString => _insideString == _retiredAtEnd - (ulong)_left;
 
     /// <summary>The current instruction transfers into an interrupt handler: its own single-step trap is dropped (SDM 3A 17.3.1.4).</summary>
     internal void DropStepTrap() => _stepTrap = false;
@@ -88,6 +120,15 @@ public sealed unsafe partial class Interpreter
         if ((s->Attention & Attention.Completion) != 0)
         {
             return ResumeSingle();
+        }
+
+        if ((s->Attention & Attention.PostedWrites) != 0)
+        {
+            s->Attention &= ~Attention.PostedWrites;
+            if (Vcpu.Io.TryTakePosted(out exit))
+            {
+                return Attended.Leave;
+            }
         }
 
         bool mayTrap = s->Shadow != InterruptShadow.MovSs;

@@ -9,6 +9,9 @@ public sealed unsafe partial class Interpreter
     /// <summary>The byte offset of SS in the state: violations through it are #SS, not #GP.</summary>
     internal static byte StackSegment { get; } = SegmentOffset(2);
 
+    /// <summary>The byte offset of ES in the state: the destination of string instructions.</summary>
+    internal static byte ExtraSegment { get; } = SegmentOffset(0);
+
     /// <summary>The byte offset of a segment register's cache in the state.</summary>
     /// <param name="number">The encoding: ES CS SS DS FS GS, then LDTR and TR.</param>
     internal static byte SegmentOffset(int number)

@@ -197,6 +197,12 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
                             EndSingle(completed: true);
                         }
 
+                        // An element was written to a device: the monitor performs it before the next one.
+                        if (Vcpu.Io.TryTakePosted(out VmExit posted))
+                        {
+                            return posted;
+                        }
+
                         if (Vcpu.CancelRequested)
                         {
                             return new VmExit(ExitReason.Cancelled);

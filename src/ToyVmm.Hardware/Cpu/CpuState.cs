@@ -205,6 +205,9 @@ public enum Attention : uint
 
     /// <summary>An instruction that needed the monitor is to be run again with what the monitor answered.</summary>
     Completion = 512,
+
+    /// <summary>An event's stack frame was stored to a device: the engine leaves with those stores before the next instruction.</summary>
+    PostedWrites = 1024,
 }
 
 /// <summary>What the meaning of an instruction's bytes depends on, beside the bytes.</summary>

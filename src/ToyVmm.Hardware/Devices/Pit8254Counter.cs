@@ -174,8 +174,7 @@ internal sealed class Pit8254Counter
             default:
                 if (!high)
                 {
-                    Freeze(now);
-                    _lowHalf = false;
+                    StopPeriods(now);
                 }
                 else if (_programmed)
                 {
@@ -307,13 +306,25 @@ internal sealed class Pit8254Counter
         _nullCount = false;
         _everLoaded = true;
         _anchor = at;
-        _startRemaining = _reload;
+        _startRemaining = Mode == 3 ? _reload & ~1 : _reload; // mode 3 loads odd counts less one
         _period = _reload;
         _lowHalf = _pendingLowHalf;
         _pendingLowHalf = false;
         bool triggered = Mode is 1 or 5;
         _counting = triggered || _gate;
         _zeroAt = Mode is not (2 or 3) && _counting ? at + _reload : Never;
+    }
+
+    // GATE low ends the cycle, so a count that waits for the cycle's end now waits for the trigger instead.
+    private void StopPeriods(long now)
+    {
+        if (_counting)
+        {
+            Freeze(now);
+            _pendingAt = Never;
+        }
+
+        _lowHalf = false;
     }
 
     private void Freeze(long now)
@@ -358,7 +369,7 @@ internal sealed class Pit8254Counter
             case 3:
                 long inCycle = (elapsed + CycleOffset) % _period;
                 long inHalf = inCycle >= HighPulses ? inCycle - HighPulses : inCycle;
-                return (_period & ~1L) - (2 * inHalf); // odd counts are loaded less one
+                return (_period & ~1L) - (2 * inHalf);
             default:
                 return _startRemaining - elapsed;
         }

@@ -270,11 +270,10 @@ public sealed class RtcMc146818 : IPortDevice
         if (NextUpdate(_flaggedUntil) <= now)
         {
             _memory[RegisterC] |= UpdateEnable;
-        }
-
-        if ((_memory[RegisterC] & AlarmEnable) == 0 && NextAlarm(_flaggedUntil) <= now)
-        {
-            _memory[RegisterC] |= AlarmEnable;
+            if ((_memory[RegisterC] & AlarmEnable) == 0 && NextAlarm(_flaggedUntil) <= now)
+            {
+                _memory[RegisterC] |= AlarmEnable;
+            }
         }
 
         _flaggedUntil = now;
@@ -334,7 +333,7 @@ public sealed class RtcMc146818 : IPortDevice
     // The first end of a second whose time matches the alarm bytes; the search skips hours and minutes that cannot match.
     private long NextAlarm(long after)
     {
-        if (!TimeRuns)
+        if (!TimeRuns || !SecondsCanMatch())
         {
             return long.MaxValue;
         }
@@ -363,6 +362,20 @@ public sealed class RtcMc146818 : IPortDevice
         }
 
         return long.MaxValue;
+    }
+
+    // A guest may write a byte that no second ever shows; without this check the search would try the whole day for it.
+    private bool SecondsCanMatch()
+    {
+        for (int second = 0; second < 60; second++)
+        {
+            if (Matches(0x01, RtcCalendar.Number(second, IsBinary)))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private bool Matches(int alarmRegister, byte shown) => _memory[alarmRegister] >= DoNotCare || _memory[alarmRegister] == shown;

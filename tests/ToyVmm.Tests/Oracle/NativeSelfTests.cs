@@ -9,7 +9,7 @@ namespace ToyVmm.Tests.Oracle;
 public sealed class NativeSelfTests(ITestOutputHelper output)
 {
     private const int StatesPerEncoding = 20;
-    private const int EncodingsPerForm = 40;
+    private const long StandardCases = 500_000;
 
     [HostCpuFact]
     public void Every_judged_form_runs_twice_with_the_same_outcome()
@@ -19,6 +19,7 @@ public sealed class NativeSelfTests(ITestOutputHelper output)
         string? trace = Environment.GetEnvironmentVariable("TOYVMM_ORACLE_TRACE"); // the last line names the case that killed the process
         using var host = new HostCpu();
         using var second = new HostCpu();
+        int encodings = OracleSettings.CasesPerForm(StandardCases) / StatesPerEncoding;
         var clock = Stopwatch.StartNew();
         long cases = 0;
         foreach (InstructionForm form in InstructionForms.Judged)
@@ -27,7 +28,7 @@ public sealed class NativeSelfTests(ITestOutputHelper output)
             var encoder = new FormEncoder(random);
             var states = new StateGenerator(random);
             int productive = 0;
-            for (int encoding = 0; encoding < EncodingsPerForm; encoding++)
+            for (int encoding = 0; encoding < encodings; encoding++)
             {
                 EncodedInstruction instruction = encoder.Encode(form);
                 int count = 0;
@@ -66,7 +67,7 @@ public sealed class NativeSelfTests(ITestOutputHelper output)
                 productive++;
             }
 
-            Assert.True(productive >= EncodingsPerForm / 8, $"{form}: only {productive} of {EncodingsPerForm} encodings have states");
+            Assert.True(productive >= encodings / 8, $"{form}: only {productive} of {encodings} encodings have states");
         }
 
         output.WriteLine($"{InstructionForms.Judged.Count} forms, {cases:N0} cases, {cases / clock.Elapsed.TotalSeconds:N0} a second, each run twice");

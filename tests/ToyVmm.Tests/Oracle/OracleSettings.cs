@@ -19,18 +19,27 @@ public static class OracleSettings
         : BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
 
     /// <summary>Cases for each form: TOYVMM_ORACLE_CASES, or the standard number, divided among the forms.</summary>
+    /// <param name="standard">The total where the environment does not say.</param>
     /// <exception cref="FormatException">The variable is set, but not to a positive number.</exception>
-    public static int CasesPerForm()
+    public static int CasesPerForm(long standard = StandardCases)
     {
-        long total = StandardCases;
-        if (Environment.GetEnvironmentVariable("TOYVMM_ORACLE_CASES") is { Length: > 0 } text
-            && !(long.TryParse(text, NumberStyles.AllowThousands, CultureInfo.InvariantCulture, out total) && total > 0))
+        long each = (Cases(standard) + InstructionForms.Judged.Count - 1) / InstructionForms.Judged.Count;
+        return (int)Math.Clamp(each, LeastCasesPerForm, int.MaxValue);
+    }
+
+    /// <summary>Cases in all: TOYVMM_ORACLE_CASES, or the standard number.</summary>
+    /// <param name="standard">The total where the environment does not say.</param>
+    /// <exception cref="FormatException">The variable is set, but not to a positive number.</exception>
+    public static long Cases(long standard)
+    {
+        if (Environment.GetEnvironmentVariable("TOYVMM_ORACLE_CASES") is not { Length: > 0 } text)
         {
-            throw new FormatException($"TOYVMM_ORACLE_CASES=\"{text}\" is not a positive number of cases.");
+            return standard;
         }
 
-        long each = (total + InstructionForms.Judged.Count - 1) / InstructionForms.Judged.Count;
-        return (int)Math.Clamp(each, LeastCasesPerForm, int.MaxValue);
+        return long.TryParse(text, NumberStyles.AllowThousands, CultureInfo.InvariantCulture, out long total) && total > 0
+            ? total
+            : throw new FormatException($"TOYVMM_ORACLE_CASES=\"{text}\" is not a positive number of cases.");
     }
 
     /// <summary>Reads a seed as reports print it.</summary>

@@ -1,0 +1,115 @@
+using ToyVmm.Engines.Decoding;
+using ToyVmm.Hardware.Cpu;
+
+namespace ToyVmm.Engines.Interpretation.Instructions;
+
+/// <summary>RDTSC, RDPMC, RDMSR, WRMSR, and the registers of a P6 that software touches without asking CPUID (SDM 4, table 2-20).</summary>
+internal static unsafe class ModelSpecificRegisters
+{
+    private const uint TimeStampCounter = 0x10;
+    private const uint PlatformId = 0x17;
+    private const uint ApicBase = 0x1B;
+    private const uint PowerOnConfiguration = 0x2A;
+    private const uint MicrocodeRevision = 0x8B;
+    private const uint Counter0 = 0xC1;
+    private const uint Counter1 = 0xC2;
+    private const uint SysenterCs = 0x174;
+    private const uint SysenterEsp = 0x175;
+    private const uint SysenterEip = 0x176;
+    private const uint EventSelect0 = 0x186;
+    private const uint EventSelect1 = 0x187;
+    private const uint DebugControl = 0x1D9;
+
+    // The bootstrap processor, its local APIC at the usual address and disabled (there is none).
+    private const ulong ApicDisabled = 0xFEE0_0100;
+
+    /// <summary>RDTSC: privileged when CR4.TSD is set.</summary>
+    public static nint ReadTimeStamp(CpuState* s, DecodedInstruction* i, Interpreter cpu)
+    {
+        if ((s->Cr4 & Cr4.TSD) != 0 && s->Cpl != 0)
+        {
+            return Flow.Raise(i, cpu, Vector.GeneralProtection);
+        }
+
+        Answer(s, TimeStamp(s, cpu));
+        return Flow.EndBlock(s, i);
+    }
+
+    /// <summary>RDPMC: privileged unless CR4.PCE is set. The two counters of a P6 exist and do not count.</summary>
+    public static nint ReadCounter(CpuState* s, DecodedInstruction* i, Interpreter cpu)
+    {
+        if (((s->Cr4 & Cr4.PCE) == 0 && s->Cpl != 0) || s->Ecx > 1)
+        {
+            return Flow.Raise(i, cpu, Vector.GeneralProtection);
+        }
+
+        Answer(s, 0);
+        return Flow.EndBlock(s, i);
+    }
+
+    /// <summary>RDMSR.</summary>
+    public static nint Read(CpuState* s, DecodedInstruction* i, Interpreter cpu)
+    {
+        if (!Privilege.IsRingZero(s, cpu))
+        {
+            return Flow.StopHere(i, cpu);
+        }
+
+        ulong value;
+        switch (s->Ecx)
+        {
+            case TimeStampCounter: value = TimeStamp(s, cpu); break;
+            case ApicBase: value = ApicDisabled; break;
+            case SysenterCs: value = s->SysenterCs; break;
+            case SysenterEsp: value = s->SysenterEsp; break;
+            case SysenterEip: value = s->SysenterEip; break;
+            case PlatformId or PowerOnConfiguration or MicrocodeRevision or DebugControl: value = 0; break;
+            case Counter0 or Counter1 or EventSelect0 or EventSelect1: value = 0; break;
+            default: return Unknown(i, cpu);
+        }
+
+        Answer(s, value);
+        return Flow.EndBlock(s, i);
+    }
+
+    /// <summary>WRMSR.</summary>
+    public static nint Write(CpuState* s, DecodedInstruction* i, Interpreter cpu)
+    {
+        if (!Privilege.IsRingZero(s, cpu))
+        {
+            return Flow.StopHere(i, cpu);
+        }
+
+        ulong value = ((ulong)s->Edx << 32) | s->Eax;
+        switch (s->Ecx)
+        {
+            // A P6 writes the low half and clears the high one (SDM 3B 17.17.3).
+            case TimeStampCounter: s->TscOffset = s->Eax - cpu.RetiredAtBlockEnd; break;
+            case SysenterCs: s->SysenterCs = (uint)value; break;
+            case SysenterEsp: s->SysenterEsp = (uint)value; break;
+            case SysenterEip: s->SysenterEip = (uint)value; break;
+
+            // Software clears the revision before CPUID fills it in; counters that do not count swallow what is written.
+            case MicrocodeRevision or Counter0 or Counter1 or EventSelect0 or EventSelect1: break;
+            case ApicBase when value == ApicDisabled: break;
+            case DebugControl when value == 0: break;
+            default: return Unknown(i, cpu);
+        }
+
+        return Flow.EndBlock(s, i);
+    }
+
+    private static ulong TimeStamp(CpuState* s, Interpreter cpu) => cpu.RetiredAtBlockEnd + s->TscOffset;
+
+    private static void Answer(CpuState* s, ulong value)
+    {
+        s->Eax = (uint)value;
+        s->Edx = (uint)(value >> 32);
+    }
+
+    private static nint Unknown(DecodedInstruction* i, Interpreter cpu)
+    {
+        _ = cpu.Raise(Vector.GeneralProtection, 0, "a model-specific register that this CPU lacks, or a value it does not take");
+        return Flow.StopHere(i, cpu);
+    }
+}

@@ -1,0 +1,119 @@
+using ToyVmm.Engines.Decoding;
+using ToyVmm.Hardware.Cpu;
+
+namespace ToyVmm.Engines.Interpretation.Instructions;
+
+/// <summary>HLT, CPUID, VMCALL, the caches and the TLB, SYSENTER and SYSEXIT, WAIT and the coprocessor's opcodes.</summary>
+internal static unsafe class SystemInstructions
+{
+    // The fixed descriptors of SYSENTER and SYSEXIT (SDM 2B): flat, 4 GiB, 32-bit, accessed; DPL is added.
+    private const uint FlatLow = 0x0000_FFFF;
+    private const uint FlatCodeHigh = 0x00CF_9B00;
+    private const uint FlatDataHigh = 0x00CF_9300;
+
+    /// <summary>HLT: completes, and the CPU sleeps until an interrupt.</summary>
+    public static nint Halt(CpuState* s, DecodedInstruction* i, Interpreter cpu)
+    {
+        if (!Privilege.IsRingZero(s, cpu))
+        {
+            return Flow.StopHere(i, cpu);
+        }
+
+        // What is deliverable at once wakes the CPU at once: the single-step trap of this very instruction, or an NMI held off until now.
+        bool wakes = cpu.HasStepTrap || ((s->Attention & Attention.Nmi) != 0 && s->NmiBlocked == 0);
+        if (wakes)
+        {
+            return Flow.EndBlock(s, i);
+        }
+
+        s->Halted = 1;
+        cpu.RequestedExit = new VmExit(ExitReason.Halt);
+        return Flow.LeaveAfter(s, i, cpu);
+    }
+
+    /// <summary>CPUID.</summary>
+    public static nint Identify(CpuState* s, DecodedInstruction* i, Interpreter cpu)
+    {
+        (s->Eax, s->Ebx, s->Ecx, s->Edx) = cpu.Vcpu.Model.Query(s->Eax);
+        return Flow.EndBlock(s, i);
+    }
+
+    /// <summary>VMCALL: a hypercall from ring 0; elsewhere there is no such instruction.</summary>
+    public static nint Hypercall(CpuState* s, DecodedInstruction* i, Interpreter cpu)
+    {
+        if (s->Cpl != 0)
+        {
+            return Flow.Raise(i, cpu, Vector.InvalidOpcode);
+        }
+
+        cpu.RequestedExit = new VmExit(ExitReason.Hypercall);
+        return Flow.LeaveAfter(s, i, cpu);
+    }
+
+    /// <summary>INVD and WBINVD: there is no cache to speak of.</summary>
+    public static nint InvalidateCaches(CpuState* s, DecodedInstruction* i, Interpreter cpu) =>
+        Privilege.IsRingZero(s, cpu) ? Flow.EndBlock(s, i) : Flow.StopHere(i, cpu);
+
+    /// <summary>INVLPG: the operand is an address only; no limit is checked (SDM 2A, INVLPG).</summary>
+    public static nint InvalidatePage(CpuState* s, DecodedInstruction* i, Interpreter cpu)
+    {
+        if (!Privilege.IsRingZero(s, cpu))
+        {
+            return Flow.StopHere(i, cpu);
+        }
+
+        cpu.InvalidatePage(cpu.Segment(i->Segment)->Base + Segmented.Effective(s, i));
+        return Flow.EndBlock(s, i);
+    }
+
+    /// <summary>SYSENTER.</summary>
+    public static nint Enter(CpuState* s, DecodedInstruction* i, Interpreter cpu)
+    {
+        if (cpu.IsReal || (s->SysenterCs & 0xFFFC) == 0)
+        {
+            _ = cpu.Raise(Vector.GeneralProtection, 0, "SYSENTER in real mode, or with a null IA32_SYSENTER_CS");
+            return Flow.StopHere(i, cpu);
+        }
+
+        s->OtherFlags &= ~(Eflags.VM | Eflags.IF | Eflags.RF);
+        LoadFlat(s, (ushort)(s->SysenterCs & 0xFFFC), 0);
+        s->Esp = s->SysenterEsp;
+        s->Eip = s->SysenterEip;
+        cpu.UpdateMode();
+        cpu.UpdateAttention();
+        return Flow.Lookup;
+    }
+
+    /// <summary>SYSEXIT.</summary>
+    public static nint Exit(CpuState* s, DecodedInstruction* i, Interpreter cpu)
+    {
+        if (cpu.IsReal || s->Cpl != 0 || (s->SysenterCs & 0xFFFC) == 0)
+        {
+            _ = cpu.Raise(Vector.GeneralProtection, 0, "SYSEXIT outside ring 0 of protected mode, or with a null IA32_SYSENTER_CS");
+            return Flow.StopHere(i, cpu);
+        }
+
+        LoadFlat(s, (ushort)((s->SysenterCs + 16) | 3), 3);
+        s->Esp = s->Ecx;
+        s->Eip = s->Edx;
+        cpu.UpdateMode();
+        return Flow.Lookup;
+    }
+
+    /// <summary>WAIT: #NM if CR0.MP and CR0.TS are both set; there is no coprocessor that could have an error.</summary>
+    public static nint Wait(CpuState* s, DecodedInstruction* i, Interpreter cpu) =>
+        (s->Cr0 & (Cr0.MP | Cr0.TS)) == (Cr0.MP | Cr0.TS)
+            ? Flow.Raise(i, cpu, Vector.DeviceNotAvailable)
+            : Flow.Next(s, i, cpu);
+
+    /// <summary>The x87 opcodes D8-DF on a processor without x87: #NM where CR0 says "emulate" or "task switched", otherwise #UD.</summary>
+    public static nint Coprocessor(CpuState* s, DecodedInstruction* i, Interpreter cpu) =>
+        Flow.Raise(i, cpu, (s->Cr0 & (Cr0.EM | Cr0.TS)) != 0 ? Vector.DeviceNotAvailable : Vector.InvalidOpcode);
+
+    private static void LoadFlat(CpuState* s, ushort code, uint cpl)
+    {
+        s->Cs.LoadDescriptor(code, FlatLow, FlatCodeHigh | (cpl << 13));
+        s->Ss.LoadDescriptor((ushort)(code + 8), FlatLow, FlatDataHigh | (cpl << 13));
+        s->Cpl = cpl;
+    }
+}

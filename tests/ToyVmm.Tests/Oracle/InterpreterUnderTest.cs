@@ -1,0 +1,121 @@
+using ToyVmm.Engines;
+using ToyVmm.Engines.Interpretation;
+using ToyVmm.Hardware.Cpu;
+using ToyVmm.Hardware.Memory;
+using Xunit.Abstractions;
+
+namespace ToyVmm.Tests.Oracle;
+
+/// <summary>The interpreter, in the world of <see cref="ICpuUnderTest"/>.</summary>
+public sealed unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver, IDisposable
+{
+    private const uint UserCodeHigh = 0x00CF_FB00;
+    private const uint UserDataHigh = 0x00CF_F300;
+    private const uint FlatLow = 0x0000_FFFF;
+
+    private readonly GuestMemory _memory = new(OracleLayout.MemorySize);
+    private readonly Vcpu _vcpu;
+    private readonly Interpreter _engine;
+    private int _vector;
+    private OracleState _atTrap;
+
+    public InterpreterUnderTest()
+    {
+        _vcpu = new Vcpu(_memory) { Observer = this };
+        _engine = new Interpreter(_vcpu);
+        EnterUserMode();
+    }
+
+    public bool FollowsAmdUndefinedFlags => true;
+
+    bool IEngineObserver.WantsInstructions => false;
+
+    public void Load(ReadOnlySpan<byte> code, uint address) => _ = _memory.TryWrite(new GuestPhysicalAddress(address), code);
+
+    public int Run(int instructions, ref OracleState state, Span<byte> window)
+    {
+        CpuState* s = _vcpu.State;
+        (s->Eax, s->Ecx, s->Edx, s->Ebx) = (state.Eax, state.Ecx, state.Edx, state.Ebx);
+        (s->Esp, s->Ebp, s->Esi, s->Edi) = (state.Esp, state.Ebp, state.Esi, state.Edi);
+        s->Eip = state.Eip;
+        s->OtherFlags = state.Eflags & ~Eflags.Arithmetic;
+        LazyFlags.Set(s, state.Eflags);
+        _ = _memory.TryWrite(new GuestPhysicalAddress(OracleLayout.WindowAddress), window);
+
+        _vector = ICpuUnderTest.NoException;
+        ulong target = s->Retired + (ulong)instructions;
+        while (s->Retired < target && _engine.Run(target - s->Retired).Reason != ExitReason.Shutdown)
+        {
+        }
+
+        _ = _memory.TryRead(new GuestPhysicalAddress(OracleLayout.WindowAddress), window);
+        if (_vector != ICpuUnderTest.NoException)
+        {
+            state = _atTrap;
+            EnterUserMode();
+            return _vector;
+        }
+
+        state = Capture();
+        return ICpuUnderTest.NoException;
+    }
+
+    void IEngineObserver.BeforeInstruction(Vcpu vcpu)
+    {
+    }
+
+    void IEngineObserver.BeforeTrap(Vcpu vcpu, in TrapInfo trap)
+    {
+        if (_vector == ICpuUnderTest.NoException)
+        {
+            _vector = trap.Vector;
+            _atTrap = Capture();
+        }
+    }
+
+    public void Dispose()
+    {
+        _engine.Dispose();
+        _vcpu.Dispose();
+        _memory.Dispose();
+    }
+
+    private OracleState Capture()
+    {
+        CpuState* s = _vcpu.State;
+        return new OracleState
+        {
+            Eax = s->Eax,
+            Ecx = s->Ecx,
+            Edx = s->Edx,
+            Ebx = s->Ebx,
+            Esp = s->Esp,
+            Ebp = s->Ebp,
+            Esi = s->Esi,
+            Edi = s->Edi,
+            Eip = s->Eip,
+            Eflags = LazyFlags.GetEflags(s),
+        };
+    }
+
+    // No IDT: the first exception is noted and then becomes a triple fault.
+    private void EnterUserMode()
+    {
+        _vcpu.Reset();
+        CpuState* s = _vcpu.State;
+        s->Cr0 |= Cr0.PE;
+        s->Cpl = 3;
+        s->IdtLimit = 0;
+        for (SegmentCache* segment = &s->Es; segment <= &s->Gs; segment++)
+        {
+            segment->LoadDescriptor(0x23, FlatLow, UserDataHigh);
+        }
+
+        s->Cs.LoadDescriptor(0x1B, FlatLow, UserCodeHigh);
+        _vcpu.NotifyStateChanged();
+    }
+}
+
+/// <summary>The interpreter against the host CPU.</summary>
+public sealed class InterpreterOracleTests(HostOracleFixture<InterpreterUnderTest> fixture, ITestOutputHelper output)
+    : HostOracleTests<InterpreterUnderTest>(fixture, output);
