@@ -54,13 +54,17 @@ internal sealed class GuestsCommand(HostConsole console)
 
     private void Show(BuiltInGuest guest)
     {
-        foreach (string line in BuiltInGuests.SourceHead(guest.SourceName))
+        string[] head = BuiltInGuests.SourceHead(guest.SourceName);
+        foreach (string line in head)
         {
             console.Output.WriteLine(line);
         }
 
         console.Output.WriteLine();
-        console.Output.WriteLine($"Run it:    toyvmm run {guest.Name}");
+        string input = BuiltInGuests.HeadField(head, "serial-input") is { } text ? $"printf '{text}' | " : "";
+        string memory = BuiltInGuests.HeadField(head, "memory") is { } size ? $" --memory {size}" : "";
+        string append = BuiltInGuests.HeadField(head, "append") is { } commandLine ? $" --append '{commandLine}'" : "";
+        console.Output.WriteLine($"Run it:    {input}toyvmm run {guest.Name}{memory}{append}");
         console.Output.WriteLine($"Look at:   toyvmm disasm {guest.Name}, toyvmm run {guest.Name} --trace exits");
         console.Output.WriteLine($"Source:    {guest.SourceName} (toyvmm guests --extract DIR writes it out)");
     }

@@ -19,6 +19,7 @@ internal sealed class SerialSink : IDisposable
     private bool _threadRuns;
     private volatile bool _closed;
     private volatile IOException? _failure;
+    private byte _last = (byte)'\n';
 
     /// <summary>Makes a sink.</summary>
     /// <param name="stream">Where the bytes go.</param>
@@ -37,6 +38,9 @@ internal sealed class SerialSink : IDisposable
     /// <summary>Why writing failed, if it did.</summary>
     public IOException? Failure => _failure;
 
+    /// <summary>True when the last line has no end: a message behind it needs one first.</summary>
+    public bool EndsInsideLine => _last != (byte)'\n';
+
     /// <summary>Takes one byte.</summary>
     public void Add(byte value)
     {
@@ -54,6 +58,7 @@ internal sealed class SerialSink : IDisposable
             }
 
             _pending[_count++] = value;
+            _last = value;
             if (_holdToEnd)
             {
                 return;

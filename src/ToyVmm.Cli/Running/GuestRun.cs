@@ -33,6 +33,11 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         }
 
         sink.Flush();
+        if (settings.SerialToOutput && sink.EndsInsideLine && console.OutputIsTerminal && console.ErrorIsTerminal)
+        {
+            console.Error.WriteLine();
+        }
+
         int status = ReportFailedOutput(sink) ?? Status(stop, signal);
         Verdict verdict = new(vm, stop, elapsed, status);
         Report(verdict, jsonFile, tracing);
