@@ -32,6 +32,8 @@ public sealed unsafe class InstructionCoverageTests
     private static readonly Dictionary<Code, string> s_otherwise = new()
     {
         [Code.Ud0] = "the old form without ModR/M; the P6 form has one",
+        [Code.Nop_rm16] = "0F 1F is one of the reserved NOPs of a P6",
+        [Code.Nop_rm32] = "0F 1F is one of the reserved NOPs of a P6",
         [Code.Jmpe_disp16] = "IA-64",
         [Code.Jmpe_disp32] = "IA-64",
     };
@@ -78,6 +80,13 @@ public sealed unsafe class InstructionCoverageTests
         byte[] table = info.Table == OpCodeTableKind.T0F ? [0x0F] : [];
         byte[] opcode = info.OpCodeLength == 2 ? [(byte)(info.OpCode >> 8), (byte)info.OpCode] : [(byte)info.OpCode];
         byte[][] prefixes = [[], [0x66], [0x67], [0x66, 0x67], [0xF3], [0xF2], [0xF3, 0x66]];
+
+        // 90 is NOP, so XCHG with the accumulator starts at 91.
+        if (code is Code.Xchg_r16_AX or Code.Xchg_r32_EAX)
+        {
+            opcode[0]++;
+        }
+
         foreach (int mod in (int[])[0, 3])
         {
             byte[]? first = null;
