@@ -43,6 +43,29 @@ public sealed unsafe class StringInterruptionTests : IDisposable
         Assert.Equal(0x11, _cpu.Bytes[(int)Limit + 1]);
     }
 
+    /// <summary>As above, with a page that is not there under one of the strings.</summary>
+    [Theory]
+    [InlineData(0xA5, 0x9000, 0x9000)] // MOVSD: the source ends
+    [InlineData(0xA5, 0xB000, 0xB000)] // MOVSD: the destination ends
+    [InlineData(0xA7, 0x9000, 0x9000)] // CMPSD
+    [InlineData(0xAF, 0xB000, 0xB000)] // SCASD
+    [InlineData(0xAB, 0xB000, 0xB000)] // STOSD
+    [InlineData(0xAD, 0x9000, 0x9000)] // LODSD
+    public void A_page_fault_leaves_the_elements_before_it_done(byte opcode, int missing, uint address)
+    {
+        MapIdentity((uint)missing);
+        _cpu.Bytes[0x8000..0xC000].Clear();
+        _cpu.Load(0xF3, opcode);
+        (State->Esi, State->Edi, State->Ecx, State->Eax) = (0x8F00, 0xAF00, 0x80, 0);
+        Assert.Equal(ExitReason.Shutdown, _cpu.Run().Reason);
+        Assert.Equal(Vector.PageFault, _cpu.FaultVector);
+        Assert.Equal(address, _cpu.FaultAddress);
+        Assert.Equal((0x40u, TestCpu.Origin), (_cpu.AtFault.Ecx, _cpu.AtFault.Eip));
+        uint esi = opcode is 0xA5 or 0xA7 or 0xAD ? 0x9000u : 0x8F00;
+        uint edi = opcode is 0xAD ? 0xAF00u : 0xB000;
+        Assert.Equal((esi, edi), (_cpu.AtFault.Esi, _cpu.AtFault.Edi));
+    }
+
     /// <summary>An observer of instructions sees each element; the last one completes the instruction.</summary>
     [Fact]
     public void Stepping_stops_after_each_element()
@@ -138,5 +161,21 @@ public sealed unsafe class StringInterruptionTests : IDisposable
         _cpu.Vcpu.CancelRequested = false;
         Assert.Equal(ExitReason.BudgetSpent, _cpu.Run().Reason);
         Assert.Equal((0u, TestCpu.Origin + 2), (State->Ecx, State->Eip));
+    }
+
+    // The first MiB, but for one page.
+    private void MapIdentity(uint missing)
+    {
+        const int Directory = 0x50000;
+        const int Table = 0x51000;
+        BitConverter.TryWriteBytes(_cpu.Bytes[Directory..], Table | 7);
+        for (int page = 0; page < 256; page++)
+        {
+            BitConverter.TryWriteBytes(_cpu.Bytes[(Table + (page * 4))..], page == missing >> 12 ? 0 : (page << 12) | 7);
+        }
+
+        State->Cr3 = Directory;
+        State->Cr0 |= Cr0.PG;
+        _cpu.Vcpu.NotifyStateChanged();
     }
 }

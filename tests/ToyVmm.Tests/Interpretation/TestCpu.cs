@@ -34,6 +34,9 @@ internal sealed unsafe class TestCpu : IEngineObserver, IDisposable
     /// <summary>The vector of the first exception since the last <see cref="Reset"/>.</summary>
     public int FaultVector { get; private set; }
 
+    /// <summary>The linear address of a page fault.</summary>
+    public uint FaultAddress { get; private set; }
+
     /// <summary>The state when it was raised.</summary>
     public CpuState AtFault { get; private set; }
 
@@ -85,6 +88,7 @@ internal sealed unsafe class TestCpu : IEngineObserver, IDisposable
         if (FaultVector == None)
         {
             FaultVector = trap.Vector;
+            FaultAddress = trap.FaultAddress;
             AtFault = *State;
         }
     }
