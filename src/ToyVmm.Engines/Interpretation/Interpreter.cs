@@ -84,12 +84,15 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         {
             if (_left <= 0)
             {
+                LinkSlot = null;
                 return new VmExit(ExitReason.BudgetSpent);
             }
 
             bool single = false;
             if (s->Attention != Attention.None)
             {
+                // What comes next may be a handler, not the branch's target.
+                LinkSlot = null;
                 switch (Attend(out VmExit exit))
                 {
                     case Attended.Leave:
