@@ -69,6 +69,9 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         ulong start = State->Retired;
         _left = budget;
         _retiredAtEnd = start + (ulong)budget;
+
+        // A branch at the end of the last run may have left a link to make; EIP need not be where it went any more.
+        LinkSlot = null;
         BeginObservation();
         VmExit exit = RunLoop();
         State->Retired = start + (ulong)(budget - _left);
