@@ -27,6 +27,7 @@ internal static unsafe class SystemInstructions
         }
 
         s->Halted = 1;
+        s->Attention |= Attention.Halted;
         cpu.RequestedExit = new VmExit(ExitReason.Halt);
         return Flow.LeaveAfter(s, i, cpu);
     }
