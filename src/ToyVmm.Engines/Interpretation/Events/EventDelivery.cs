@@ -108,6 +108,7 @@ public sealed unsafe partial class Interpreter
                 Record(second);
                 Vcpu.Autopsy = WriteAutopsy();
                 ClearFault();
+                s->Halted = 1;
                 UpdateMode();
                 UpdateAttention();
                 return false;
