@@ -34,6 +34,8 @@ start:  cli
         mov dx, POWER_OFF
         mov ax, POWER_OFF_VALUE
         out dx, ax
+        mov dx, POWER_OFF_BOCHS         ; still here? then this may be Bochs
+        out dx, ax
         jmp .hang
 .debug_exit:
         out DEBUG_EXIT, al

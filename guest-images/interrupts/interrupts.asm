@@ -234,10 +234,14 @@ start:  ENTER_FLAT
         out PIT_COMMAND, al
         mov al, 0xFF
         out 0x42, al
-        out 0x42, al
+        out 0x42, al                    ; 55 ms: far from over at the next instruction
         in al, 0x61
         test al, 0x20                   ; OUT of channel 2: low until the count has run out
         CHECK z, "channel 2 is counting"
+        mov al, 0x00
+        out 0x42, al
+        mov al, 0x04
+        out 0x42, al                    ; a new count takes the place of the old one: 0.9 ms
 .out2:  in al, 0x61
         test al, 0x20
         jz .out2

@@ -40,6 +40,27 @@ public sealed class QemuGuestTests
         }
     }
 
+    [RequiresToolFact("qemu-system-i386", "sh", "nasm", "objcopy", "readelf", "nm")]
+    public void A_multiboot_guest_also_starts_from_a_floppy()
+    {
+        var guest = GuestCatalog.Find("traps");
+        var floppy = Path.GetTempFileName();
+        try
+        {
+            var build = ToolProcess.Run("sh", [Path.Combine(GuestCatalog.Folder, "build.sh"), "--disk", guest.Name, floppy], Limit);
+            Assert.True(build.Status == 0, build.Errors);
+            var result = ToolProcess.Run(
+                "qemu-system-i386",
+                ["-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot", "-drive", $"file={floppy},format=raw,if=floppy"],
+                Limit);
+            Assert.Equal((guest.ExpectedStatus, guest.ExpectedSerial), (result.Status, result.Output));
+        }
+        finally
+        {
+            File.Delete(floppy);
+        }
+    }
+
     private static List<string> Arguments(GuestImage guest, string image)
     {
         List<string> arguments =

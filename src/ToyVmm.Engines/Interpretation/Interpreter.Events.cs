@@ -194,6 +194,7 @@ public sealed unsafe partial class Interpreter
         IsSingleStepping = true;
         if ((s->Attention & Attention.Trace) != 0)
         {
+            s->Retired = _retiredAtEnd - (ulong)_left;
             Vcpu.Observer?.BeforeInstruction(Vcpu);
         }
 

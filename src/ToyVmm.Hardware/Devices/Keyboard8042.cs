@@ -34,6 +34,7 @@ public sealed class Keyboard8042 : IPortDevice
     private const byte PowerOnCommandByte = Translate | AuxiliaryDisabled | SystemFlag | KeyboardInterrupt;
     private const byte OutputNotReset = 0x01;       // output port
     private const byte OutputA20 = 0x02;
+    private const byte OutputIdle = 0xCC;           // the port clock and data lines, high when idle
     private const int AnswerLimit = 16;
 
     private readonly VirtualClock _clock;
@@ -95,7 +96,7 @@ public sealed class Keyboard8042 : IPortDevice
         CommandByte = PowerOnCommandByte;
         _answers.Clear();
         _status = _data = _argumentOf = 0;
-        _outputPort = OutputNotReset;
+        _outputPort = OutputNotReset | OutputIdle;
         _breakPrefix = false;
         _frame.Cancel();
         _keyboard.Reset();
@@ -249,7 +250,7 @@ public sealed class Keyboard8042 : IPortDevice
 
     private void WriteOutputPort(byte value)
     {
-        _outputPort = (byte)((value & 0xCC) | OutputNotReset);
+        _outputPort = (byte)((value & OutputIdle) | OutputNotReset);
         _a20.Set((value & OutputA20) != 0);
         if ((value & OutputNotReset) == 0)
         {

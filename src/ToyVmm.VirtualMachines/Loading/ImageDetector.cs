@@ -14,6 +14,7 @@ public sealed record ImageDetection(ImageFormat Format, IReadOnlyList<string> Ex
 /// </summary>
 internal static class ImageDetector
 {
+    private const int SectorSize = 512;
     private const int BootSignatureOffset = 510;
     private const int LinuxMagicOffset = 0x202;
     private const uint LinuxMagic = 0x5372_6448;       // "HdrS"
@@ -33,7 +34,19 @@ internal static class ImageDetector
             return new(ImageFormat.LinuxKernel, ["'HdrS' at offset 0x202 after a boot sector signature: a Linux kernel."]);
         }
 
+        bool isElf = image.StartsWith("\u007fELF"u8);
+        bool isBootSector = image.Length >= SectorSize && image[BootSignatureOffset] == 0x55 && image[BootSignatureOffset + 1] == 0xAA;
         MultibootHeader? header = MultibootHeader.Find(image, out int damagedAt);
+        if (header is { } beyond && isBootSector && !isElf && beyond.Offset >= SectorSize)
+        {
+            // A disk with GRUB on it: its second stage, in the sectors after the first, can itself be loaded as a Multiboot kernel.
+            return new(ImageFormat.BootSector,
+            [
+                "55 AA at offset 510: a boot sector with the rest of its disk.",
+                $"The Multiboot header at offset 0x{beyond.Offset:X} belongs to a boot loader on that disk (force the Multiboot format if it does not).",
+            ]);
+        }
+
         if (header is { } found)
         {
             return new(ImageFormat.Multiboot, [$"A Multiboot 1 header with a good checksum at offset 0x{found.Offset:X}."]);
@@ -45,7 +58,7 @@ internal static class ImageDetector
             seen.Add($"The Multiboot magic number stands at offset 0x{damagedAt:X}, but the checksum after it is wrong: not taken for a Multiboot header.");
         }
 
-        if (image.StartsWith("\u007fELF"u8))
+        if (isElf)
         {
             seen.Add("The ELF magic number at offset 0.");
             return FindMultiboot2(image) is { } at
@@ -54,9 +67,9 @@ internal static class ImageDetector
                 : new(ImageFormat.Elf, seen);
         }
 
-        if (image.Length >= 512 && image[BootSignatureOffset] == 0x55 && image[BootSignatureOffset + 1] == 0xAA)
+        if (isBootSector)
         {
-            seen.Add("55 AA at offset 510: a boot sector" + (image.Length > 512 ? " with the rest of its disk." : "."));
+            seen.Add("55 AA at offset 510: a boot sector" + (image.Length > SectorSize ? " with the rest of its disk." : "."));
             return new(ImageFormat.BootSector, seen);
         }
 

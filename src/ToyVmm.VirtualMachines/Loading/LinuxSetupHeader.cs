@@ -36,6 +36,11 @@ internal sealed class LinuxSetupHeader
         ExtraLoadFlags = Version >= 0x020C ? context.UInt16(0x236) : (ushort)0;
         CommandLineSize = Version >= 0x0206 ? context.UInt32(0x238) : 255;
         PreferredAddress = Version >= 0x020A ? context.UInt64(0x258) : LoadHigh;
+        if (PreferredAddress == 0 && !Relocatable)
+        {
+            PreferredAddress = LoadHigh;  // not given
+        }
+
         InitSize = Version >= 0x020A ? context.UInt32(0x260) : 0;
     }
 
@@ -157,7 +162,7 @@ internal sealed class LinuxSetupHeader
             return new LoadError($"the kernel's alignment is not a power of two that fits (kernel_alignment 0x{KernelAlignment:X}, min_alignment 2^{MinimumAlignment})", 0x230, "The file is damaged: copy it again.");
         }
 
-        return PreferredAddress > uint.MaxValue || (Relocatable && Version >= 0x020A && PreferredAddress < LoadHigh)
+        return PreferredAddress is > uint.MaxValue or < LoadHigh
             ? new LoadError($"the preferred load address 0x{PreferredAddress:X} is not one of a 32-bit kernel above 1 MiB", 0x258, "The file is damaged: copy it again.")
             : null;
     }

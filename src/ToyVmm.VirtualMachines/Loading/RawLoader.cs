@@ -35,7 +35,7 @@ internal static class RawLoader
         ushort cs = address <= 0xFFFF ? (ushort)0 : (ushort)(address >> 4);
         uint ip = address - ((uint)cs << 4);
         (ushort ss, uint sp) = ChooseStack(context.Plan);
-        context.Explain($"Loaded {context.Length} bytes at 0x{address:X}; entry in real mode at {cs:X4}:{ip:X4}, stack at {ss:X4}:{sp:X4}.");
+        context.Explain($"Loaded {context.Length} bytes at 0x{address:X}; entry in real mode at {cs:X4}:{ip:X4}, stack at {ss:X4}:{sp:X4}. No BIOS has run: its interrupts are not there.");
         return context.Finish(ImageFormat.Raw, new EntryState
         {
             Eip = ip,

@@ -173,6 +173,16 @@ public sealed class ElfAndMultibootTests : LoaderFixture
         Refused(multiboot2, "Multiboot 2", 88);
     }
 
+    /// <summary>GRUB's second stage has a Multiboot header of its own, in the sectors that follow the boot sector.</summary>
+    [Fact]
+    public void A_disk_with_a_multiboot_loader_on_it_is_a_disk()
+    {
+        byte[] disk = TestImages.Disk(64 * 1024);
+        TestImages.MultibootHeader(0x1_0000, 0x10_0000, 0x10_0000, 0, 0, 0x10_0000).CopyTo(disk, 0x400);
+        Assert.Equal(ImageFormat.BootSector, Load(disk).Format);
+        Assert.Equal(ImageFormat.Multiboot, Load(disk, new LoadOptions { Format = ImageFormat.Multiboot }).Format);
+    }
+
     [Fact]
     public void A_header_is_found_only_in_the_first_8192_bytes_on_4_byte_boundaries()
     {

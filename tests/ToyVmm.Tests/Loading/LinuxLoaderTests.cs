@@ -100,6 +100,7 @@ public sealed class LinuxLoaderTests : LoaderFixture
         { 0x1F4, 258, 4, "promises", 0x1F4 },
         { 0x230, 3, 4, "power of two", 0x230 },
         { 0x235, 32, 1, "power of two", 0x230 },
+        { 0x258, 0xF_F000, 4, "preferred load address", 0x258 },
         { 0x25C, 1, 4, "preferred load address", 0x258 },
         { 0x260, 0x400_0000, 4, "needs 0x4000000 bytes", 0x260 },
         { 0x214, 0x10_1000, 4, "code32_start", 0x214 },

@@ -140,9 +140,11 @@ public sealed class FormEncoder(EdgeRandom random)
                 prefixes[count++] = (byte)(0xF1 + repeat); // F2 also where only F3 is meaningful: it repeats there too
             }
         }
-        else if (info.Table == OpCodeTableKind.Normal && random.OneIn(32))
+        else if (info.Table == OpCodeTableKind.Normal && form.Mnemonic is not (Mnemonic.Loope or Mnemonic.Loopne) && random.OneIn(32))
         {
-            prefixes[count++] = random.OneIn(2) ? (byte)0xF2 : (byte)0xF3; // ignored (SDM 2A 2.1.1)
+            // Reserved where nothing repeats, and ignored (SDM 2A 2.1.1) - but not by LOOPE and LOOPNE on AMD: there, the prefix
+            // replaces the condition of the opcode (seen on Zen 5: F3 LOOPNE goes on while ZF is set, F2 LOOPE while it is clear).
+            prefixes[count++] = random.OneIn(2) ? (byte)0xF2 : (byte)0xF3;
         }
 
         if (random.OneIn(6))

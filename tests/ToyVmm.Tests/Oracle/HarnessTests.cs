@@ -57,15 +57,40 @@ public sealed class HarnessTests
     }
 
     [HostCpuFact]
-    public void A_missing_divide_error_is_found()
+    public void A_right_model_agrees_in_sequences()
     {
         using var host = new HostCpu();
-        var oracle = new HostOracle(host, new NeverFaults(), 5);
-        foreach (Code code in (Code[])[Code.Div_rm8, Code.Idiv_rm32, Code.Aam_imm8])
-        {
-            OracleVerdict verdict = oracle.Judge(new InstructionForm(code), 100_000);
-            Assert.NotEmpty(verdict.Mismatches);
-        }
+        (long cases, string? mismatch) = new SequenceOracle(host, new ModelCpu(), OracleSettings.Seed()).Judge(20_000, IsKnown);
+        Assert.Null(mismatch);
+        Assert.True(cases >= 20_000);
+    }
+
+    [HostCpuTheory]
+    [InlineData(ModelFault.IncrementChangesCarry, "inc", "dec")]
+    [InlineData(ModelFault.CountIsNotMasked, "shl", "sal")]
+    [InlineData(ModelFault.OverflowOfSubtractionIsThatOfAddition, "sub", "dec")]
+    [InlineData(ModelFault.HighByteRegistersAreLow, "h", "h")]
+    public void A_wrong_model_is_found_in_sequences_and_the_program_is_shrunk(ModelFault fault, string culprit, string otherCulprit)
+    {
+        ulong seed = OracleSettings.Seed();
+        using var host = new HostCpu();
+        (_, string? mismatch) = new SequenceOracle(host, new ModelCpu(fault), seed).Judge(200_000, IsKnown);
+        Assert.NotNull(mismatch);
+        Assert.Contains($"TOYVMM_SEED=0x{seed:X16}", mismatch, StringComparison.Ordinal);
+        // What is left, indented below the code, is the culprit and what sets it up (INC shows a wrong carry only after one was set).
+        string[] program = [.. mismatch.Split('\n').Where(line => line.StartsWith("          ", StringComparison.Ordinal))];
+        Assert.InRange(program.Length, 1, 4);
+        Assert.Contains(program, line => line.Contains(culprit, StringComparison.Ordinal) || line.Contains(otherCulprit, StringComparison.Ordinal));
+    }
+
+    [HostCpuFact]
+    public void A_missing_exception_is_found()
+    {
+        using var host = new HostCpu();
+        var oracle = new HostOracle(host, new LiarAboutFaults(), 5);
+        OracleVerdict verdict = oracle.Judge(new InstructionForm(Code.Into), 1000);
+        Assert.NotEmpty(verdict.Mismatches);
+        Assert.All(verdict.Mismatches, report => Assert.Contains("exception: by the arithmetic 4, under test none", report, StringComparison.Ordinal));
     }
 
     [Theory]
@@ -123,14 +148,21 @@ public sealed class HarnessTests
         Assert.All(encodings, encoded => Assert.Equal(Code.Add_rm32_r32, encoded.Instruction.Code));
     }
 
-    private static IEnumerable<InstructionForm> KnownForms() => InstructionForms.Judged.Where(form => ModelCpu.Known.Contains(form.Mnemonic));
+    private static IEnumerable<InstructionForm> KnownForms() => InstructionForms.Judged.Where(IsKnown);
 
-    private sealed class NeverFaults : ICpuUnderTest
+    private static bool IsKnown(InstructionForm form) => ModelCpu.Known.Contains(form.Mnemonic);
+
+    // INTO that is right while OF is clear, and does not raise #OF when it is set.
+    private sealed class LiarAboutFaults : ICpuUnderTest
     {
-        public void Load(ReadOnlySpan<byte> code, uint address)
-        {
-        }
+        private int length;
 
-        public int Run(int instructions, ref OracleState state, Span<byte> window) => ICpuUnderTest.NoException;
+        public void Load(ReadOnlySpan<byte> code, uint address) => length = code.Length;
+
+        public int Run(int instructions, ref OracleState state, Span<byte> window)
+        {
+            state.Eip += (uint)length;
+            return ICpuUnderTest.NoException;
+        }
     }
 }

@@ -13,7 +13,8 @@ namespace ToyVmm.Tests.Oracle;
 /// (modify_ldt(2)) whose base is a 1 MiB mapping below 2 GiB and whose limit ends with it: the guest has addresses from 0
 /// on, and cannot reach the .NET process around it.</para>
 /// <para>An instruction that faults kills the process (signals are blocked while it runs). The caller filters: see
-/// <see cref="DivideModel"/>, and keep memory operands in the window. TF and AC must stay clear. One thread at a time.</para>
+/// <see cref="DivideModel"/>, and keep memory operands in the window. TF and AC must stay clear. If it happens, the
+/// <see cref="OracleJournal"/> in the directory for temporary files tells what ran. One thread at a time.</para>
 /// </remarks>
 public sealed unsafe class HostCpu : IDisposable
 {
@@ -29,11 +30,11 @@ public sealed unsafe class HostCpu : IDisposable
     private const nint ReadLdt = 0;
     private const nint WriteLdt = 0x11;
     private const int LdtEntries = 8192;
-    private const int MaxInstructionLength = 15;
 
     // The LDT belongs to the process: two instances must not look for a free entry at the same time.
     private static readonly Lock LdtLock = new();
 
+    private readonly OracleJournal journal;
     private readonly byte* region;
     private readonly uint codeEntry;
     private readonly uint dataEntry;
@@ -77,6 +78,7 @@ public sealed unsafe class HostCpu : IDisposable
 
         (nint entryAddress, jumpToCode, exit) = HostCpuThunk.Emit(region, Selector(codeEntry), Selector(dataEntry));
         entry = (delegate* unmanaged<byte*, nint, void>)entryAddress;
+        journal = new OracleJournal();
     }
 
     /// <summary>Why this host has no oracle, as a reason to skip a test; null when it has one.</summary>
@@ -155,6 +157,9 @@ public sealed unsafe class HostCpu : IDisposable
         loadedAddress = address;
     }
 
+    /// <summary>Notes what is about to run, for the case that it kills the process.</summary>
+    public void Note(string what) => journal.Note(what);
+
     /// <summary>Runs the loaded code on the first <paramref name="count"/> inputs; each starts from its own registers and window.</summary>
     /// <exception cref="ArgumentException">An input has flags that would not come back (TF: a trap; AC: alignment faults).</exception>
     public void Run(int count)
@@ -190,6 +195,7 @@ public sealed unsafe class HostCpu : IDisposable
         }
 
         disposed = true;
+        journal.Dispose();
         lock (LdtLock)
         {
             // An empty descriptor, as modify_ldt(2) defines it: base and limit 0, "read/execute only" and "not present".

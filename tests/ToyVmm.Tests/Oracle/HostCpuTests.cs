@@ -108,6 +108,17 @@ public sealed class HostCpuTests(ITestOutputHelper output)
         Assert.Throws<ObjectDisposedException>(() => host.Run(1));
     }
 
+    [Fact]
+    public void The_journal_is_on_disk_at_once_and_gone_in_the_end()
+    {
+        var journal = new OracleJournal();
+        journal.Note("a long note that the next one replaces");
+        journal.Note("what runs");
+        Assert.Equal("what runs", File.ReadAllText(journal.Path).Trim());
+        journal.Dispose();
+        Assert.False(File.Exists(journal.Path));
+    }
+
     [HostCpuFact]
     public void Garbage_collections_signals_and_thread_statics_survive_it()
     {

@@ -30,6 +30,7 @@ public sealed class HostOracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
     /// <exception cref="InvalidOperationException">The generator finds no states for the form.</exception>
     public OracleVerdict Judge(InstructionForm form, int cases)
     {
+        host.Note($"TOYVMM_SEED=0x{seed:X16} {form}");
         var random = new EdgeRandom(SeedFor(seed, form.Code));
         var encoder = new FormEncoder(random);
         var states = new StateGenerator(random);

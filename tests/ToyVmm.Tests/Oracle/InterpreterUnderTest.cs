@@ -9,6 +9,7 @@ namespace ToyVmm.Tests.Oracle;
 /// <summary>The interpreter, in the world of <see cref="ICpuUnderTest"/>.</summary>
 public sealed unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver, IDisposable
 {
+    private const int UntoldException = 256;
     private const uint UserCodeHigh = 0x00CF_FB00;
     private const uint UserDataHigh = 0x00CF_F300;
     private const uint FlatLow = 0x0000_FFFF;
@@ -44,8 +45,19 @@ public sealed unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver
 
         _vector = ICpuUnderTest.NoException;
         ulong target = s->Retired + (ulong)instructions;
-        while (s->Retired < target && _engine.Run(target - s->Retired).Reason != ExitReason.Shutdown)
+        while (s->Retired < target)
         {
+            if (_engine.Run(target - s->Retired).Reason == ExitReason.Shutdown)
+            {
+                if (_vector == ICpuUnderTest.NoException)
+                {
+                    // It did not tell which exception it could not deliver: no vector, so it differs from any.
+                    _vector = UntoldException;
+                    _atTrap = Capture();
+                }
+
+                break;
+            }
         }
 
         _ = _memory.TryRead(new GuestPhysicalAddress(OracleLayout.WindowAddress), window);

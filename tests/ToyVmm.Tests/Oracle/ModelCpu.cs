@@ -22,7 +22,7 @@ public enum ModelFault
 }
 
 /// <summary>
-/// A deliberately plain CPU that knows ADD, SUB, INC, DEC and SHL: written from the manual, sharing nothing with the engines, slow.
+/// A deliberately plain CPU that knows ADD, SUB, INC, DEC, SHL and, to end a program, a direct JMP: written from the manual, sharing nothing with the engines, slow.
 /// The harness is tested with it: it must agree with the host, and a fault seeded into it must be found.
 /// </summary>
 public sealed class ModelCpu(ModelFault fault) : ICpuUnderTest
@@ -30,6 +30,8 @@ public sealed class ModelCpu(ModelFault fault) : ICpuUnderTest
     /// <summary>What it knows.</summary>
     public static readonly IReadOnlyList<Mnemonic> Known = [Mnemonic.Add, Mnemonic.Sub, Mnemonic.Inc, Mnemonic.Dec, Mnemonic.Shl];
 
+    private byte[] code = [];
+    private uint codeAddress;
     private Instruction instruction;
 
     /// <summary>A correct one.</summary>
@@ -39,12 +41,34 @@ public sealed class ModelCpu(ModelFault fault) : ICpuUnderTest
     }
 
     /// <inheritdoc/>
-    public void Load(ReadOnlySpan<byte> code, uint address) => Decoder.Create(32, code.ToArray(), address).Decode(out instruction);
+    public void Load(ReadOnlySpan<byte> code, uint address)
+    {
+        this.code = code.ToArray();
+        codeAddress = address;
+    }
 
     /// <inheritdoc/>
     public int Run(int instructions, ref OracleState state, Span<byte> window)
     {
-        ArgumentOutOfRangeException.ThrowIfNotEqual(instructions, 1);
+        int vector = ICpuUnderTest.NoException;
+        for (int i = 0; i < instructions && vector == ICpuUnderTest.NoException; i++)
+        {
+            var decoder = Decoder.Create(32, new ByteArrayCodeReader(code[(int)(state.Eip - codeAddress)..]), state.Eip);
+            decoder.Decode(out instruction);
+            vector = Step(ref state, window);
+        }
+
+        return vector;
+    }
+
+    private int Step(ref OracleState state, Span<byte> window)
+    {
+        if (instruction.Mnemonic == Mnemonic.Jmp)
+        {
+            state.Eip = instruction.NearBranch32;
+            return ICpuUnderTest.NoException;
+        }
+
         int size = instruction.GetOpKind(0) == OpKind.Register ? instruction.Op0Register.GetSize() : instruction.MemorySize.GetSize();
         ulong mask = (1UL << (8 * size)) - 1;
         ulong sign = 1UL << ((8 * size) - 1);

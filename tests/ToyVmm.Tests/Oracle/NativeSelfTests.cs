@@ -16,7 +16,6 @@ public sealed class NativeSelfTests(ITestOutputHelper output)
     {
         ulong seed = OracleSettings.Seed();
         output.WriteLine($"TOYVMM_SEED=0x{seed:X16}");
-        string? trace = Environment.GetEnvironmentVariable("TOYVMM_ORACLE_TRACE"); // the last line names the case that killed the process
         using var host = new HostCpu();
         using var second = new HostCpu();
         int encodings = OracleSettings.CasesPerForm(StandardCases) / StatesPerEncoding;
@@ -24,6 +23,7 @@ public sealed class NativeSelfTests(ITestOutputHelper output)
         long cases = 0;
         foreach (InstructionForm form in InstructionForms.Judged)
         {
+            host.Note($"TOYVMM_SEED=0x{seed:X16} {form}");
             var random = new EdgeRandom(HostOracle.SeedFor(seed, form.Code));
             var encoder = new FormEncoder(random);
             var states = new StateGenerator(random);
@@ -40,11 +40,6 @@ public sealed class NativeSelfTests(ITestOutputHelper output)
                 if (count == 0)
                 {
                     continue;
-                }
-
-                if (trace is not null)
-                {
-                    File.AppendAllText(trace, $"{form} {Convert.ToHexString(instruction.Code)} at 0x{instruction.Address:X}: {OracleComparer.Disassemble(instruction)} {host.Input(0).State}{Environment.NewLine}");
                 }
 
                 host.Load(instruction.Code, instruction.Address, [instruction.Target]);

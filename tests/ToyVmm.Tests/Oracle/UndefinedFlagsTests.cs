@@ -49,6 +49,7 @@ public sealed class UndefinedFlagsTests(ITestOutputHelper output)
         long cases = 0;
         foreach (InstructionForm form in InstructionForms.Judged)
         {
+            host.Note($"TOYVMM_SEED=0x{seed:X16} {form}");
             var random = new EdgeRandom(HostOracle.SeedFor(seed, form.Code));
             var encoder = new FormEncoder(random);
             var states = new StateGenerator(random);

@@ -109,10 +109,6 @@ internal static unsafe class SystemInstructions
             ? Flow.Raise(i, cpu, Vector.DeviceNotAvailable)
             : Flow.Next(s, i, cpu);
 
-    /// <summary>The x87 opcodes D8-DF on a processor without x87: #NM where CR0 says "emulate" or "task switched", otherwise #UD.</summary>
-    public static nint Coprocessor(CpuState* s, DecodedInstruction* i, Interpreter cpu) =>
-        Flow.Raise(i, cpu, (s->Cr0 & (Cr0.EM | Cr0.TS)) != 0 ? Vector.DeviceNotAvailable : Vector.InvalidOpcode);
-
     private static void LoadFlat(CpuState* s, ushort code, uint cpl)
     {
         s->Cs.LoadDescriptor(code, FlatLow, FlatCodeHigh | (cpl << 13));
