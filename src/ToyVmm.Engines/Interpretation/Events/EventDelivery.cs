@@ -181,6 +181,7 @@ public sealed unsafe partial class Interpreter
         _external = 0;
         if (entered)
         {
+            _insideString = ulong.MaxValue;
             UpdateMode();
             UpdateAttention();
         }

@@ -102,7 +102,7 @@ public sealed unsafe class FarTransferTests : IDisposable
     public void A_call_gate_without_an_inner_stack_is_an_invalid_tss()
     {
         _ = _bench.Protected(3).Program(0x9A, 0, 0, 0, 0, CpuBench.Slot | 3, 0);
-        _bench.Gate(CpuBench.Slot / 8, CpuBench.CodeSelector(1) , 0, 0xC, 3, table: CpuBench.Gdt);
+        _bench.Gate(CpuBench.Slot / 8, CpuBench.CodeSelector(1), 0, 0xC, 3, table: CpuBench.Gdt);
         _bench.Write32(CpuBench.Tss + 16, CpuBench.DataSelector(2)); // SS1 of the wrong ring
         Assert.Equal(Vector.InvalidTss, _bench.Step());
         Assert.Equal(CpuBench.DataSelector(2) & 0xFFFCu, _bench.Stack32(0));
