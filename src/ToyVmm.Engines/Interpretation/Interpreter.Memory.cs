@@ -136,6 +136,20 @@ public sealed unsafe partial class Interpreter
     /// <returns>False with the page fault pending.</returns>
     internal bool ReadSystem(uint linear, int size, out ulong value)
     {
+        TlbEntry* line = SupervisorTlb + ((linear >> 12) & (TlbEntry.Count - 1));
+        if (line->ReadTag == ((linear + (uint)size - 1) & PageMask))
+        {
+            byte* direct = (byte*)line->Addend + linear;
+            value = size switch
+            {
+                8 => *(ulong*)direct,
+                4 => *(uint*)direct,
+                2 => *(ushort*)direct,
+                _ => *direct,
+            };
+            return true;
+        }
+
         value = 0;
         if (!TryTranslate(linear, size, write: false, user: false, out uint first, out uint second))
         {
@@ -169,6 +183,14 @@ public sealed unsafe partial class Interpreter
         StoreToMemory(first, bytes[..firstLength]);
         StoreToMemory(second, bytes[firstLength..]);
         return true;
+    }
+
+    /// <summary>Host bytes that a store may go straight to; null where it must take the long way (a miss, an armed watchpoint, alignment checks).</summary>
+    internal byte* DirectStore(uint linear, int size, bool user)
+    {
+        TlbEntry* line = (user ? UserTlb : SupervisorTlb) + ((linear >> 12) & (TlbEntry.Count - 1));
+        bool hit = State->Tlb != NeverTlb && line->WriteTag == ((linear + (uint)size - 1) & PageMask);
+        return hit ? (byte*)line->Addend + linear : null;
     }
 
     /// <summary>Checks that the CPU itself could write a range of at most a page (a task's TSS, before it is committed to).</summary>
