@@ -202,7 +202,9 @@ internal static unsafe class HandlerTable
             case Mnemonic.Invd or Mnemonic.Wbinvd: return &SystemInstructions.InvalidateCaches;
             case Mnemonic.Invlpg: return &SystemInstructions.InvalidatePage;
             case Mnemonic.Wait: return &SystemInstructions.Wait;
-            case Mnemonic when IsCoprocessor(x): return &SystemInstructions.Coprocessor;
+            case Mnemonic.Fninit or Mnemonic.Fnclex or Mnemonic.Finit or Mnemonic.Fclex: return &Coprocessor.Ignored;
+            case Mnemonic.Fnstsw or Mnemonic.Fnstcw or Mnemonic.Fstsw or Mnemonic.Fstcw: return Coprocessor.StoreWord(x);
+            case Mnemonic when IsCoprocessor(x): return &Coprocessor.Absent;
 
             default: return &InvalidOpcode;
         }

@@ -169,6 +169,8 @@ public sealed unsafe partial class Interpreter
             return Attended.Leave;
         }
 
+        s->Attention &= ~Attention.Halted;
+
         const Attention Stepping = Attention.SingleStep | Attention.Shadow | Attention.Breakpoints | Attention.Trace | Attention.Resume;
         if ((s->Attention & Stepping) == 0)
         {
@@ -191,6 +193,7 @@ public sealed unsafe partial class Interpreter
         IsSingleStepping = true;
         if ((s->Attention & Attention.Trace) != 0)
         {
+            s->Retired = _retiredAtEnd - (ulong)_left;
             Vcpu.Observer?.BeforeInstruction(Vcpu);
         }
 

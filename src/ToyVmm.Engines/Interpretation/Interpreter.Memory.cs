@@ -18,6 +18,10 @@ public sealed unsafe partial class Interpreter
     // Three projections: for supervisor and user accesses, and one that never hits, for when every access must be checked.
     private TlbEntry* _tlbMemory = AllocateTlb();
 
+    // The lines filled since the last flush, so that a guest that loads CR3 all the time does not pay for all 2,048; full: it does.
+    private readonly ushort[] _filledLines = new ushort[256];
+    private int _filledCount;
+
     private uint _writeFirst;
     private uint _writeSecond;
     private int _writeFirstLength;
@@ -188,13 +192,16 @@ public sealed unsafe partial class Interpreter
     /// <summary>Empties the projections: after any architectural flush, a change of A20, WP or the memory map.</summary>
     internal void FlushTlbProjection()
     {
-        TlbEntry* end = NeverTlb;
-        for (TlbEntry* entry = SupervisorTlb; entry < end; entry++)
+        bool all = _filledCount == _filledLines.Length;
+        int count = all ? 2 * TlbEntry.Count : _filledCount;
+        for (int n = 0; n < count; n++)
         {
+            TlbEntry* entry = _tlbMemory + (all ? n : _filledLines[n]);
             entry->ReadTag = TlbEntry.None;
             entry->WriteTag = TlbEntry.None;
         }
 
+        _filledCount = 0;
         _blocks.ForgetTranslations();
     }
 
@@ -265,6 +272,11 @@ public sealed unsafe partial class Interpreter
 
         uint page = linear & PageMask;
         TlbEntry* entry = (user ? UserTlb : SupervisorTlb) + ((linear >> 12) & (TlbEntry.Count - 1));
+        if (entry->ReadTag == TlbEntry.None && _filledCount < _filledLines.Length)
+        {
+            _filledLines[_filledCount++] = (ushort)(entry - _tlbMemory);
+        }
+
         entry->Addend = (nint)host - (nint)page;
         entry->ReadTag = page;
         bool writable = (rights & TlbRights.Dirty) != 0 && Vcpu.Mmu.Allows(rights, write: true, user)

@@ -27,6 +27,7 @@ internal static unsafe class SystemInstructions
         }
 
         s->Halted = 1;
+        s->Attention |= Attention.Halted;
         cpu.RequestedExit = new VmExit(ExitReason.Halt);
         return Flow.LeaveAfter(s, i, cpu);
     }
@@ -105,10 +106,6 @@ internal static unsafe class SystemInstructions
         (s->Cr0 & (Cr0.MP | Cr0.TS)) == (Cr0.MP | Cr0.TS)
             ? Flow.Raise(i, cpu, Vector.DeviceNotAvailable)
             : Flow.Next(s, i, cpu);
-
-    /// <summary>The x87 opcodes D8-DF on a processor without x87: #NM where CR0 says "emulate" or "task switched", otherwise #UD.</summary>
-    public static nint Coprocessor(CpuState* s, DecodedInstruction* i, Interpreter cpu) =>
-        Flow.Raise(i, cpu, (s->Cr0 & (Cr0.EM | Cr0.TS)) != 0 ? Vector.DeviceNotAvailable : Vector.InvalidOpcode);
 
     private static void LoadFlat(CpuState* s, ushort code, uint cpl)
     {
