@@ -69,18 +69,9 @@ internal sealed class GuestsCommand(HostConsole console)
         console.Output.WriteLine($"Source:    {guest.SourceName} (toyvmm guests --extract DIR writes it out)");
     }
 
-    // A table of two columns needs no library; the width of a terminal cuts nothing, the terminal wraps.
     private void List()
     {
-        IReadOnlyList<BuiltInGuest> guests = BuiltInGuests.List();
-        int width = guests.Max(guest => guest.Name.Length);
-        int format = guests.Max(guest => guest.Format.Length);
-        console.Output.WriteLine($"{"NAME".PadRight(width)}  {"FORMAT".PadRight(format)}  TEACHES");
-        foreach (BuiltInGuest guest in guests)
-        {
-            console.Output.WriteLine($"{guest.Name.PadRight(width)}  {guest.Format.PadRight(format)}  {guest.Teaches}");
-        }
-
+        GuestTable.Write(console, BuiltInGuests.List());
         console.Output.WriteLine();
         console.Output.WriteLine("`toyvmm run NAME` runs one, `toyvmm guests NAME` tells more about it.");
     }
