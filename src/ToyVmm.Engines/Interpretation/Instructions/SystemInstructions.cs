@@ -3,7 +3,7 @@ using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation.Instructions;
 
-/// <summary>HLT, CPUID, VMCALL, the caches and the TLB, SYSENTER and SYSEXIT, WAIT and the coprocessor's opcodes.</summary>
+/// <summary>HLT, CPUID, VMCALL, the caches and the TLB, SYSENTER and SYSEXIT.</summary>
 internal static unsafe class SystemInstructions
 {
     // The fixed descriptors of SYSENTER and SYSEXIT (SDM 2B): flat, 4 GiB, 32-bit, accessed; DPL is added.
@@ -102,12 +102,6 @@ internal static unsafe class SystemInstructions
         cpu.UpdateMode();
         return Flow.Lookup;
     }
-
-    /// <summary>WAIT: #NM if CR0.MP and CR0.TS are both set; there is no coprocessor that could have an error.</summary>
-    public static nint Wait(CpuState* s, DecodedInstruction* i, Interpreter cpu) =>
-        (s->Cr0 & (Cr0.MP | Cr0.TS)) == (Cr0.MP | Cr0.TS)
-            ? Flow.Raise(i, cpu, Vector.DeviceNotAvailable)
-            : Flow.Next(s, i, cpu);
 
     private static void LoadFlat(CpuState* s, ushort code, uint cpl)
     {
