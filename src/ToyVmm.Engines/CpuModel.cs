@@ -9,14 +9,14 @@ public sealed class CpuModel
     /// <summary>CPUID's leaf for the VMM.</summary>
     public const uint HypervisorLeaf = 0x4000_0000;
 
-    /// <summary>A P6 without x87, MMX and SSE.</summary>
+    /// <summary>A P6 without MMX and SSE.</summary>
     public static CpuModel Default { get; } = new();
 
     /// <summary>Family 6, model 1, stepping 9: what EDX holds after reset and CPUID leaf 1 returns in EAX.</summary>
     public uint Signature => 0x619;
 
-    /// <summary>Leaf 1 EDX: PSE, TSC, MSR, CX8, SEP, PGE, CMOV, and nothing that is not there.</summary>
-    public CpuFeatures Features => CpuFeatures.De | CpuFeatures.Pse | CpuFeatures.Tsc | CpuFeatures.Msr
+    /// <summary>Leaf 1 EDX: x87, DE, PSE, TSC, MSR, CX8, SEP, PGE, CMOV, and nothing that is not there.</summary>
+    public CpuFeatures Features => CpuFeatures.Fpu | CpuFeatures.De | CpuFeatures.Pse | CpuFeatures.Tsc | CpuFeatures.Msr
         | CpuFeatures.Cx8 | CpuFeatures.Sep | CpuFeatures.Pge | CpuFeatures.Cmov;
 
     /// <summary>The hypercalls that the monitor offers: bits of leaf 0x40000001 EBX.</summary>
@@ -50,6 +50,9 @@ public enum CpuFeatures : uint
 {
     /// <summary>None.</summary>
     None = 0,
+
+    /// <summary>x87 on chip.</summary>
+    Fpu = 1 << 0,
 
     /// <summary>Debugging extensions.</summary>
     De = 1 << 2,

@@ -111,6 +111,10 @@ public sealed unsafe class Vcpu : IDisposable
         _state->Cr0 = Cr0.ET | Cr0.CD | Cr0.NW;
         _state->Dr6 = 0xFFFF_0FF0;
         _state->Dr7 = 0x400;
+
+        // Reset, unlike FNINIT, leaves the x87 unit with +0 in every register and exceptions unmasked (SDM 3A table 9-1).
+        _state->FpuControl = 0x40;
+        _state->FpuTags = 0xFF;
         _state->IdtLimit = 0xFFFF;
         _state->GdtLimit = 0xFFFF;
         for (SegmentCache* segment = &_state->Es; segment <= &_state->Gs; segment++)

@@ -279,7 +279,7 @@ public sealed class Machine : IDisposable
         uint extendedKib = Math.Min((_config.MemorySize - OneMebibyte) >> 10, 0xFFFF);
         uint above16Mib = _config.MemorySize > 16 * OneMebibyte ? (_config.MemorySize - (16 * OneMebibyte)) >> 16 : 0;
         Rtc.SetMemory(0x10, 0x00);                          // no floppy drives
-        Rtc.SetMemory(0x14, 0x00);                          // equipment: no floppy, no coprocessor, a display with its own BIOS
+        Rtc.SetMemory(0x14, 0x02);                          // equipment: no floppy, a coprocessor, a display with its own BIOS
         Rtc.SetMemory(0x15, 640 & 0xFF);                    // base memory in KiB
         Rtc.SetMemory(0x16, 640 >> 8);
         Rtc.SetMemory(0x17, (byte)extendedKib);             // extended memory in KiB, as found by setup

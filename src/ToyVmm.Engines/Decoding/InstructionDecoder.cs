@@ -71,6 +71,7 @@ internal sealed unsafe class InstructionDecoder
             else
             {
                 OperandEncoder.Encode(x, i, block->Mode);
+                NoteX87Opcode(i, _fetcher.Bytes);
                 i->Handler = HandlerTable.Select(x, OperandEncoder.FormOf(x, block->Mode));
                 ends = HandlerTable.EndsBlock(x);
             }
@@ -153,6 +154,22 @@ internal sealed unsafe class InstructionDecoder
         Decoder rest = Decoder.Create(bitness, new ByteArrayCodeReader(bytes[1..15].ToArray()), P6Options);
         rest.Decode(out _);
         return rest.LastError == DecoderError.NoMoreBytes;
+    }
+
+    // The opcode that an x87 exception handler finds in FOP: three bits of the escape byte (D8-DF), and the byte behind it (SDM 1 8.1.9).
+    // These instructions have no immediate, so its field is free.
+    private static void NoteX87Opcode(DecodedInstruction* i, ReadOnlySpan<byte> bytes)
+    {
+        int n = 0;
+        while (n < bytes.Length && IsPrefix(bytes[n]))
+        {
+            n++;
+        }
+
+        if (n + 1 < bytes.Length && (bytes[n] & 0xF8) == 0xD8)
+        {
+            i->Immediate = ((bytes[n] & 7u) << 8) | bytes[n + 1];
+        }
     }
 
     private static bool IsPrefix(byte value) =>

@@ -115,7 +115,7 @@ internal static unsafe class OperandEncoder
         return x.MemoryIndex == Register.None ? AddressForm.FlatBase : AddressForm.FlatIndexed;
     }
 
-    /// <summary>The byte offset of a register in <see cref="CpuState"/>; for control, debug and test registers the number.</summary>
+    /// <summary>The byte offset of a register in <see cref="CpuState"/>; for control, debug and x87 registers the number.</summary>
     public static byte RegisterOffset(Register register)
     {
         if (register is >= Register.AL and <= Register.BL)
@@ -147,6 +147,7 @@ internal static unsafe class OperandEncoder
         {
             >= Register.CR0 and <= Register.CR15 => (byte)(register - Register.CR0),
             >= Register.DR0 and <= Register.DR15 => (byte)(register - Register.DR0),
+            >= Register.ST0 and <= Register.ST7 => (byte)(register - Register.ST0),
             _ => ZeroRegister,
         };
     }

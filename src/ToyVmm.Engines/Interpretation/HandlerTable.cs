@@ -201,12 +201,8 @@ internal static unsafe class HandlerTable
             case Mnemonic.Vmcall: return &SystemInstructions.Hypercall;
             case Mnemonic.Invd or Mnemonic.Wbinvd: return &SystemInstructions.InvalidateCaches;
             case Mnemonic.Invlpg: return &SystemInstructions.InvalidatePage;
-            case Mnemonic.Wait: return &SystemInstructions.Wait;
-            case Mnemonic.Fninit or Mnemonic.Fnclex or Mnemonic.Finit or Mnemonic.Fclex: return &Coprocessor.Ignored;
-            case Mnemonic.Fnstsw or Mnemonic.Fnstcw or Mnemonic.Fstsw or Mnemonic.Fstcw: return Coprocessor.StoreWord(x);
-            case Mnemonic when IsCoprocessor(x): return &Coprocessor.Absent;
-
-            default: return &InvalidOpcode;
+            // The x87 unit has a table of its own
+            default: return X87Table.Select(x);
         }
     }
 
@@ -229,20 +225,6 @@ internal static unsafe class HandlerTable
 
     private static bool HasSegmentOperand(in Instruction x) =>
         (x.Op0Kind == OpKind.Register && x.Op0Register.IsSegmentRegister()) || (x.Op1Kind == OpKind.Register && x.Op1Register.IsSegmentRegister());
-
-    // The x87 opcodes, whichever processor added them.
-    private static bool IsCoprocessor(in Instruction x)
-    {
-        foreach (CpuidFeature feature in x.Code.CpuidFeatures())
-        {
-            if (feature is CpuidFeature.FPU or CpuidFeature.FPU287 or CpuidFeature.FPU287XL_ONLY or CpuidFeature.FPU387 or CpuidFeature.FPU387SL_ONLY)
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
 
     private static bool IsGeneral(in Instruction x)
     {

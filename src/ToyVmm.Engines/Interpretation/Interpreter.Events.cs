@@ -165,7 +165,8 @@ public sealed unsafe partial class Interpreter
 
         if (s->Halted != 0)
         {
-            exit = new VmExit(ExitReason.Halt);
+            // A CPU that has shut down sleeps as well, but only reset or an NMI wakes it (SDM 3A 6.15, interrupt 8).
+            exit = new VmExit(Vcpu.Autopsy is null ? ExitReason.Halt : ExitReason.Shutdown);
             return Attended.Leave;
         }
 

@@ -132,50 +132,6 @@ public sealed unsafe partial class Interpreter
         return goOn;
     }
 
-    /// <summary>Reads for the CPU itself (descriptors, TSS, gates): supervisor rights, no alignment check. Devices read as all-ones.</summary>
-    /// <returns>False with the page fault pending.</returns>
-    internal bool ReadSystem(uint linear, int size, out ulong value)
-    {
-        value = 0;
-        if (!TryTranslate(linear, size, write: false, user: false, out uint first, out uint second))
-        {
-            return false;
-        }
-
-        Span<byte> bytes = stackalloc byte[8];
-        bytes.Clear();
-        int firstLength = Math.Min(size, (int)(GuestPhysicalAddress.PageSize - (linear & OffsetMask)));
-        _ = Memory.TryRead(new GuestPhysicalAddress(first), bytes[..firstLength]);
-        if (firstLength < size)
-        {
-            _ = Memory.TryRead(new GuestPhysicalAddress(second), bytes[firstLength..size]);
-        }
-
-        value = MemoryMarshal.Read<ulong>(bytes);
-        return true;
-    }
-
-    /// <summary>Writes for the CPU itself (accessed and busy bits, TSS): supervisor rights, no alignment check. Stores to devices are lost.</summary>
-    /// <returns>False with the page fault pending.</returns>
-    internal bool WriteSystem(uint linear, int size, ulong value)
-    {
-        if (!TryTranslate(linear, size, write: true, user: false, out uint first, out uint second))
-        {
-            return false;
-        }
-
-        ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in value))[..size];
-        int firstLength = Math.Min(size, (int)(GuestPhysicalAddress.PageSize - (linear & OffsetMask)));
-        StoreToMemory(first, bytes[..firstLength]);
-        StoreToMemory(second, bytes[firstLength..]);
-        return true;
-    }
-
-    /// <summary>Checks that the CPU itself could write a range of at most a page (a task's TSS, before it is committed to).</summary>
-    /// <returns>False with the page fault pending.</returns>
-    internal bool ProbeSystemWrite(uint linear, int size) =>
-        TryTranslate(linear, size, write: true, user: false, out _, out _);
-
     /// <summary>Translates every page that an access of at most a page's length touches; the last byte's page into <paramref name="second"/>.</summary>
     internal bool TryTranslate(uint linear, int size, bool write, bool user, out uint first, out uint second)
     {

@@ -141,6 +141,44 @@ public unsafe struct CpuState
     /// <summary>Instructions retired since reset: one for each completed instruction (a REP string counts when it completes) and one for each exception delivered.</summary>
     public ulong Retired;
 
+    // The x87 unit (SDM 1 8.1).
+
+    /// <summary>The eight x87 data registers by physical number: register n is the significand at [2n], sign and exponent in the low half-word of [2n + 1].</summary>
+    public fixed ulong FpuRegisters[16];
+
+    /// <summary>The x87 control word.</summary>
+    public ushort FpuControl;
+
+    /// <summary>The x87 status word, TOP included.</summary>
+    public ushort FpuStatus;
+
+    /// <summary>Bit n is set while physical register n is not empty: FXSAVE's abridged tag word. The full one derives from the registers.</summary>
+    public ushort FpuTags;
+
+    /// <summary>FOP: the 11 opcode bits of the last x87 instruction that met an unmasked exception (or what FLDENV loaded).</summary>
+    public ushort FpuOpcode;
+
+    /// <summary>FIP: its offset.</summary>
+    public uint FpuInstructionOffset;
+
+    /// <summary>FDP: the offset of its memory operand; 0 where it has none.</summary>
+    public uint FpuDataOffset;
+
+    /// <summary>FCS: the selector of CS.</summary>
+    public ushort FpuInstructionSelector;
+
+    /// <summary>FDS: the selector of its memory operand's segment.</summary>
+    public ushort FpuDataSelector;
+
+    /// <summary>
+    /// Non-zero while FERR# is asserted: CR0.NE is clear, and a waiting x87 instruction has met a pending unmasked exception.
+    /// The board routes it to IRQ 13.
+    /// </summary>
+    public ushort FpuError;
+
+    /// <summary>Non-zero while IGNNE# is asserted, which the board does on a write to port F0 while FERR# is: pending exceptions are then ignored.</summary>
+    public ushort FpuIgnoreError;
+
     // What the engine's fast paths need beside the registers; derived, never saved.
 
     /// <summary>The projection of the TLB for the current privilege level (or the one that never hits, while every access must be checked).</summary>

@@ -117,6 +117,7 @@ public sealed unsafe partial class Interpreter
                 Record(second);
                 Vcpu.Autopsy = WriteAutopsy();
                 ClearFault();
+                s->Halted = 1;
                 UpdateMode();
                 UpdateAttention();
                 return false;
@@ -180,6 +181,7 @@ public sealed unsafe partial class Interpreter
         _external = 0;
         if (entered)
         {
+            _insideString = ulong.MaxValue;
             UpdateMode();
             UpdateAttention();
         }

@@ -3,7 +3,7 @@ using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation.Instructions;
 
-/// <summary>HLT, CPUID, VMCALL, the caches and the TLB, SYSENTER and SYSEXIT, WAIT and the coprocessor's opcodes.</summary>
+/// <summary>HLT, CPUID, VMCALL, the caches and the TLB, SYSENTER and SYSEXIT.</summary>
 internal static unsafe class SystemInstructions
 {
     // The fixed descriptors of SYSENTER and SYSEXIT (SDM 2B): flat, 4 GiB, 32-bit, accessed; DPL is added.
@@ -19,8 +19,10 @@ internal static unsafe class SystemInstructions
             return Flow.StopHere(i, cpu);
         }
 
-        // What is deliverable at once wakes the CPU at once: the single-step trap of this very instruction, or an NMI held off until now.
-        bool wakes = cpu.HasStepTrap || ((s->Attention & Attention.Nmi) != 0 && s->NmiBlocked == 0);
+        // What is deliverable at once wakes the CPU at once: the single-step trap of this very instruction, and what a shadow held off until now.
+        bool wakes = cpu.HasStepTrap || s->PendingDebug != 0
+            || ((s->Attention & Attention.Nmi) != 0 && s->NmiBlocked == 0)
+            || ((s->Attention & Attention.Interrupt) != 0 && (s->OtherFlags & Eflags.IF) != 0);
         if (wakes)
         {
             return Flow.EndBlock(s, i);
@@ -100,12 +102,6 @@ internal static unsafe class SystemInstructions
         cpu.UpdateMode();
         return Flow.Lookup;
     }
-
-    /// <summary>WAIT: #NM if CR0.MP and CR0.TS are both set; there is no coprocessor that could have an error.</summary>
-    public static nint Wait(CpuState* s, DecodedInstruction* i, Interpreter cpu) =>
-        (s->Cr0 & (Cr0.MP | Cr0.TS)) == (Cr0.MP | Cr0.TS)
-            ? Flow.Raise(i, cpu, Vector.DeviceNotAvailable)
-            : Flow.Next(s, i, cpu);
 
     private static void LoadFlat(CpuState* s, ushort code, uint cpl)
     {

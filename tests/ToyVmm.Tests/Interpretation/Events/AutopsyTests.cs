@@ -61,6 +61,10 @@ public sealed unsafe class AutopsyTests : IDisposable
         Assert.Contains("its bytes: 00 00 08 00 00 0E 00 00", autopsy.Chain[1].Cause, StringComparison.Ordinal);
         Assert.Contains(autopsy.Tables, line => line.StartsWith("IDT base 00002000", StringComparison.Ordinal));
         Assert.Equal(1u, (uint)_bench.State->Retired);
+
+        // Dead until reset.
+        Assert.Equal(ExitReason.Shutdown, _bench.Run(10).Reason);
+        Assert.Equal(1u, (uint)_bench.State->Retired);
     }
 
     [Fact]

@@ -123,6 +123,29 @@ public sealed unsafe class FarTransferTests : IDisposable
     }
 
     [Fact]
+    public void Iret_to_an_outer_ring_takes_away_what_that_ring_may_not_use()
+    {
+        _ = _bench.Protected(0).Program(0xCF);
+        uint[] frame = [0x9000, CpuBench.CodeSelector(2), Eflags.IF | 2, 0x7000, CpuBench.DataSelector(2)];
+        _bench.State->Esp -= 20;
+        for (uint n = 0; n < frame.Length; n++)
+        {
+            _bench.Write32(_bench.State->Esp + (n * 4), frame[n]);
+        }
+
+        _bench.Descriptor(CpuBench.Slot, 0, 0xFFFFF, CpuBench.Access(0xF, 0), 0xC);
+        _bench.State->Gs.LoadDescriptor(CpuBench.Slot, _bench.Read32(CpuBench.Gdt + CpuBench.Slot), _bench.Read32(CpuBench.Gdt + CpuBench.Slot + 4));
+        _bench.State->Es.LoadDescriptor(CpuBench.DataSelector(3), _bench.Read32(CpuBench.Gdt + 0x40), _bench.Read32(CpuBench.Gdt + 0x44));
+        Assert.Equal(-1, _bench.Step());
+        Assert.Equal((0x9000u, 0x7000u, 2u, Eflags.IF | 2), (_bench.State->Eip, _bench.State->Esp, _bench.State->Cpl, _bench.Eflags));
+        Assert.Equal((CpuBench.CodeSelector(2), CpuBench.DataSelector(2)), (_bench.State->Cs.Selector, _bench.State->Ss.Selector));
+        Assert.Equal((0, 0), (_bench.State->Ds.Selector, _bench.State->Fs.Selector));
+
+        // Conforming code stays, and so does data of an outer ring.
+        Assert.Equal((CpuBench.Slot, CpuBench.DataSelector(3)), (_bench.State->Gs.Selector, _bench.State->Es.Selector));
+    }
+
+    [Fact]
     public void Real_mode_far_call_and_return()
     {
         _ = _bench.Real().Program(0x9A, 0x34, 0x12, 0x00, 0x20);

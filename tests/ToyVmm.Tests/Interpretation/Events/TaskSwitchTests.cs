@@ -154,6 +154,34 @@ public sealed unsafe class TaskSwitchTests : IDisposable
     }
 
     [Fact]
+    public void A_task_has_its_own_address_space_and_local_breakpoints_end()
+    {
+        Start([0xEA, 0, 0, 0, 0, CpuBench.OtherTssSelector, 0], ring: 0);
+        for (uint page = 0; page < 1024; page++)
+        {
+            // The second space maps the data page elsewhere.
+            _bench.Write32(0x101000 + (page * 4), (page << 12) | 3);
+            _bench.Write32(0x103000 + (page * 4), (page == CpuBench.Data >> 12 ? 0x200000 : page << 12) | 3);
+        }
+
+        _bench.Write32(0x100000, 0x101003);
+        _bench.Write32(0x102000, 0x103003);
+        _bench.Write32(CpuBench.OtherTss + 28, 0x102000);
+        _bench.Write(TaskCode, 0xA1, 0, 0, 4, 0); // mov eax, [Data]
+        _bench.Write32(CpuBench.Data, 1);
+        _bench.Write32(0x200000, 2);
+        _bench.State->Cr3 = 0x100000;
+        _bench.State->Cr0 |= Cr0.PG;
+        _bench.State->Dr7 |= 0x103;
+        _bench.State->BreakpointAddresses[0] = 0x3F0000;
+        _bench.Cpu.NotifyStateChanged();
+        Assert.Equal(-1, _bench.Step());
+        Assert.Equal(-1, _bench.Step());
+        Assert.Equal((0x102000u, 2u), (_bench.State->Cr3, _bench.State->Eax));
+        Assert.Equal(0x402u, _bench.State->Dr7);
+    }
+
+    [Fact]
     public void A_busy_task_cannot_be_entered_and_a_free_one_not_returned_to()
     {
         Start([0xEA, 0, 0, 0, 0, CpuBench.TssSelector, 0], ring: 0);
