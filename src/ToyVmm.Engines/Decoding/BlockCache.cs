@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ToyVmm.Engines.Interpretation;
 using ToyVmm.Hardware.Cpu;
@@ -53,8 +54,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
         DecodeMode mode = single ? s->Mode | DecodeMode.SingleStep : s->Mode;
         uint linear = s->Cs.Base + eip;
         Lookaside* line = _lookaside + (Hash(linear) & (LookasideCount - 1));
-        ulong key = linear | ((ulong)((_generation << ModeBits) | (uint)mode) << 32);
-        if (line->Key == key && line->Block->Eip == eip && line->Block->Dead == 0)
+        if (line->Key == Key(linear, mode) && line->Block->Eip == eip && line->Block->Dead == 0)
         {
             return line->Block;
         }
@@ -88,11 +88,22 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
         if ((mode & DecodeMode.OddCodeLimit) == 0)
         {
             // The generation may have changed while decoding (an arena flush).
-            line->Key = linear | ((ulong)((_generation << ModeBits) | (uint)mode) << 32);
+            line->Key = Key(linear, mode);
             line->Block = block;
         }
 
         return block;
+    }
+
+    /// <summary>The block at an offset in CS where one look finds it; null otherwise. For indirect branches, which have no slot to remember it in.</summary>
+    /// <param name="s">The CPU.</param>
+    /// <param name="eip">The offset in CS.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Block* FindFast(CpuState* s, uint eip)
+    {
+        uint linear = s->Cs.Base + eip;
+        Lookaside* line = _lookaside + (Hash(linear) & (LookasideCount - 1));
+        return line->Key == Key(linear, s->Mode) && line->Block->Eip == eip && line->Block->Dead == 0 ? line->Block : null;
     }
 
     /// <summary>Lets a branch go straight to a block on its own page, where nothing about the target needs a look each time.</summary>
@@ -190,6 +201,9 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
             ? (offset, Math.Min(offset + (uint)block->Length - 1, 0xFFF))
             : (0, offset + (uint)block->Length - 1 - GuestPhysicalAddress.PageSize);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private ulong Key(uint linear, DecodeMode mode) => linear | ((ulong)((_generation << ModeBits) | (uint)mode) << 32);
 
     private Block* Lookup(uint physical, uint eip, DecodeMode mode)
     {

@@ -165,9 +165,12 @@ public sealed unsafe partial class Interpreter
 
         if (s->Halted != 0)
         {
-            exit = new VmExit(ExitReason.Halt);
+            // A CPU that has shut down sleeps as well, but only reset or an NMI wakes it (SDM 3A 6.15, interrupt 8).
+            exit = new VmExit(Vcpu.Autopsy is null ? ExitReason.Halt : ExitReason.Shutdown);
             return Attended.Leave;
         }
+
+        s->Attention &= ~Attention.Halted;
 
         const Attention Stepping = Attention.SingleStep | Attention.Shadow | Attention.Breakpoints | Attention.Trace | Attention.Resume;
         if ((s->Attention & Stepping) == 0)
@@ -191,6 +194,7 @@ public sealed unsafe partial class Interpreter
         IsSingleStepping = true;
         if ((s->Attention & Attention.Trace) != 0)
         {
+            s->Retired = _retiredAtEnd - (ulong)_left;
             Vcpu.Observer?.BeforeInstruction(Vcpu);
         }
 

@@ -18,6 +18,10 @@ public sealed unsafe partial class Interpreter
     // Three projections: for supervisor and user accesses, and one that never hits, for when every access must be checked.
     private TlbEntry* _tlbMemory = AllocateTlb();
 
+    // The lines filled since the last flush, so that a guest that loads CR3 all the time does not pay for all 2,048; full: it does.
+    private readonly ushort[] _filledLines = new ushort[256];
+    private int _filledCount;
+
     private uint _writeFirst;
     private uint _writeSecond;
     private int _writeFirstLength;
@@ -128,50 +132,6 @@ public sealed unsafe partial class Interpreter
         return goOn;
     }
 
-    /// <summary>Reads for the CPU itself (descriptors, TSS, gates): supervisor rights, no alignment check. Devices read as all-ones.</summary>
-    /// <returns>False with the page fault pending.</returns>
-    internal bool ReadSystem(uint linear, int size, out ulong value)
-    {
-        value = 0;
-        if (!TryTranslate(linear, size, write: false, user: false, out uint first, out uint second))
-        {
-            return false;
-        }
-
-        Span<byte> bytes = stackalloc byte[8];
-        bytes.Clear();
-        int firstLength = Math.Min(size, (int)(GuestPhysicalAddress.PageSize - (linear & OffsetMask)));
-        _ = Memory.TryRead(new GuestPhysicalAddress(first), bytes[..firstLength]);
-        if (firstLength < size)
-        {
-            _ = Memory.TryRead(new GuestPhysicalAddress(second), bytes[firstLength..size]);
-        }
-
-        value = MemoryMarshal.Read<ulong>(bytes);
-        return true;
-    }
-
-    /// <summary>Writes for the CPU itself (accessed and busy bits, TSS): supervisor rights, no alignment check. Stores to devices are lost.</summary>
-    /// <returns>False with the page fault pending.</returns>
-    internal bool WriteSystem(uint linear, int size, ulong value)
-    {
-        if (!TryTranslate(linear, size, write: true, user: false, out uint first, out uint second))
-        {
-            return false;
-        }
-
-        ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in value))[..size];
-        int firstLength = Math.Min(size, (int)(GuestPhysicalAddress.PageSize - (linear & OffsetMask)));
-        StoreToMemory(first, bytes[..firstLength]);
-        StoreToMemory(second, bytes[firstLength..]);
-        return true;
-    }
-
-    /// <summary>Checks that the CPU itself could write a range of at most a page (a task's TSS, before it is committed to).</summary>
-    /// <returns>False with the page fault pending.</returns>
-    internal bool ProbeSystemWrite(uint linear, int size) =>
-        TryTranslate(linear, size, write: true, user: false, out _, out _);
-
     /// <summary>Translates every page that an access of at most a page's length touches; the last byte's page into <paramref name="second"/>.</summary>
     internal bool TryTranslate(uint linear, int size, bool write, bool user, out uint first, out uint second)
     {
@@ -188,13 +148,16 @@ public sealed unsafe partial class Interpreter
     /// <summary>Empties the projections: after any architectural flush, a change of A20, WP or the memory map.</summary>
     internal void FlushTlbProjection()
     {
-        TlbEntry* end = NeverTlb;
-        for (TlbEntry* entry = SupervisorTlb; entry < end; entry++)
+        bool all = _filledCount == _filledLines.Length;
+        int count = all ? 2 * TlbEntry.Count : _filledCount;
+        for (int n = 0; n < count; n++)
         {
+            TlbEntry* entry = _tlbMemory + (all ? n : _filledLines[n]);
             entry->ReadTag = TlbEntry.None;
             entry->WriteTag = TlbEntry.None;
         }
 
+        _filledCount = 0;
         _blocks.ForgetTranslations();
     }
 
@@ -265,6 +228,11 @@ public sealed unsafe partial class Interpreter
 
         uint page = linear & PageMask;
         TlbEntry* entry = (user ? UserTlb : SupervisorTlb) + ((linear >> 12) & (TlbEntry.Count - 1));
+        if (entry->ReadTag == TlbEntry.None && _filledCount < _filledLines.Length)
+        {
+            _filledLines[_filledCount++] = (ushort)(entry - _tlbMemory);
+        }
+
         entry->Addend = (nint)host - (nint)page;
         entry->ReadTag = page;
         bool writable = (rights & TlbRights.Dirty) != 0 && Vcpu.Mmu.Allows(rights, write: true, user)

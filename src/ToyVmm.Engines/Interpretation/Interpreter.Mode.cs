@@ -53,6 +53,7 @@ public sealed unsafe partial class Interpreter
         derived |= (s->OtherFlags & Eflags.RF) != 0 ? Attention.Resume : 0;
         derived |= s->Shadow != InterruptShadow.None ? Attention.Shadow : 0;
         derived |= (s->Dr7 & 0xFF) != 0 ? Attention.Breakpoints : 0;
+        derived |= s->Halted != 0 ? Attention.Halted : 0;
         derived |= s->PendingDebug != 0 ? Attention.DebugTrap : 0;
         s->Attention = kept | derived;
     }

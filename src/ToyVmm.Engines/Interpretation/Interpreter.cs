@@ -44,6 +44,16 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
     /// <summary>Instructions retired before the last one of the running block: what RDTSC reads, exact where it ends its block.</summary>
     internal ulong RetiredAtBlockEnd => _retiredAtEnd - (ulong)_left - 1;
 
+    /// <summary>Ends a block with an indirect near branch: straight to a block that one look finds, or by way of the run loop.</summary>
+    /// <param name="target">The offset in CS, checked.</param>
+    /// <returns>What the handler returns.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal nint GoTo(uint target)
+    {
+        State->Eip = target;
+        return IsSingleStepping ? Flow.Lookup : (nint)_blocks.FindFast(State, target);
+    }
+
     /// <summary>The exit that a handler has asked for with <see cref="Flow.Stop"/> or <see cref="Flow.Leave"/>.</summary>
     internal VmExit? RequestedExit { get; set; }
 
@@ -59,6 +69,9 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         ulong start = State->Retired;
         _left = budget;
         _retiredAtEnd = start + (ulong)budget;
+
+        // A branch at the end of the last run may have left a link to make; EIP need not be where it went any more.
+        LinkSlot = null;
         BeginObservation();
         VmExit exit = RunLoop();
         State->Retired = start + (ulong)(budget - _left);

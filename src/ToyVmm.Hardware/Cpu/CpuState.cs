@@ -246,6 +246,9 @@ public enum Attention : uint
 
     /// <summary>An event's stack frame was stored to a device: the engine leaves with those stores before the next instruction.</summary>
     PostedWrites = 1024,
+
+    /// <summary>The CPU sleeps (<see cref="CpuState.Halted"/>).</summary>
+    Halted = 2048,
 }
 
 /// <summary>What the meaning of an instruction's bytes depends on, beside the bytes.</summary>

@@ -128,18 +128,4 @@ public sealed class LinuxLoaderTests : LoaderFixture
         Refused(TestImages.BzImage(), "no use for Multiboot modules", null, new LoadOptions { Modules = [new BootModule("x", new byte[1])] });
         Refused(TestImages.BzImage()[..0x220], "cut off", 0x220);
     }
-
-    /// <summary>Debian's memtest86+ (package memtest86+), where it is installed: a bzImage that the real world ships.</summary>
-    [Fact]
-    public void Memtest86_is_taken_for_a_bzImage()
-    {
-        const string path = "/boot/memtest86+ia32.bin";
-        if (!File.Exists(path))
-        {
-            return;  // the guest tests install the package and boot it
-        }
-
-        LoadedImage image = Load(File.ReadAllBytes(path));
-        Assert.Equal((ImageFormat.LinuxKernel, 0x10_0000u), (image.Format, image.Entry.Eip));
-    }
 }

@@ -61,6 +61,14 @@ public sealed unsafe class HostCpu : IDisposable
         }
 
         region = (byte*)address;
+
+        // Every page is there before a case runs: the kernel would restart an instruction that faults for one, and an instruction
+        // that had stored a part of its operands (ENTER) would then read back its own stores.
+        for (int offset = 0; offset < (int)RegionSize; offset += Environment.SystemPageSize)
+        {
+            region[offset] = 0;
+        }
+
         try
         {
             lock (LdtLock)

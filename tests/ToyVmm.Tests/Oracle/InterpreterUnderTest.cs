@@ -44,7 +44,6 @@ public sealed unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver
         _ = _memory.TryWrite(new GuestPhysicalAddress(OracleLayout.WindowAddress), window);
 
         _vector = ICpuUnderTest.NoException;
-        _vcpu.NotifyStateChanged(); // EIP did not get here by itself
         ulong target = s->Retired + (ulong)instructions;
         while (s->Retired < target)
         {

@@ -57,13 +57,22 @@ public sealed unsafe partial class Interpreter
     /// <summary>INT n and its like: enters the handler, with the instruction's end as the return address.</summary>
     /// <param name="source">Which kind of instruction.</param>
     /// <param name="vector">0-255.</param>
+    /// <param name="eip">EIP of the instruction.</param>
     /// <param name="returnEip">EIP behind the instruction.</param>
     /// <returns>False with a fault pending and nothing changed; true when the handler was entered (see <see cref="SwitchTask"/> about faults behind that).</returns>
-    internal bool EnterSoftwareHandler(TrapSource source, int vector, uint returnEip)
+    internal bool EnterSoftwareHandler(TrapSource source, int vector, uint eip, uint returnEip)
     {
         TrapInfo trap = new(source, vector, 0, 0);
-        Vcpu.Observer?.BeforeTrap(Vcpu, trap);
+        State->Eip = eip;
+        Announce(trap, RetiredAtBlockEnd);
         return TryEnter(trap, returnEip);
+    }
+
+    // The count of retired instructions is brought up to date only where somebody looks.
+    private void Announce(in TrapInfo trap, ulong retired)
+    {
+        State->Retired = retired;
+        Vcpu.Observer?.BeforeTrap(Vcpu, trap);
     }
 
     private bool Deliver(TrapInfo trap)
@@ -81,7 +90,7 @@ public sealed unsafe partial class Interpreter
             }
 
             ClearFault();
-            Vcpu.Observer?.BeforeTrap(Vcpu, trap);
+            Announce(trap, _retiredAtEnd - (ulong)_left);
             if (TryEnter(trap, s->Eip))
             {
                 _left -= trap.Source is TrapSource.Exception or TrapSource.DebugTrap ? 1 : 0;
@@ -108,6 +117,7 @@ public sealed unsafe partial class Interpreter
                 Record(second);
                 Vcpu.Autopsy = WriteAutopsy();
                 ClearFault();
+                s->Halted = 1;
                 UpdateMode();
                 UpdateAttention();
                 return false;
@@ -171,6 +181,7 @@ public sealed unsafe partial class Interpreter
         _external = 0;
         if (entered)
         {
+            _insideString = ulong.MaxValue;
             UpdateMode();
             UpdateAttention();
         }

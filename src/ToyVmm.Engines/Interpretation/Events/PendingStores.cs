@@ -24,12 +24,13 @@ internal sealed unsafe class PendingStores(Interpreter cpu)
     /// <returns>False with a fault pending.</returns>
     public bool Add(uint linear, int size, uint value, bool user)
     {
-        if (!cpu.CheckWrite(linear, size, user))
+        byte* direct = cpu.DirectStore(linear, size, user);
+        if (direct == null && !cpu.CheckWrite(linear, size, user))
         {
             return false;
         }
 
-        _stores[_count++] = new Store(linear, value, size, user);
+        _stores[_count++] = new Store(linear, value, size, user, (nint)direct);
         return true;
     }
 
@@ -40,8 +41,9 @@ internal sealed unsafe class PendingStores(Interpreter cpu)
         bool goOn = true;
         for (int n = 0; n < _count; n++)
         {
-            Store store = _stores[n];
-            byte* target = cpu.BeginWrite(store.Linear, store.Size, store.User);
+            ref readonly Store store = ref _stores[n];
+            bool isDirect = store.Direct != 0;
+            byte* target = isDirect ? (byte*)store.Direct : cpu.BeginWrite(store.Linear, store.Size, store.User);
             if (target == null)
             {
                 // The check has filled the TLB, and its entry outlives whatever the earlier stores did to the page tables.
@@ -62,12 +64,12 @@ internal sealed unsafe class PendingStores(Interpreter cpu)
                     break;
             }
 
-            goOn &= cpu.CommitWrite(target);
+            goOn &= isDirect || cpu.CommitWrite(target);
         }
 
         _count = 0;
         return goOn;
     }
 
-    private readonly record struct Store(uint Linear, uint Value, int Size, bool User);
+    private readonly record struct Store(uint Linear, uint Value, int Size, bool User, nint Direct);
 }

@@ -50,21 +50,28 @@ internal static unsafe class Conditional
     };
 
     /// <summary>The handler of LOOP, LOOPE and LOOPNE: the address size tells whether CX or ECX counts.</summary>
-    public static Handler Loop(in Instruction x) => (x.Mnemonic, x.Code.IsJcxFamily32()) switch
+    /// <remarks>
+    /// REP prefixes are reserved here. On AMD's processors F3 makes LOOPNE a LOOPE, and F2 makes LOOPE a LOOPNE (the host CPU shows
+    /// it); LOOP is not affected.
+    /// </remarks>
+    public static Handler Loop(in Instruction x) => x.Mnemonic switch
     {
-        (Mnemonic.Loope, true) => &LoopWhile<uint, IfEqual>,
-        (Mnemonic.Loope, false) => &LoopWhile<ushort, IfEqual>,
-        (Mnemonic.Loopne, true) => &LoopWhile<uint, IfNot<IfEqual>>,
-        (Mnemonic.Loopne, false) => &LoopWhile<ushort, IfNot<IfEqual>>,
-        (_, true) => &LoopWhile<uint, Always>,
-        (_, false) => &LoopWhile<ushort, Always>,
+        Mnemonic.Loop => Loop<Always>(x),
+        _ when x.HasRepnePrefix => Loop<IfNot<IfEqual>>(x),
+        _ when x.HasRepePrefix => Loop<IfEqual>(x),
+        Mnemonic.Loope => Loop<IfEqual>(x),
+        _ => Loop<IfNot<IfEqual>>(x),
     };
 
     /// <summary>The handler of JCXZ and JECXZ.</summary>
     public static Handler JumpIfCountZero(in Instruction x) =>
         x.Mnemonic == Mnemonic.Jecxz ? &JumpIfCountZero<uint> : &JumpIfCountZero<ushort>;
 
-    private static bool IsJcxFamily32(this Code code) =>
+    private static Handler Loop<TCondition>(in Instruction x)
+        where TCondition : struct, ICondition
+        => CountsInEcx(x.Code) ? &LoopWhile<uint, TCondition> : &LoopWhile<ushort, TCondition>;
+
+    private static bool CountsInEcx(Code code) =>
         code is Code.Loop_rel8_16_ECX or Code.Loop_rel8_32_ECX or Code.Loope_rel8_16_ECX or Code.Loope_rel8_32_ECX
             or Code.Loopne_rel8_16_ECX or Code.Loopne_rel8_32_ECX;
 

@@ -1,5 +1,5 @@
-using Iced.Intel;
 using System.Runtime.CompilerServices;
+using Iced.Intel;
 using ToyVmm.Engines.Decoding;
 using ToyVmm.Hardware.Cpu;
 
@@ -110,8 +110,7 @@ internal static unsafe class ControlTransfer
             return Flow.StopHere(i, cpu);
         }
 
-        s->Eip = target;
-        return Flow.Lookup;
+        return cpu.GoTo(target);
     }
 
     private static nint CallRelative<T>(CpuState* s, DecodedInstruction* i, Interpreter cpu)
@@ -163,8 +162,7 @@ internal static unsafe class ControlTransfer
 
         Operand.Store<T>(target, i->NextEip);
         Stack.Move(s, -sizeof(T));
-        s->Eip = address;
-        return cpu.CommitWrite(target) ? Flow.Lookup : Flow.LeaveTo(s, i, cpu, address);
+        return cpu.CommitWrite(target) ? cpu.GoTo(address) : Flow.LeaveTo(s, i, cpu, address);
     }
 
     private static nint Return<T>(CpuState* s, DecodedInstruction* i, Interpreter cpu)
@@ -183,7 +181,6 @@ internal static unsafe class ControlTransfer
         }
 
         Stack.Move(s, sizeof(T) + (int)i->Immediate);
-        s->Eip = target;
-        return Flow.Lookup;
+        return cpu.GoTo(target);
     }
 }

@@ -32,7 +32,7 @@ internal static unsafe class Interrupts
 
     private static nint Enter(CpuState* s, DecodedInstruction* i, Interpreter cpu, TrapSource source, int vector)
     {
-        if (!cpu.EnterSoftwareHandler(source, vector, i->NextEip))
+        if (!cpu.EnterSoftwareHandler(source, vector, i->Eip, i->NextEip))
         {
             return Flow.StopHere(i, cpu);
         }

@@ -1,5 +1,5 @@
-using Iced.Intel;
 using System.Runtime.CompilerServices;
+using Iced.Intel;
 using ToyVmm.Engines.Decoding;
 using ToyVmm.Hardware.Cpu;
 

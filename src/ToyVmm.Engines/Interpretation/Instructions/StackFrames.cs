@@ -162,7 +162,9 @@ internal static unsafe class StackFrames
             }
         }
 
-        return CanPush<T>(s, cpu, depth + locals);
+        // Only checked, not accessed: no data breakpoint sees it.
+        return cpu.CheckSegment(Interpreter.StackSegment, Stack.Offset(s, -depth - locals), sizeof(T), SegmentRights.Write, out uint linear)
+            && cpu.TryTranslate(linear, sizeof(T), write: true, s->Cpl == 3, out _, out _);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

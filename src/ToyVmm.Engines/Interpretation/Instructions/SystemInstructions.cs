@@ -19,14 +19,17 @@ internal static unsafe class SystemInstructions
             return Flow.StopHere(i, cpu);
         }
 
-        // What is deliverable at once wakes the CPU at once: the single-step trap of this very instruction, or an NMI held off until now.
-        bool wakes = cpu.HasStepTrap || ((s->Attention & Attention.Nmi) != 0 && s->NmiBlocked == 0);
+        // What is deliverable at once wakes the CPU at once: the single-step trap of this very instruction, and what a shadow held off until now.
+        bool wakes = cpu.HasStepTrap || s->PendingDebug != 0
+            || ((s->Attention & Attention.Nmi) != 0 && s->NmiBlocked == 0)
+            || ((s->Attention & Attention.Interrupt) != 0 && (s->OtherFlags & Eflags.IF) != 0);
         if (wakes)
         {
             return Flow.EndBlock(s, i);
         }
 
         s->Halted = 1;
+        s->Attention |= Attention.Halted;
         cpu.RequestedExit = new VmExit(ExitReason.Halt);
         return Flow.LeaveAfter(s, i, cpu);
     }

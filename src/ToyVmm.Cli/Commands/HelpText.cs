@@ -1,0 +1,104 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+
+namespace ToyVmm.Cli.Commands;
+
+/// <summary>What --help says beyond the list of options: examples, exit statuses, where to go on.</summary>
+internal static class HelpText
+{
+    private const string Root = """
+        Examples:
+          toyvmm guests                        what there is to run
+          toyvmm run hello                     run a built-in guest
+          toyvmm run kernel.elf --stats        run a Multiboot kernel of yours, with counts at the end
+          toyvmm run boot.asm --trace traps    assemble a source with nasm, run it, show every trap
+          toyvmm disasm hello                  the code at a guest's entry
+          toyvmm bench                         how fast it is
+        """;
+
+    private const string Run = """
+        Examples:
+          toyvmm run hello
+          toyvmm run triple-fault                              an autopsy of a machine that died
+          toyvmm run kernel.elf --append "root=none quiet" --module "initrd.img arg"
+          toyvmm run bzImage --initrd initramfs.gz --append console=ttyS0 --memory 256M
+          toyvmm run code.bin --format raw --entry protected --load-address 0x100000
+          toyvmm run kernel.elf --timeout 10 --json report.json -q    for a CI job
+          toyvmm run kernel.elf --trace exits:trace.txt
+          echo 'a line for COM1' | toyvmm run kernel.elf
+
+        Exit status:
+          0      the guest asked for success: power-off (0x2000 to port 0x604), or the hypercall exit(0)
+          n      the hypercall exit(n); a write of v to port 0xF4 gives (v << 1) | 1, as in QEMU
+          64     the command line makes no sense
+          65     the image is malformed, or has no entry that is supported
+          66     a file or a tool is missing, unreadable or unwritable
+          70     the guest halted for ever (0 with --halt-ok)
+          71     triple fault; the autopsy tells the first cause
+          72, 73 the instruction limit, the time limit is reached
+          74     ToyVmm itself failed: a bug
+          75     the guest asked for a reset
+          128+n  signal n stopped the run: 130 for Ctrl-C, 141 when nobody reads the output
+        """;
+
+    private const string Disasm = """
+        Examples:
+          toyvmm disasm hello
+          toyvmm disasm kernel.elf --count 40
+          toyvmm disasm kernel.elf --address 0x100000
+        """;
+
+    private const string Guests = """
+        Examples:
+          toyvmm guests                     the list
+          toyvmm guests paging              what a guest teaches, and how to run it
+          toyvmm guests --extract course    write sources and images into a directory
+        """;
+
+    private const string Bench = """
+        Examples:
+          toyvmm bench
+          toyvmm bench compute-sieve compute-sha256 --repeat 5
+          toyvmm bench --json -
+        """;
+
+    /// <summary>Adds the texts to the help of every command.</summary>
+    public static void Install(RootCommand root)
+    {
+        foreach (Option option in root.Options)
+        {
+            if (option is HelpOption { Action: HelpAction standard } help)
+            {
+                help.Action = new WithEpilogue(standard);
+            }
+        }
+    }
+
+    private static string? Epilogue(Command command) => command switch
+    {
+        RootCommand => Root,
+        { Name: "run" } => Run,
+        { Name: "disasm" } => Disasm,
+        { Name: "guests" } => Guests,
+        { Name: "bench" } => Bench,
+        _ => null,
+    };
+
+    private sealed class WithEpilogue(HelpAction standard) : SynchronousCommandLineAction
+    {
+        // Help is asked for when the rest of the line may make no sense yet.
+        public override bool ClearsParseErrors => true;
+
+        public override int Invoke(ParseResult parseResult)
+        {
+            int status = standard.Invoke(parseResult);
+            if (Epilogue(parseResult.CommandResult.Command) is { } text)
+            {
+                parseResult.InvocationConfiguration.Output.WriteLine(text);
+            }
+
+            return status;
+        }
+    }
+}

@@ -1,0 +1,124 @@
+using System.CommandLine;
+using ToyVmm.Cli.Guests;
+using ToyVmm.Hardware;
+using ToyVmm.VirtualMachines;
+using ToyVmm.VirtualMachines.Loading;
+
+namespace ToyVmm.Cli.Commands;
+
+/// <summary>The arguments that say which machine to build and what to load: the same for every command that takes an image.</summary>
+internal sealed class MachineArguments
+{
+    private readonly Argument<string> _image = new("image")
+    {
+        Description = "A guest image (raw binary, boot sector or disk, Multiboot, ELF, Linux bzImage), an assembly source (.asm), or the name of a built-in guest.",
+    };
+
+    private readonly Option<string> _memory = new("--memory", "-m") { HelpName = "SIZE", Description = "The guest's RAM, for example 64M (the default) or 1G." };
+    private readonly Option<string> _append = new("--append") { HelpName = "CMDLINE", Description = "The kernel's command line (Multiboot, Linux)." };
+    private readonly Option<string> _initrd = new("--initrd") { HelpName = "FILE", Description = "The initial RAM disk (Linux); for Multiboot the first module." };
+
+    private readonly Option<string[]> _module = new("--module")
+    {
+        HelpName = "FILE[ ARGS]",
+        Description = "A Multiboot module, with its command line behind a space; may be repeated.",
+        Arity = ArgumentArity.OneOrMore,
+        AllowMultipleArgumentsPerToken = false,
+    };
+
+    private readonly Option<string> _bios = new("--bios") { HelpName = "FILE", Description = "A BIOS image instead of the built-in one, for example SeaBIOS's bios.bin." };
+    private readonly Option<string> _format = new("--format") { HelpName = "FORMAT", Description = "What the image is, when detection should not decide: raw, boot-sector, multiboot, elf, linux." };
+    private readonly Option<string> _entry = new("--entry") { HelpName = "MODE", Description = "How a raw image is entered: real (16-bit, the default) or protected (flat 32-bit)." };
+    private readonly Option<string> _loadAddress = new("--load-address") { HelpName = "ADDR", Description = "Where a raw image goes, for example 0x100000; the default is 0x7C00." };
+    private readonly Option<string> _startTime = new("--start-time") { HelpName = "TIME", Description = "What the guest's clock shows at power-on: an ISO 8601 time, or 'now'. The default is a fixed moment, so that runs repeat." };
+
+    /// <summary>Makes the arguments.</summary>
+    public MachineArguments()
+    {
+        _ = _format.AcceptOnlyFromAmong("raw", "boot-sector", "multiboot", "elf", "linux");
+        _ = _entry.AcceptOnlyFromAmong("real", "protected");
+    }
+
+    /// <summary>Adds the arguments to a command.</summary>
+    public void AddTo(Command command)
+    {
+        command.Arguments.Add(_image);
+        foreach (Option option in (ReadOnlySpan<Option>)[_memory, _append, _initrd, _module, _bios, _format, _entry, _loadAddress, _startTime])
+        {
+            command.Options.Add(option);
+        }
+    }
+
+    /// <summary>Reads the image that is named.</summary>
+    public ImageSource ReadImage(ParseResult parsed) => ImageSource.Open(parsed.GetRequiredValue(_image));
+
+    /// <summary>The board and the way of loading that are asked for.</summary>
+    /// <exception cref="UserErrorException">An argument makes no sense, or a file cannot be read.</exception>
+    public VirtualMachineOptions ReadOptions(ParseResult parsed, ImageSource image)
+    {
+        MachineConfig machine = new();
+        if (parsed.GetValue(_memory) is { } memory)
+        {
+            ulong bytes = Quantity.Bytes("--memory", memory);
+            machine = machine with { MemorySize = bytes <= uint.MaxValue ? (uint)bytes : throw UserErrorException.Usage($"--memory {memory}: a 32-bit PC has at most 3.5 GiB") };
+        }
+
+        if (parsed.GetValue(_bios) is { } bios)
+        {
+            machine = machine with { Bios = HostFile.ReadAll(bios, "BIOS") };
+        }
+
+        if (parsed.GetValue(_startTime) is { } time)
+        {
+            machine = machine with { StartTime = StartTime(time) };
+        }
+
+        try
+        {
+            machine.Validate();
+        }
+        catch (ArgumentException e)
+        {
+            throw UserErrorException.Usage(e.Message);
+        }
+
+        return new VirtualMachineOptions { Machine = machine, Load = ReadLoadOptions(parsed, image) };
+    }
+
+    private LoadOptions ReadLoadOptions(ParseResult parsed, ImageSource image) => new()
+    {
+        Format = parsed.GetValue(_format) switch
+        {
+            "raw" => ImageFormat.Raw,
+            "boot-sector" => ImageFormat.BootSector,
+            "multiboot" => ImageFormat.Multiboot,
+            "elf" => ImageFormat.Elf,
+            "linux" => ImageFormat.LinuxKernel,
+            _ => null,
+        },
+        RealModeEntry = parsed.GetValue(_entry) is { } entry ? entry == "real" : null,
+        LoadAddress = parsed.GetValue(_loadAddress) is { } address ? Quantity.Address("--load-address", address) : null,
+        CommandLine = parsed.GetValue(_append),
+        ImageName = image.Name,
+        InitialRamDisk = parsed.GetValue(_initrd) is { } initrd ? HostFile.ReadAll(initrd, "initial RAM disk") : null,
+        Modules = ReadModules(parsed.GetValue(_module) ?? []),
+    };
+
+    private static BootModule[] ReadModules(string[] arguments)
+    {
+        BootModule[] modules = new BootModule[arguments.Length];
+        for (int n = 0; n < arguments.Length; n++)
+        {
+            // As QEMU and GRUB pass it: the whole argument, file name first, is the module's command line.
+            string file = arguments[n].Split(' ', 2)[0];
+            modules[n] = new BootModule(arguments[n], HostFile.ReadAll(file, "module"));
+        }
+
+        return modules;
+    }
+
+    private static DateTimeOffset StartTime(string text) => text == "now" ? DateTimeOffset.Now
+        : DateTimeOffset.TryParse(text, System.Globalization.CultureInfo.InvariantCulture, System.Globalization.DateTimeStyles.AssumeUniversal, out DateTimeOffset time)
+        ? time
+        : throw UserErrorException.Usage($"--start-time {text}: write a time such as 2026-01-01T12:00:00Z, or 'now'");
+}

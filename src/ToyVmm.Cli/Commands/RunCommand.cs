@@ -1,0 +1,99 @@
+using System.CommandLine;
+using ToyVmm.Cli.Hosting;
+using ToyVmm.Cli.Running;
+using ToyVmm.VirtualMachines.Tracing;
+
+namespace ToyVmm.Cli.Commands;
+
+/// <summary>toyvmm run: an image goes in, the guest runs, a verdict comes out.</summary>
+internal sealed class RunCommand(HostConsole console)
+{
+    private readonly MachineArguments _machine = new();
+    private readonly Option<string> _engine = EngineOption.Create();
+    private readonly Option<string> _serial = new("--serial") { HelpName = "WHERE", Description = "Where the guest's COM1 goes: stdio (the default), none, or file:PATH." };
+    private readonly Option<string> _display = new("--display") { HelpName = "HOW", Description = "none (the default), or text: draw the guest's VGA text screen on the terminal while it runs; serial output then comes at the end." };
+    private readonly Option<bool> _screen = new("--screen") { Description = "Print the guest's last text screen when it stops." };
+    private readonly Option<string> _maxInstructions = new("--max-instructions") { HelpName = "N", Description = "Stop after N guest instructions (1_000_000, 10M), status 72." };
+    private readonly Option<string> _timeout = new("--timeout") { HelpName = "SECONDS", Description = "Stop after so much host time, status 73." };
+    private readonly Option<bool> _stats = new("--stats") { Description = "Print exits, traps and speed when the guest stops." };
+    private readonly Option<string> _json = new("--json") { HelpName = "FILE", Description = "Write the report as a JSON document (docs/json.md); - is standard output." };
+    private readonly Option<string> _trace = new("--trace") { HelpName = "LEVEL[:FILE]", Description = "One line for each event, to standard error or a file: traps, exits or instructions." };
+    private readonly Option<bool> _traceHash = new("--trace-hash") { Description = "Print a fingerprint of the run: equal runs have equal ones." };
+    private readonly Option<bool> _haltOk = new("--halt-ok") { Description = "A guest that halts for ever has succeeded: status 0 instead of 70." };
+    private readonly Option<bool> _pace = new("--pace") { Description = "Keep the guest's clock at host time while it idles, instead of skipping idle time." };
+    private readonly Option<bool> _quiet = new("--quiet", "-q") { Description = "No verdict line." };
+
+    private readonly Option<bool> _verbose = new("--verbose", "-v")
+    {
+        Description = "Say what the loader decided and what the machine does; -vv says more.",
+        Arity = ArgumentArity.Zero,
+    };
+
+    /// <summary>Makes the command.</summary>
+    public Command Create()
+    {
+        _ = _display.AcceptOnlyFromAmong("none", "text");
+        Command command = new("run", "Run a guest image.");
+        _machine.AddTo(command);
+        foreach (Option option in (ReadOnlySpan<Option>)[_engine, _serial, _display, _screen, _maxInstructions, _timeout, _stats, _json,
+            _trace, _traceHash, _haltOk, _pace, _quiet, _verbose])
+        {
+            command.Options.Add(option);
+        }
+
+        command.SetAction(Run);
+        return command;
+    }
+
+    private int Run(ParseResult parsed)
+    {
+        RunSettings settings = ReadSettings(parsed);
+        EngineOption.Check(parsed.GetValue(_engine));
+        Guests.ImageSource image = _machine.ReadImage(parsed);
+        return new GuestRun(console, settings, image, _machine.ReadOptions(parsed, image)).Execute();
+    }
+
+    private RunSettings ReadSettings(ParseResult parsed)
+    {
+        string serial = parsed.GetValue(_serial) ?? "stdio";
+        if (serial is not ("stdio" or "none") && !(serial.StartsWith("file:", StringComparison.Ordinal) && serial.Length > 5))
+        {
+            throw UserErrorException.Usage($"--serial {serial}: write stdio, none or file:PATH");
+        }
+
+        (TraceLevel Level, string? File)? trace = parsed.GetValue(_trace) is { } text ? ReadTrace(text) : null;
+        return new RunSettings
+        {
+            SerialFile = serial.StartsWith("file:", StringComparison.Ordinal) ? serial[5..] : null,
+            SerialToOutput = serial == "stdio",
+            Display = parsed.GetValue(_display) == "text",
+            PrintScreen = parsed.GetValue(_screen),
+            MaxInstructions = parsed.GetValue(_maxInstructions) is { } most ? Quantity.Count("--max-instructions", most) : null,
+            Timeout = parsed.GetValue(_timeout) is { } seconds ? Quantity.Seconds("--timeout", seconds) : null,
+            Statistics = parsed.GetValue(_stats),
+            Json = parsed.GetValue(_json),
+            TraceLevel = trace?.Level,
+            TraceFile = trace?.File,
+            TraceHash = parsed.GetValue(_traceHash),
+            HaltOk = parsed.GetValue(_haltOk),
+            Pace = parsed.GetValue(_pace),
+            Quiet = parsed.GetValue(_quiet),
+            Verbosity = parsed.GetResult(_verbose)?.IdentifierTokenCount ?? 0,
+        };
+    }
+
+    private static (TraceLevel Level, string? File) ReadTrace(string text)
+    {
+        int colon = text.IndexOf(':', StringComparison.Ordinal);
+        string? file = colon >= 0 ? text[(colon + 1)..] : null;
+        TraceLevel? level = (colon >= 0 ? text[..colon] : text) switch
+        {
+            "traps" => TraceLevel.Traps,
+            "exits" => TraceLevel.Exits,
+            "instructions" => TraceLevel.Instructions,
+            _ => null,
+        };
+        return level is { } known && file != "" ? (known, file)
+            : throw UserErrorException.Usage($"--trace {text}: write traps, exits or instructions, with :FILE behind it for a file");
+    }
+}

@@ -1,0 +1,26 @@
+namespace ToyVmm.Cli;
+
+/// <summary>The exit statuses that do not come from the guest (those do: <see cref="VirtualMachines.StopReason.ExitStatus"/>).</summary>
+internal static class ExitStatus
+{
+    /// <summary>Everything went as asked.</summary>
+    public const int Success = 0;
+
+    /// <summary>The command line makes no sense (EX_USAGE of BSD's sysexits).</summary>
+    public const int Usage = 64;
+
+    /// <summary>The image is malformed or has no entry that is supported (EX_DATAERR).</summary>
+    public const int BadImage = 65;
+
+    /// <summary>A file or a tool is missing, unreadable or unwritable (EX_NOINPUT).</summary>
+    public const int BadFile = 66;
+
+    /// <summary>A bug in ToyVmm itself.</summary>
+    public const int InternalError = 74;
+
+    /// <summary>What a shell reports for a process that a signal ended: 128 + its number.</summary>
+    public const int SignalBase = 128;
+
+    /// <summary>The reader of the output went away: what SIGPIPE (13) would have given.</summary>
+    public const int BrokenPipe = SignalBase + 13;
+}

@@ -1,0 +1,31 @@
+using ToyVmm.Cli.Hosting;
+using ToyVmm.VirtualMachines;
+
+namespace ToyVmm.Cli.Guests;
+
+/// <summary>Builds a machine for an image, and tells the user why when that is refused.</summary>
+internal static class ImageRefusal
+{
+    /// <summary>Builds the machine.</summary>
+    /// <exception cref="UserErrorException">The image is refused, or the host lacks memory.</exception>
+    public static VirtualMachine Create(ImageSource image, VirtualMachineOptions options, HostConsole console)
+    {
+        try
+        {
+            return VirtualMachine.Create(image.Bytes, options);
+        }
+        catch (InvalidImageException e)
+        {
+            foreach (string line in e.Explanation)
+            {
+                console.Error.WriteLine(line);
+            }
+
+            throw new UserErrorException(ExitStatus.BadImage, $"{image.Name}: {e.Message}");
+        }
+        catch (OutOfMemoryException)
+        {
+            throw UserErrorException.Usage($"the host cannot give {options.Machine.MemorySize >> 20} MiB to the guest; use a smaller --memory");
+        }
+    }
+}

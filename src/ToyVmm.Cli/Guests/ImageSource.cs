@@ -1,0 +1,29 @@
+namespace ToyVmm.Cli.Guests;
+
+/// <summary>A guest image as the user names it: a file, an assembly source, or a built-in guest.</summary>
+/// <param name="Name">The name for people.</param>
+/// <param name="Bytes">The image.</param>
+/// <param name="Origin">Where it comes from, one sentence.</param>
+internal sealed record ImageSource(string Name, byte[] Bytes, string Origin)
+{
+    /// <summary>Finds and reads an image.</summary>
+    /// <param name="name">A path, or the name of a built-in guest.</param>
+    /// <exception cref="UserErrorException">There is nothing of that name, or it cannot be read or assembled.</exception>
+    public static ImageSource Open(string name)
+    {
+        if (!File.Exists(name) && !Directory.Exists(name) && !name.Contains(Path.DirectorySeparatorChar, StringComparison.Ordinal)
+            && BuiltInGuests.ReadImage(name) is { } image)
+        {
+            return new ImageSource(name, image, $"{name} is a built-in guest.");
+        }
+
+        if (!File.Exists(name) && !Directory.Exists(name))
+        {
+            throw UserErrorException.File($"there is no file and no built-in guest '{name}'; `toyvmm guests` lists the built-in ones");
+        }
+
+        return name.EndsWith(".asm", StringComparison.OrdinalIgnoreCase)
+            ? new ImageSource(name, NasmAssembler.Assemble(name), $"{name} is assembled with nasm.")
+            : new ImageSource(name, HostFile.ReadAll(name, "image"), $"{name} is a file.");
+    }
+}

@@ -1,0 +1,47 @@
+using System.Runtime.InteropServices;
+
+namespace ToyVmm.Cli.Hosting;
+
+/// <summary>The system calls that <see cref="Console"/> hides or bends: see POSIX.1-2017, System Interfaces.</summary>
+/// <remarks>.NET's console stream swallows EPIPE, and its terminal set-up is not the one that a serial line needs.</remarks>
+internal static unsafe partial class Posix
+{
+    public const int EINTR = 4;
+    public const int EPIPE = 32;
+    public const short POLLIN = 1;
+    public const short POLLNVAL = 0x20;
+    public const int TCSANOW = 0;
+
+    /// <summary>True where these calls exist.</summary>
+    public static bool IsAvailable => !OperatingSystem.IsWindows();
+
+    /// <summary>EAGAIN differs between Linux and the BSDs.</summary>
+    public static int EAGAIN => OperatingSystem.IsLinux() ? 11 : 35;
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial nint read(int descriptor, byte* buffer, nuint count);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial nint write(int descriptor, byte* buffer, nuint count);
+
+    [LibraryImport("libc")]
+    public static partial int isatty(int descriptor);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int poll(PollDescriptor* descriptors, nuint count, int timeoutMilliseconds);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int tcgetattr(int descriptor, byte* attributes);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int tcsetattr(int descriptor, int actions, byte* attributes);
+
+    /// <summary>struct pollfd.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct PollDescriptor
+    {
+        public int Descriptor;
+        public short Events;
+        public short Returned;
+    }
+}

@@ -1,0 +1,184 @@
+using System.Diagnostics;
+using System.Text;
+using ToyVmm.Cli.Guests;
+using ToyVmm.Cli.Hosting;
+using ToyVmm.VirtualMachines;
+using ToyVmm.VirtualMachines.Tracing;
+
+namespace ToyVmm.Cli.Running;
+
+/// <summary>One run from the command line: builds the machine, connects it to the terminal and files, runs it, and reports.</summary>
+internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageSource image, VirtualMachineOptions options)
+{
+    /// <summary>Runs the guest.</summary>
+    /// <returns>The exit status of the process.</returns>
+    /// <exception cref="UserErrorException">The image is refused, or a file cannot be opened.</exception>
+    public int Execute()
+    {
+        using TextWriter? traceFile = settings.TraceFile is { } path ? new StreamWriter(HostFile.Create(path, "trace"), Encoding.UTF8, 1 << 16) : null;
+        using SerialSink sink = OpenSerial();
+        using FileStream? jsonFile = settings.Json is { } json and not "-" ? HostFile.Create(json, "report") : null;
+        Tracing tracing = new(settings, traceFile ?? console.Error);
+        using VirtualMachine vm = MakeMachine(sink, tracing);
+        sink.Machine = vm;
+        (StopReason stop, TimeSpan elapsed, int signal) = Run(vm);
+
+        try
+        {
+            traceFile?.Flush();
+        }
+        catch (IOException e)
+        {
+            throw UserErrorException.File($"cannot write the trace {settings.TraceFile}: {e.Message}");
+        }
+
+        sink.Flush();
+        if (settings.SerialToOutput && sink.EndsInsideLine && console.OutputIsTerminal && console.ErrorIsTerminal)
+        {
+            console.Error.WriteLine();
+        }
+
+        int status = ReportFailedOutput(sink) ?? Status(stop, signal);
+        Verdict verdict = new(vm, stop, elapsed, status);
+        Report(verdict, jsonFile, tracing);
+        return status;
+    }
+
+    private VirtualMachine MakeMachine(SerialSink sink, Tracing tracing)
+    {
+        VirtualMachineOptions complete = options with
+        {
+            SerialOutput = sink.Add,
+            Pace = settings.Pace,
+            Observer = tracing.Observer,
+            ExitObserver = tracing.ExitObserver,
+            Logging = ErrorLogger.Create(settings.Verbosity, console),
+        };
+        VirtualMachine vm = ImageRefusal.Create(image, complete, console);
+        if (settings.Verbosity > 0)
+        {
+            console.Error.WriteLine(image.Origin);
+            foreach (string line in vm.Image.Explanation)
+            {
+                console.Error.WriteLine(line);
+            }
+        }
+
+        return vm;
+    }
+
+    private (StopReason Stop, TimeSpan Elapsed, int Signal) Run(VirtualMachine vm)
+    {
+        RunLimits limits = new()
+        {
+            MaxInstructions = settings.MaxInstructions ?? ulong.MaxValue,
+            Timeout = settings.Timeout ?? Timeout.InfiniteTimeSpan,
+        };
+        using StopSignals signals = new(vm);
+        using StandardInput? input = settings.SerialToOutput ? StandardInput.Start(vm.Input, console.InputIsTerminal) : null;
+        using ScreenPainter? painter = settings.Display && console.OutputIsTerminal ? new ScreenPainter(vm, console) : null;
+        long started = Stopwatch.GetTimestamp();
+        StopReason stop = vm.Run(limits);
+        return (stop, Stopwatch.GetElapsedTime(started), signals.Number);
+    }
+
+    private SerialSink OpenSerial()
+    {
+        bool shared = settings.Display && console.OutputIsTerminal;
+        return settings.SerialFile is { } path ? new SerialSink(HostFile.Create(path, "serial output"), ownsStream: true, holdToEnd: false)
+            : settings.SerialToOutput ? new SerialSink(console.OutputStream, ownsStream: false, holdToEnd: shared)
+            : new SerialSink(Stream.Null, ownsStream: false, holdToEnd: false);
+    }
+
+    private int? ReportFailedOutput(SerialSink sink)
+    {
+        switch (sink.Failure)
+        {
+            case null:
+                return null;
+            case BrokenPipeException:
+                return ExitStatus.BrokenPipe;
+            case { } failure:
+                console.Error.WriteLine($"toyvmm: cannot write the guest's serial output: {failure.Message}");
+                return ExitStatus.BadFile;
+        }
+    }
+
+    private int Status(StopReason stop, int signal) => stop.Kind switch
+    {
+        StopKind.HaltedForever when settings.HaltOk => ExitStatus.Success,
+        StopKind.Stopped when signal != 0 => ExitStatus.SignalBase + signal,
+        _ => stop.ExitStatus,
+    };
+
+    private void Report(Verdict verdict, FileStream? jsonFile, Tracing tracing)
+    {
+        // A screen that was drawn live is still there.
+        if (settings.PrintScreen || (settings.Display && !console.OutputIsTerminal))
+        {
+            WriteScreen(verdict.Machine);
+        }
+
+        if (verdict.Stop.Autopsy is { } autopsy && !settings.Quiet)
+        {
+            AutopsyText.Write(console.Error, autopsy);
+        }
+
+        if (settings.Statistics)
+        {
+            StatisticsText.Write(console.Error, verdict);
+        }
+
+        if (tracing.Hash is { } hash)
+        {
+            console.Error.WriteLine($"trace hash {hash.Value:x16} over {hash.Events} events");
+        }
+
+        if (settings.Json is not null)
+        {
+            WriteJson(RunReport.From(verdict, image, tracing.Hash), jsonFile);
+        }
+
+        if (!settings.Quiet)
+        {
+            console.Error.WriteLine(verdict.ToString());
+        }
+    }
+
+    private void WriteScreen(VirtualMachine vm)
+    {
+        console.Output.WriteLine(vm.Machine.Vga.IsTextMode ? vm.Machine.Vga.ReadScreen().ToText() : "(the display is in a graphics mode)");
+        console.Flush();
+    }
+
+    private void WriteJson(RunReport report, FileStream? file)
+    {
+        try
+        {
+            report.Write(file ?? console.OutputStream);
+        }
+        catch (IOException e) when (e is not BrokenPipeException)
+        {
+            throw UserErrorException.File($"cannot write the report {settings.Json}: {e.Message}");
+        }
+    }
+
+    /// <summary>What watches the run, as the settings ask.</summary>
+    private sealed class Tracing
+    {
+        public Tracing(RunSettings settings, TextWriter output)
+        {
+            TraceWriter? writer = settings.TraceLevel is { } level ? new TraceWriter(output, level) : null;
+            Hash = settings.TraceHash ? new TraceHash(writer) : null;
+            Observer = (Engines.IEngineObserver?)Hash ?? writer;
+            ExitObserver += writer is null ? null : writer.OnExit;
+            ExitObserver += Hash is null ? null : Hash.OnExit;
+        }
+
+        public TraceHash? Hash { get; }
+
+        public Engines.IEngineObserver? Observer { get; }
+
+        public Action<VirtualMachine, Engines.VmExit>? ExitObserver { get; }
+    }
+}

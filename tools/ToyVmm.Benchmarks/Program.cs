@@ -1,0 +1,3 @@
+using BenchmarkDotNet.Running;
+
+BenchmarkSwitcher.FromAssembly(typeof(ToyVmm.Benchmarks.FlatGuest).Assembly).Run(args);

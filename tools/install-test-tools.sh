@@ -1,0 +1,24 @@
+#!/bin/sh
+# install-test-tools.sh - what the fuller tests need beyond the .NET SDK, on Debian and Ubuntu (as root, or with sudo).
+#
+# Without these tools everything still builds and passes; the tests that want one of them are skipped and say which.
+#   nasm              rebuilds the guest images and compares their bytes; assembles .asm guests for "toyvmm run"
+#   gcc, 32-bit libc  rebuilds the C guests; native times for "toyvmm bench"
+#   qemu-system-i386  runs every guest as a second opinion
+#   memtest86+        an operating-system-free program of somebody else's; unpacked into .guests/, not installed
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+run() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+export DEBIAN_FRONTEND=noninteractive
+run apt-get update -qq
+run apt-get install -y -qq --no-install-recommends nasm gcc gcc-multilib binutils qemu-system-x86 >/dev/null
+
+mkdir -p "$root/.guests/packages"
+cd "$root/.guests/packages"
+if [ ! -f "$root/.guests/boot/memtest86+ia32.bin" ]; then
+    apt-get download -qq memtest86+
+    for package in memtest86+_*.deb; do dpkg-deb -x "$package" "$root/.guests"; done
+fi
+echo "ready: nasm, gcc -m32, qemu-system-i386, $(ls "$root"/.guests/boot/*ia32.bin)"
