@@ -2,7 +2,7 @@ using Iced.Intel;
 
 namespace ToyVmm.Engines.Interpretation.Instructions;
 
-/// <summary>Every MMX, SSE and SSE2 instruction, one line each: mnemonic to handler.</summary>
+/// <summary>Every MMX, SSE and SSE2 instruction that moves or computes with bits and integers, one line each: mnemonic to handler.</summary>
 internal static unsafe class VectorTable
 {
     /// <summary>The handler of an instruction; null where it is none of these.</summary>
@@ -105,7 +105,7 @@ internal static unsafe class VectorTable
         Mnemonic.Pslldq => VectorShifts.Select<ShiftLeftBytes>(x),
         Mnemonic.Psrldq => VectorShifts.Select<ShiftRightBytes>(x),
 
-        _ => null,
+        _ => SseTable.Select(x),
     };
 
     private static bool HasMmx(in Instruction x) => x.Op0Register.IsMM() || x.Op1Register.IsMM();
