@@ -1,5 +1,5 @@
 #:project ../../src/ToyVmm.VirtualMachines/ToyVmm.VirtualMachines.csproj
-#:property PublishAot=false
+#:property RestorePackagesWithLockFile=false
 
 // A guest in five lines. Run it with: dotnet run docs/lessons/lesson.cs
 using ToyVmm.VirtualMachines;

@@ -11,7 +11,7 @@ internal sealed class RunCommand(HostConsole console)
     private readonly MachineArguments _machine = new();
     private readonly Option<string> _engine = EngineOption.Create();
     private readonly Option<string> _serial = new("--serial") { HelpName = "WHERE", Description = "Where the guest's COM1 goes: stdio (the default), none, or file:PATH." };
-    private readonly Option<string> _display = new("--display") { HelpName = "HOW", Description = "none (the default), or text: draw the guest's VGA text screen on the terminal while it runs." };
+    private readonly Option<string> _display = new("--display") { HelpName = "HOW", Description = "none (the default), or text: draw the guest's VGA text screen on the terminal while it runs; serial output then comes at the end." };
     private readonly Option<bool> _screen = new("--screen") { Description = "Print the guest's last text screen when it stops." };
     private readonly Option<string> _maxInstructions = new("--max-instructions") { HelpName = "N", Description = "Stop after N guest instructions (1_000_000, 10M), status 72." };
     private readonly Option<string> _timeout = new("--timeout") { HelpName = "SECONDS", Description = "Stop after so much host time, status 73." };

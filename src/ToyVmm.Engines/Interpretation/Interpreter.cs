@@ -25,6 +25,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         Vcpu = vcpu;
         State = vcpu.State;
         _blocks = new BlockCache(this);
+        vcpu.WasReset += ForgetInstructionInFlight;
         vcpu.StateReplaced += OnStateReplaced;
         OnStateReplaced();
     }
@@ -81,6 +82,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
     /// <inheritdoc/>
     public void Dispose()
     {
+        Vcpu.WasReset -= ForgetInstructionInFlight;
         Vcpu.StateReplaced -= OnStateReplaced;
         _blocks.Dispose();
         DisposeTlb();
@@ -226,8 +228,12 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
                     }
                     else
                     {
-                        // The code was overwritten: decode it again.
+                        // The code was overwritten: decode it again. An instruction that ran alone and overwrote itself has completed.
                         _blocks.Forget(StopAt->Eip);
+                        if (single && StopAt->Position == block->Count)
+                        {
+                            EndSingle(completed: true);
+                        }
                     }
 
                     break;

@@ -8,10 +8,10 @@ internal static class Remainder80
     /// <param name="Quotient">The low bits of the quotient.</param>
     public readonly record struct Progress(bool IsComplete, uint Quotient);
 
-    /// <summary>The remainder of a / b, the quotient truncated (FPREM) or rounded to even (FPREM1).</summary>
-    public static Float80 Remainder(Float80 a, Float80 b, bool toNearest, ref FloatEnvironment env, out Progress progress)
+    /// <summary>The remainder of a / b, the quotient truncated (FPREM) or rounded to even (FPREM1). Without operands that have one there is no progress.</summary>
+    public static Float80 Remainder(Float80 a, Float80 b, bool toNearest, ref FloatEnvironment env, out Progress? progress)
     {
-        progress = new Progress(true, 0);
+        progress = null;
         if (Operands80.IsInvalidOrNaN(a, b, ref env, out Float80 special))
         {
             return special;
@@ -23,7 +23,13 @@ internal static class Remainder80
         }
 
         Operands80.NoteDenormal(a, b, ref env);
-        if (env.IsAborted || a.IsZero)
+        if (env.IsAborted)
+        {
+            return a;
+        }
+
+        progress = new Progress(true, 0);
+        if (a.IsZero)
         {
             return a;
         }
@@ -132,7 +138,7 @@ internal static class Remainder80
     }
 
     // |a| in [b/2, b) by exponents: only rounding to nearest can take one b off.
-    private static Float80 RemainderOfHalf(Unpacked80 x, Unpacked80 y, ref FloatEnvironment env, out Progress progress)
+    private static Float80 RemainderOfHalf(Unpacked80 x, Unpacked80 y, ref FloatEnvironment env, out Progress? progress)
     {
         // In units of x's last bit, b is 2 * y.Significand, and half of it y.Significand: a tie goes to the even quotient, 0.
         if (x.Significand <= y.Significand)

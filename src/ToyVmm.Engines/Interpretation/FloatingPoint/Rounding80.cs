@@ -34,8 +34,9 @@ internal static class Rounding80
             exponent += ExponentAdjustment;
             if (exponent <= 0)
             {
-                // Only FSCALE gets so far: not even the adjusted exponent exists.
-                return Denormalize(sign, exponent, high, low, precision, ref env);
+                // Only FSCALE gets so far: not even the adjusted exponent exists (SDM 1 8.5.5).
+                env.Raise(FloatException.Precision);
+                return Float80.SignedZero(sign);
             }
         }
 
@@ -57,7 +58,10 @@ internal static class Rounding80
             exponent -= ExponentAdjustment;
             if (exponent >= Float80.SpecialExponent)
             {
-                return Overflowed(sign, precision, ref env);
+                // Only FSCALE gets so far: not even the adjusted exponent exists (SDM 1 8.5.4).
+                env.Raise(FloatException.Precision);
+                env.RoundedUp = true;
+                return Float80.Infinity(sign);
             }
         }
 
@@ -109,6 +113,14 @@ internal static class Rounding80
     {
         if (count <= 0)
         {
+            return;
+        }
+
+        if (count < 64 && low == 0)
+        {
+            // The usual case: 64 bits of which none can fall out of 128.
+            low = high << (64 - count);
+            high >>= count;
             return;
         }
 

@@ -152,12 +152,15 @@ internal static unsafe class X87Comparison
 
         FloatEnvironment env = X87Unit.Environment(s);
         Relation relation = CompareWith(s, i->Source, quiet, ref env);
-        X87Unit.Report(s, i, env);
-        if (env.IsAborted)
+        if (env.Raised != 0)
         {
-            return Flow.Next(s, i, cpu);
+            // C1 is undefined unless the stack underflows; AMD leaves it.
+            uint kept = env.StackFault ? 0 : s->FpuStatus & X87Unit.C1;
+            X87Unit.Report(s, i, env);
+            s->FpuStatus |= (ushort)kept;
         }
 
+        // The answer is there even if an exception is unmasked; the operand stays then.
         LazyFlags.Set(s, relation switch
         {
             Relation.Greater => 0,
@@ -165,7 +168,7 @@ internal static unsafe class X87Comparison
             Relation.Equal => Eflags.ZF,
             _ => Eflags.ZF | Eflags.PF | Eflags.CF,
         });
-        if (pops)
+        if (pops && !env.IsAborted)
         {
             X87Unit.Pop(s);
         }
@@ -198,11 +201,8 @@ internal static unsafe class X87Comparison
     private static void Conclude(CpuState* s, DecodedInstruction* i, Relation relation, int pops, ref FloatEnvironment env)
     {
         X87Unit.Report(s, i, env);
-        if (env.IsAborted)
-        {
-            return;
-        }
 
+        // The answer is there even if an exception is unmasked; the operands stay then.
         X87Unit.SetConditions(s, relation switch
         {
             Relation.Greater => 0,
@@ -210,7 +210,7 @@ internal static unsafe class X87Comparison
             Relation.Equal => X87Unit.C3,
             _ => X87Unit.C3 | X87Unit.C2 | X87Unit.C0,
         });
-        for (; pops > 0; pops--)
+        for (; pops > 0 && !env.IsAborted; pops--)
         {
             X87Unit.Pop(s);
         }

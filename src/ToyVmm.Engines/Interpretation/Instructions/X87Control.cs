@@ -35,7 +35,7 @@ internal static unsafe class X87Control
         return Flow.Next(s, i, cpu);
     }
 
-    /// <summary>FNCLEX: the exception flags, SF, ES and B; and the condition codes, which it leaves undefined (AMD clears them).</summary>
+    /// <summary>FNCLEX: the exception flags, SF, ES and B. The condition codes stay.</summary>
     public static nint ClearExceptions(CpuState* s, DecodedInstruction* i, Interpreter cpu)
     {
         if (!X87Unit.IsAvailable(s))
@@ -43,7 +43,7 @@ internal static unsafe class X87Control
             return X87Unit.Refuse(s, i, cpu);
         }
 
-        s->FpuStatus &= 0x3800;
+        s->FpuStatus &= 0x7F00;
         X87Unit.UpdateErrorSummary(s);
         return Flow.Next(s, i, cpu);
     }
@@ -116,6 +116,7 @@ internal static unsafe class X87Control
 
         X87Unit.Free(s, i->Destination);
         X87Unit.Pop(s);
+        s->FpuStatus &= unchecked((ushort)~X87Unit.C1);
         return Flow.Next(s, i, cpu);
     }
 

@@ -86,8 +86,22 @@ internal static unsafe class X87Loads
         }
 
         FloatEnvironment env = X87Unit.Environment(s);
-        Float80 value = X87Unit.IsEmpty(s, i->Destination) ? env.StackUnderflow() : X87Unit.Get(s, i->Destination);
-        Push(s, i, value, ref env);
+        if (X87Unit.IsEmpty(s, i->Destination))
+        {
+            // Underflow comes before overflow, where the stack is full but for this register.
+            Float80 indefinite = env.StackUnderflow();
+            if (!env.IsAborted)
+            {
+                X87Unit.Push(s, indefinite);
+            }
+
+            X87Unit.Report(s, i, env);
+        }
+        else
+        {
+            Push(s, i, X87Unit.Get(s, i->Destination), ref env);
+        }
+
         return Flow.Next(s, i, cpu);
     }
 
@@ -188,7 +202,8 @@ internal static unsafe class X87Loads
             value = env.StackOverflow();
         }
 
-        if (!env.IsAborted)
+        // A denormal that is loaded with its exception unmasked is pushed all the same, since nothing is lost.
+        if ((env.Unmasked & FloatException.Invalid) == 0)
         {
             X87Unit.Push(s, value);
         }

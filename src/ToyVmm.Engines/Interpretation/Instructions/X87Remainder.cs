@@ -76,21 +76,24 @@ internal static unsafe class X87Remainder
         }
 
         FloatEnvironment env = X87Unit.Environment(s);
-        Remainder80.Progress progress = new(true, 0);
+        Remainder80.Progress? progress = null;
         Float80 result = X87Unit.IsEmpty(s, 0) || X87Unit.IsEmpty(s, 1)
             ? env.StackUnderflow()
             : Remainder80.Remainder(X87Unit.Get(s, 0), X87Unit.Get(s, 1), toNearest, ref env, out progress);
         X87Unit.Report(s, i, env);
+        s->FpuStatus &= unchecked((ushort)~X87Unit.C2);
         if (!env.IsAborted)
         {
             X87Unit.Set(s, 0, result);
+        }
 
-            // Q2, Q1, Q0 in C0, C3, C1.
-            uint quotient = progress.Quotient;
+        if (progress is { } known)
+        {
+            // Q2, Q1, Q0 in C0, C3, C1; without a quotient C0 and C3 stay.
             X87Unit.SetConditions(
                 s,
-                ((quotient & 4) != 0 ? X87Unit.C0 : 0) | ((quotient & 2) != 0 ? X87Unit.C3 : 0) | (progress.IsComplete ? 0 : X87Unit.C2));
-            s->FpuStatus |= (ushort)((quotient & 1) != 0 ? X87Unit.C1 : 0);
+                ((known.Quotient & 4) != 0 ? X87Unit.C0 : 0) | ((known.Quotient & 2) != 0 ? X87Unit.C3 : 0) | (known.IsComplete ? 0 : X87Unit.C2));
+            s->FpuStatus |= (ushort)((known.Quotient & 1) != 0 ? X87Unit.C1 : 0);
         }
 
         return Flow.Next(s, i, cpu);

@@ -84,15 +84,42 @@ internal static unsafe class X87Stores
             return X87Unit.Refuse(s, i, cpu);
         }
 
-        FloatEnvironment env = X87Unit.Environment(s);
-        bool underflow = X87Unit.IsEmpty(s, 0) || X87Unit.IsEmpty(s, i->Source);
-        Float80 value = underflow ? env.StackUnderflow() : X87Unit.Get(s, i->Source);
-        if (!env.IsAborted && (underflow || TCondition.Holds(s)))
+        if (X87Unit.IsEmpty(s, 0) || X87Unit.IsEmpty(s, i->Source))
         {
-            X87Unit.Set(s, 0, value);
+            // Whether the condition holds or not (SDM 2A, FCMOVcc).
+            FloatEnvironment env = X87Unit.Environment(s);
+            Float80 indefinite = env.StackUnderflow();
+            if (!env.IsAborted)
+            {
+                X87Unit.Set(s, 0, indefinite);
+            }
+
+            X87Unit.Report(s, i, env);
+        }
+        else if (TCondition.Holds(s))
+        {
+            // C1 is undefined unless the stack underflows; AMD leaves it.
+            X87Unit.Set(s, 0, X87Unit.Get(s, i->Source));
         }
 
-        X87Unit.Report(s, i, env);
+        return Flow.Next(s, i, cpu);
+    }
+
+    /// <summary>FSTPNCE (D9 D8+i), undocumented: FSTP that takes an empty ST(0) without an exception, and then only pops.</summary>
+    public static nint RegisterAndPopUnchecked(CpuState* s, DecodedInstruction* i, Interpreter cpu)
+    {
+        if (!X87Unit.IsReady(s))
+        {
+            return X87Unit.Refuse(s, i, cpu);
+        }
+
+        if (!X87Unit.IsEmpty(s, 0))
+        {
+            return RegisterAndPop(s, i, cpu);
+        }
+
+        X87Unit.Pop(s);
+        s->FpuStatus &= unchecked((ushort)~X87Unit.C1);
         return Flow.Next(s, i, cpu);
     }
 

@@ -30,6 +30,16 @@ internal static unsafe class X87Table
         Mnemonic.Fscale => &X87Remainder.Scale,
         Mnemonic.Fxtract => &X87Remainder.Extract,
 
+        // Transcendental
+        Mnemonic.F2xm1 => &X87Arithmetic.Unary<X87ExponentialMinusOne>,
+        Mnemonic.Fyl2x => &X87Transcendental.Binary<X87YLog2X>,
+        Mnemonic.Fyl2xp1 => &X87Transcendental.Binary<X87YLog2XPlusOne>,
+        Mnemonic.Fsin => &X87Transcendental.Angle<X87Sine>,
+        Mnemonic.Fcos => &X87Transcendental.Angle<X87Cosine>,
+        Mnemonic.Fsincos => &X87Transcendental.SineAndCosine,
+        Mnemonic.Fptan => &X87Transcendental.Tangent,
+        Mnemonic.Fpatan => &X87Transcendental.Binary<X87ArcTangent>,
+
         // Loads
         Mnemonic.Fld or Mnemonic.Fild => X87Loads.Select(x),
         Mnemonic.Fbld => &X87Loads.Decimal,
@@ -43,7 +53,8 @@ internal static unsafe class X87Table
 
         // Stores and moves
         Mnemonic.Fst or Mnemonic.Fist => X87Stores.Select(x, pops: false),
-        Mnemonic.Fstp or Mnemonic.Fistp or Mnemonic.Fstpnce => X87Stores.Select(x, pops: true),
+        Mnemonic.Fstp or Mnemonic.Fistp => X87Stores.Select(x, pops: true),
+        Mnemonic.Fstpnce => &X87Stores.RegisterAndPopUnchecked,
         Mnemonic.Fbstp => &X87Stores.DecimalAndPop,
         Mnemonic.Fxch => &X87Stores.Exchange,
         Mnemonic.Fcmovb => &X87Stores.ConditionalMove<IfBelow>,

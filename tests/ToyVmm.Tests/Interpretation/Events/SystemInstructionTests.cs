@@ -203,7 +203,6 @@ public sealed unsafe class SystemInstructionTests : IDisposable
     }
 
     [Theory]
-    [InlineData(new byte[] { 0xD9, 0xC0 }, 0u, Vector.InvalidOpcode)]
     [InlineData(new byte[] { 0xD9, 0xC0 }, Cr0.EM, Vector.DeviceNotAvailable)]
     [InlineData(new byte[] { 0xDB, 0xE3 }, Cr0.TS, Vector.DeviceNotAvailable)]
     [InlineData(new byte[] { 0x9B }, Cr0.TS, -1)]

@@ -1,0 +1,66 @@
+using Iced.Intel;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace ToyVmm.Tests.Oracle;
+
+/// <summary>Every x87 form of the interpreter against the host's unit, bit for bit; one theory row a mnemonic.</summary>
+public sealed class X87OracleTests(X87OracleFixture fixture, ITestOutputHelper output) : IClassFixture<X87OracleFixture>
+{
+    // Of the cases for all forms, x87's share: 2,000 for each of its forms.
+    private const long StandardCases = 280_000;
+
+    /// <summary>The mnemonics that have forms.</summary>
+    public static TheoryData<Mnemonic> Mnemonics => [.. X87Form.Every.Select(form => form.Code.Mnemonic()).Distinct().Order()];
+
+    [AmdHostTheory]
+    [MemberData(nameof(Mnemonics))]
+    public void Agrees_with_the_host(Mnemonic mnemonic)
+    {
+        output.WriteLine($"TOYVMM_SEED=0x{fixture.Seed:X16}");
+        int cases = (int)Math.Max(OracleSettings.LeastCasesPerForm, OracleSettings.Cases(StandardCases) / X87Form.Every.Count);
+        foreach (X87Form form in X87Form.Every.Where(form => form.Code.Mnemonic() == mnemonic))
+        {
+            IReadOnlyList<string> mismatches = fixture.Oracle().Judge(form, cases);
+            Assert.True(mismatches.Count == 0, string.Join(Environment.NewLine, mismatches));
+        }
+    }
+
+    [Fact]
+    public void Every_x87_instruction_is_judged_or_excluded_by_name()
+    {
+        // What Iced decodes of D8-DF without its options for the 287, the 386SL and Cyrix, and without SSE3's FISTTP.
+        Assert.Equal(145, X87Form.Every.Count);
+        Assert.Equal(8, X87Form.Approximate.Count);
+    }
+}
+
+/// <summary>One host, one interpreter and one seed for all rows.</summary>
+public sealed class X87OracleFixture : IDisposable
+{
+    private readonly InterpreterUnderTest cpu = new();
+    private HostCpu? host;
+
+    /// <summary>The seed of the run.</summary>
+    public ulong Seed { get; } = OracleSettings.Seed();
+
+    /// <summary>The oracle, made when it is first asked for.</summary>
+    public X87Oracle Oracle() => new(host ??= new HostCpu(), cpu, Seed);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        host?.Dispose();
+        cpu.Dispose();
+    }
+}
+
+/// <summary>A theory about what x87 leaves undefined and AMD does; skipped on other vendors and where there is no oracle.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class AmdHostTheoryAttribute : TheoryAttribute
+{
+    /// <summary>Asks the host once a test.</summary>
+    public AmdHostTheoryAttribute() =>
+        Skip = HostCpu.Unavailable()
+            ?? (HostCpu.Vendor() == "AuthenticAMD" ? null : $"What x87 leaves undefined was probed on AMD; this host says {HostCpu.Vendor()}.");
+}
