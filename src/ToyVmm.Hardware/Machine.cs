@@ -50,6 +50,7 @@ public sealed class Machine : IDisposable
         Keyboard = new Ps2Keyboard(Clock);
         KeyboardController = new Keyboard8042(Clock, Pic.Line(1), Pic.Line(12), A20, RequestReset, Keyboard);
         Vga = new VgaText(Clock, (offset, destination) => _ = Memory.TryRead(new GuestPhysicalAddress(VideoMemory + offset), destination));
+        CoprocessorError = new CoprocessorErrorLatch(Pic.Line(13), () => CoprocessorErrorIgnored?.Invoke());
         DebugConsole = new DebugConsole(value => DebugConsoleWritten?.Invoke(value));
         _resetControl = new ResetControl(RequestReset);
         _controlA = new SystemControlPortA(A20, RequestReset);
@@ -101,6 +102,12 @@ public sealed class Machine : IDisposable
 
     /// <summary>The display.</summary>
     public VgaText Vga { get; }
+
+    /// <summary>The way of x87 errors to IRQ13.</summary>
+    public CoprocessorErrorLatch CoprocessorError { get; }
+
+    /// <summary>Called when the board asserts IGNNE#.</summary>
+    public Action? CoprocessorErrorIgnored { get; set; }
 
     /// <summary>The debug console at port 0xE9; its bytes go to <see cref="DebugConsoleWritten"/>.</summary>
     public DebugConsole DebugConsole { get; }
@@ -211,6 +218,7 @@ public sealed class Machine : IDisposable
         Ports.Map(0x0A0, 2, Pic.Slave);
         Ports.Map(0x0C0, 32, _dma2);
         Ports.Map(0x0E9, 1, DebugConsole);
+        Ports.Map(0x0F0, 1, CoprocessorError);
         Ports.Map(0x0F4, 4, new DebugExitPort(code => Ask(new MachineRequest(MachineRequestKind.DebugExit, code))));
         Ports.Map(0x3B4, 2, Vga, firstOffset: 0x04);
         Ports.Map(0x3BA, 1, Vga, firstOffset: 0x0A);

@@ -57,6 +57,11 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         _exits = new ExitHandler(this, options.Logging);
         machine.SerialPorts[0].Peer = this;
         machine.A20.Changed = SetA20;
+        machine.CoprocessorErrorIgnored = () =>
+        {
+            Cpu.FpuError = 0;
+            Cpu.FpuIgnoreError = 1;
+        };
         machine.MemoryMapChanged = (_, _) => Vcpu.NotifyStateChanged();
         SetA20(machine.A20Enabled);
         EntryPoint.Apply(image.Entry, Vcpu);
@@ -255,6 +260,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             Vcpu.RaiseNmi();
         }
 
+        Machine.CoprocessorError.SetError(Cpu.FpuError != 0);
         bool wanted = Machine.InterruptRequested;
         if (wanted && Vcpu.CanAcceptInterrupt)
         {
@@ -268,6 +274,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     // The CPU sleeps: time goes on without it, to the next thing that can wake it.
     private StopReason? Sleep(RunLimits limits, long started, ulong virtualStart)
     {
+        Machine.CoprocessorError.SetError(Cpu.FpuError != 0);
         if ((Cpu.OtherFlags & Eflags.IF) == 0)
         {
             return new StopReason(StopKind.HaltedForever, 0, "the CPU halted with interrupts off");
