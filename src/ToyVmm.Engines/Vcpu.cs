@@ -138,11 +138,15 @@ public sealed unsafe class Vcpu : IDisposable
         Io.Clear();
         Autopsy = null;
         Mmu.Tlb.FlushAll();
+        WasReset?.Invoke();
         StateReplaced?.Invoke();
     }
 
     /// <summary>Tells the engine that the state was changed from outside (reset, loading, a snapshot): it drops what it derived from it.</summary>
     public void NotifyStateChanged() => StateReplaced?.Invoke();
+
+    /// <summary>Raised by a reset, before <see cref="StateReplaced"/>: whatever instruction was in flight is gone.</summary>
+    internal event Action? WasReset;
 
     /// <summary>Raised when the state was changed from outside.</summary>
     internal event Action? StateReplaced;

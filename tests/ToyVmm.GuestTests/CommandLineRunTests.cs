@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using Xunit;
 
@@ -112,15 +113,21 @@ public sealed class CommandLineRunTests
         Assert.Equal("141", ToolProcess.Run("sh", ["-c", $"{{ sleep 0.3; dotnet '{CommandLine.Tool}' run hello -q; echo $? >&2; }} | true"], TimeSpan.FromSeconds(60)).Errors.Trim());
     }
 
-    [RequiresToolFact("timeout")]
+    [RequiresToolFact("sh")]
     public void Signals_stop_the_guest_and_the_verdict_still_comes()
     {
-        using TemporaryFile loop = CommandLine.File([0xEB, 0xFE]);
+        // mov dx, 0x3F8; mov al, 0x21; out dx, al; jmp $: the signal is sent once the guest is known to run.
+        using TemporaryFile loop = CommandLine.File([0xBA, 0xF8, 0x03, 0xB0, 0x21, 0xEE, 0xEB, 0xFE]);
         foreach ((string name, int status) in ((string, int)[])[("INT", 130), ("TERM", 143)])
         {
-            ToolResult result = ToolProcess.Run("timeout", ["--preserve-status", "-s", name, "2", "dotnet", CommandLine.Tool, "run", loop.Path], TimeSpan.FromSeconds(60));
-            Assert.Equal(status, result.Status);
-            Assert.Contains("stopped by the user after", result.Errors, StringComparison.Ordinal);
+            ProcessStartInfo start = new("dotnet", [CommandLine.Tool, "run", loop.Path]) { RedirectStandardOutput = true, RedirectStandardError = true };
+            using Process process = Process.Start(start)!;
+            Assert.NotEqual(-1, process.StandardOutput.Read());
+            _ = ToolProcess.Run("sh", ["-c", $"kill -{name} {process.Id}"], TimeSpan.FromSeconds(10));
+            string errors = process.StandardError.ReadToEnd();
+            Assert.True(process.WaitForExit(TimeSpan.FromSeconds(60)));
+            Assert.Equal(status, process.ExitCode);
+            Assert.Contains("stopped by the user after", errors, StringComparison.Ordinal);
         }
     }
 

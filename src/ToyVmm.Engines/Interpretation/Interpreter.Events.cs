@@ -258,6 +258,19 @@ public sealed unsafe partial class Interpreter
         UpdateAttention();
     }
 
+    // A reset in the middle of an instruction: of a REP string, or of one that waits for the monitor.
+    private void ForgetInstructionInFlight()
+    {
+        InterruptedString = false;
+        _insideString = ulong.MaxValue;
+        _suspended = false;
+        _stepTrap = false;
+        _resumeFlag = false;
+        _debugConditions = 0;
+        IsSingleStepping = false;
+        ShadowBefore = InterruptShadow.None;
+    }
+
     private void BeginObservation()
     {
         if (Vcpu.Observer is { WantsInstructions: true })

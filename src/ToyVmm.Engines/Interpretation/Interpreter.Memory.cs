@@ -207,14 +207,35 @@ public sealed unsafe partial class Interpreter
 
     private bool TranslatePage(uint linear, bool write, bool user, out uint physical)
     {
+        bool wasCached = Vcpu.Mmu.Tlb.TryGet(linear, out uint cachedPage, out TlbRights cachedRights);
         if (!Vcpu.Mmu.Translate(linear, write, user, out physical, out TlbRights rights, out uint error))
         {
+            // A page fault takes the page's entry out of the TLB (SDM 3A 4.10.4.1), for instruction fetches too.
             DropFromProjection(linear);
+            if (wasCached)
+            {
+                _blocks.ForgetTranslations();
+            }
+
             return RaisePageFault(linear, error);
+        }
+
+        if (wasCached && (((cachedPage & Vcpu.Mmu.PhysicalMask) ^ physical) & PageMask | ((uint)(cachedRights ^ rights) & (uint)TlbRights.User)) != 0)
+        {
+            ReplaceTranslation(linear, cachedPage & Vcpu.Mmu.PhysicalMask);
         }
 
         Project(linear, physical, rights, user);
         return true;
+    }
+
+    // A stale entry lacked a right, and the tables, changed meanwhile, have given another one: no older copy of it may live on, also
+    // not in the links between blocks and in the block that is running.
+    private void ReplaceTranslation(uint linear, uint oldPhysical)
+    {
+        DropFromProjection(linear);
+        _blocks.ForgetTranslations();
+        _blocks.CodeWritten(new GuestPhysicalAddress(oldPhysical & PageMask), (int)GuestPhysicalAddress.PageSize);
     }
 
     // What the fast path may do with this page from now on.

@@ -25,6 +25,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         Vcpu = vcpu;
         State = vcpu.State;
         _blocks = new BlockCache(this);
+        vcpu.WasReset += ForgetInstructionInFlight;
         vcpu.StateReplaced += OnStateReplaced;
         OnStateReplaced();
     }
@@ -81,6 +82,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
     /// <inheritdoc/>
     public void Dispose()
     {
+        Vcpu.WasReset -= ForgetInstructionInFlight;
         Vcpu.StateReplaced -= OnStateReplaced;
         _blocks.Dispose();
         DisposeTlb();

@@ -91,13 +91,11 @@ public sealed unsafe partial class Interpreter
 
             ClearFault();
             Announce(trap, _retiredAtEnd - (ulong)_left);
-            if (TryEnter(trap, s->Eip))
+            if (TryEnter(trap, s->Eip) && FaultVector < 0)
             {
+                // However long the chain: one delivery, so that a budget of one is never overdrawn.
                 _left -= trap.Source is TrapSource.Exception or TrapSource.DebugTrap ? 1 : 0;
-                if (FaultVector < 0)
-                {
-                    return true;
-                }
+                return true;
             }
 
             // A second fault, here or (after a task switch has committed) in the new task.

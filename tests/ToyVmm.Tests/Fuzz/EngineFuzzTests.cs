@@ -1,0 +1,98 @@
+using System.Globalization;
+using ToyVmm.Engines;
+using ToyVmm.Tests.Properties;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace ToyVmm.Tests.Fuzz;
+
+/// <summary>
+/// Random guests on the engine: nothing throws, every run ends in a typed way, budgets hold exactly, the state stays consistent;
+/// and sampled: cutting a run into slices, watching every instruction, or using a fresh machine changes nothing.
+/// </summary>
+public sealed class EngineFuzzTests(ITestOutputHelper output)
+{
+    private const int SampleEvery = 10;
+
+    [Theory]
+    [InlineData(FuzzKind.RealBytes, 25_000)]
+    [InlineData(FuzzKind.Real, 20_000)]
+    [InlineData(FuzzKind.Flat, 20_000)]
+    [InlineData(FuzzKind.Tables, 20_000)]
+    [InlineData(FuzzKind.Virtual8086, 15_000)]
+    public void Random_guests_end_in_a_typed_stop(FuzzKind kind, int standardCases)
+    {
+        ulong first = FuzzSettings.FirstSeed();
+        int cases = FuzzSettings.Cases(standardCases);
+        int[] ends = new int[Enum.GetValues<FuzzEnd>().Length];
+        ulong instructions = 0;
+        using FuzzMachine machine = new();
+        for (int n = 0; n < cases; n++)
+        {
+            ulong seed = first + (ulong)n;
+            FuzzOutcome outcome = Try(machine, kind, seed, sampled: n % SampleEvery == 0, afresh: n % (SampleEvery * SampleEvery) == 0);
+            ends[(int)outcome.End]++;
+            instructions += outcome.Retired;
+        }
+
+        string summary = string.Join(", ", Enum.GetValues<FuzzEnd>().Select(end => string.Create(CultureInfo.InvariantCulture, $"{end} {ends[(int)end]}")));
+        output.WriteLine($"seed 0x{first:X}: {cases} guests, {instructions} instructions; {summary}");
+    }
+
+    private static FuzzOutcome Try(FuzzMachine machine, FuzzKind kind, ulong seed, bool sampled, bool afresh)
+    {
+        FuzzGuest guest = new(kind, seed);
+        string stage = "the plain run";
+        try
+        {
+            FuzzOutcome outcome = machine.Run(guest);
+            Assert.Null(EngineInvariants.Violation(machine.Vcpu));
+            if (!sampled)
+            {
+                return outcome;
+            }
+
+            stage = "the same run again";
+            Assert.Equal(outcome, machine.Run(guest));
+
+            stage = "the run in slices";
+            Assert.Equal(outcome, machine.Run(guest, new EdgeRandom(seed)));
+
+            stage = "the watched run";
+            Watcher watcher = new();
+            machine.Vcpu.Observer = watcher;
+            Assert.Equal(outcome, machine.Run(guest));
+            Assert.True((ulong)(watcher.Instructions + watcher.Traps) >= outcome.Retired, $"{watcher.Instructions} instructions and {watcher.Traps} traps were told of, {outcome.Retired} retired");
+
+            if (afresh)
+            {
+                stage = "the run on a fresh machine";
+                using FuzzMachine fresh = new();
+                Assert.Equal(outcome, fresh.Run(guest));
+            }
+
+            return outcome;
+        }
+        catch (Exception e)
+        {
+            throw new FuzzViolationException($"{guest}, in {stage}: {e.GetType().Name}: {e.Message}\n{e.StackTrace}");
+        }
+        finally
+        {
+            machine.Vcpu.Observer = null;
+        }
+    }
+
+    private sealed class Watcher : IEngineObserver
+    {
+        public int Instructions { get; private set; }
+
+        public int Traps { get; private set; }
+
+        public bool WantsInstructions => true;
+
+        public void BeforeInstruction(Vcpu vcpu) => Instructions++;
+
+        public void BeforeTrap(Vcpu vcpu, in TrapInfo trap) => Traps++;
+    }
+}

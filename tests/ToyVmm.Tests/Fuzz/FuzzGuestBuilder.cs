@@ -1,0 +1,305 @@
+using System.Buffers.Binary;
+using ToyVmm.Hardware.Cpu;
+using ToyVmm.Tests.Properties;
+
+namespace ToyVmm.Tests.Fuzz;
+
+/// <summary>Fills a <see cref="FuzzGuest"/>: tables, code, registers, interrupts.</summary>
+internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ulong seed)
+{
+    private const ulong FlatCode = 0x00CF_9B00_0000_FFFF;
+    private const ulong FlatData = 0x00CF_9300_0000_FFFF;
+    private const ulong UserBits = 0x0000_6000_0000_0000;
+    private const uint Presence = 1;
+    private const uint Writable = 2;
+    private const uint User = 4;
+    private const ushort Code0 = 0x08;
+    private const ushort Data0 = 0x10;
+    private const ushort Code3 = 0x1B;
+    private const ushort Data3 = 0x23;
+    private const ushort Task = 0x28;
+    private const ushort LocalTable = 0x38;
+    private const int Vectors = 64;
+
+    private readonly EdgeRandom _random = new(seed ^ ((ulong)kind << 56));
+
+    public void Build()
+    {
+        guest.Budget = (ulong)(_random.OneIn(8) ? 2000 : 50 + _random.Below(400));
+        Registers();
+        switch (kind)
+        {
+            case FuzzKind.RealBytes:
+                Fill(FuzzLayout.Code, (int)(FuzzLayout.CodeEnd - FuzzLayout.Code));
+                Fill(0, 0x400);
+                RealMode();
+                break;
+            case FuzzKind.Real:
+                Code(FuzzLayout.Code, code32: false);
+                RealVectors();
+                ProtectedTables(damaged: false);
+                RealMode();
+                break;
+            case FuzzKind.Flat:
+                Code(FuzzLayout.Code, code32: true);
+                ProtectedTables(damaged: false);
+                ProtectedMode(user: _random.OneIn(2), paging: _random.OneIn(2));
+                break;
+            case FuzzKind.Tables:
+                Code(FuzzLayout.Code, code32: !_random.OneIn(4));
+                RealVectors();
+                ProtectedTables(damaged: true);
+                ProtectedMode(user: _random.OneIn(2), paging: !_random.OneIn(3));
+                break;
+            default:
+                Code(FuzzLayout.Code, code32: false);
+                ProtectedTables(damaged: _random.OneIn(2));
+                ProtectedMode(user: true, paging: _random.OneIn(2));
+                Virtual8086();
+                break;
+        }
+
+        Interrupts();
+        guest.State.TscOffset = _random.OneIn(2) ? 0 : _random.Bits64();
+    }
+
+    private void Registers()
+    {
+        CpuState state = default;
+        uint* register = &state.Eax;
+        for (int i = 0; i < 8; i++)
+        {
+            register[i] = NoiseCode.Address(_random);
+        }
+
+        state.Esp = _random.OneIn(8) ? NoiseCode.Address(_random) : FuzzLayout.Stack - (4 * (uint)_random.Below(64));
+        state.Eip = FuzzLayout.Code + (uint)_random.Below(_random.OneIn(4) ? 0x1000 : 64);
+        uint flags = _random.OneIn(3) ? NoiseCode.Flags(_random) & Eflags.Defined & ~Eflags.VM : _random.ArithmeticFlags();
+        state.OtherFlags = (flags & ~Eflags.Arithmetic) | Eflags.Fixed;
+        LazyFlags.Set(&state, flags);
+        state.Cr0 = Cr0.ET;
+        state.Dr6 = 0xFFFF_0FF0;
+        state.Dr7 = 0x400;
+        state.GdtBase = FuzzLayout.Gdt;
+        state.GdtLimit = 0x1FF;
+        state.IdtLimit = 0x3FF;
+        state.Ldtr.Access = 0x82;
+        state.Tr.Access = 0x8B;
+        state.Tr.Limit = 0xFFFF;
+        guest.State = state;
+    }
+
+    private void RealMode()
+    {
+        fixed (CpuState* s = &guest.State)
+        {
+            for (SegmentCache* segment = &s->Es; segment <= &s->Gs; segment++)
+            {
+                segment->Access = 0x93;
+                segment->Limit = 0xFFFF;
+                segment->Refresh();
+                segment->LoadReal(_random.OneIn(4) ? _random.UInt16() : (ushort)0);
+            }
+
+            s->Cs.LoadReal(0);
+            s->Ss.LoadReal(0);
+            s->Cs.Access = 0x9B;
+            s->Cs.Refresh();
+            s->Cs.Rights = SegmentRights.All;
+        }
+    }
+
+    private void ProtectedMode(bool user, bool paging)
+    {
+        fixed (CpuState* s = &guest.State)
+        {
+            s->Cr0 |= Cr0.PE | (paging ? Cr0.PG : 0) | (_random.OneIn(2) ? Cr0.WP : 0) | (_random.OneIn(4) ? Cr0.AM : 0);
+            s->Cr3 = FuzzLayout.PageDirectory;
+            s->Cr4 = _random.OneIn(2) ? Cr4.PSE : _random.Bits32() & Cr4.Writable;
+            s->IdtBase = FuzzLayout.Idt;
+            s->IdtLimit = (Vectors * 8) - 1;
+            s->Cpl = user ? 3u : 0;
+            bool code32 = kind != FuzzKind.Tables || !_random.OneIn(4);
+            ulong size = code32 ? 0 : 0x0040_0000_0000_0000u;
+            for (SegmentCache* segment = &s->Es; segment <= &s->Gs; segment++)
+            {
+                Load(segment, user ? Data3 : Data0, (user ? FlatData | UserBits : FlatData) ^ size);
+            }
+
+            Load(&s->Cs, user ? Code3 : Code0, (user ? FlatCode | UserBits : FlatCode) ^ size);
+            s->Tr.LoadDescriptor(Task, (FuzzLayout.Tasks << 16) | 0x67, 0x8B00);
+            if (_random.OneIn(2))
+            {
+                s->Ldtr.LoadDescriptor(LocalTable, (FuzzLayout.Ldt << 16) | 0x7F, 0x8200);
+            }
+
+            (s->SysenterCs, s->SysenterEsp, s->SysenterEip) = (Code0, FuzzLayout.Stack, FuzzLayout.Code);
+        }
+    }
+
+    private void Virtual8086()
+    {
+        fixed (CpuState* s = &guest.State)
+        {
+            s->OtherFlags = (s->OtherFlags & ~Eflags.IoplMask) | Eflags.VM | (_random.OneIn(2) ? Eflags.IoplMask : 0);
+            for (SegmentCache* segment = &s->Es; segment <= &s->Gs; segment++)
+            {
+                segment->LoadVirtual8086(_random.OneIn(4) ? _random.UInt16() : (ushort)0);
+            }
+
+            s->Cs.LoadVirtual8086(0);
+        }
+    }
+
+    private static void Load(SegmentCache* segment, ushort selector, ulong descriptor) =>
+        segment->LoadDescriptor(selector, (uint)descriptor, (uint)(descriptor >> 32));
+
+    private void Code(uint address, bool code32)
+    {
+        int length = (int)(FuzzLayout.CodeEnd - address);
+        byte[] code = new NoiseCode(_random, code32).Generate(length / 4);
+        for (int at = 0; at < length; at += code.Length)
+        {
+            code.CopyTo(guest.Memory, (int)address + at);
+        }
+    }
+
+    // PUSH BP; MOV BP, SP; INC word [BP+2]; POP BP; IRET: goes on one byte behind what raised the exception.
+    private void RealVectors()
+    {
+        Put(FuzzLayout.Handlers, [0x55, 0x89, 0xE5, 0xFF, 0x46, 0x02, 0x5D, 0xCF]);
+        for (uint vector = 0; vector < 256; vector++)
+        {
+            Word(vector * 4, _random.OneIn(32) ? _random.UInt32() : FuzzLayout.Handlers);
+        }
+    }
+
+    private void ProtectedTables(bool damaged)
+    {
+        // 32-bit handlers: [ADD ESP, 4;] INC dword [ESP]; IRET.
+        const uint Handler = FuzzLayout.Handlers + 0x20;
+        Put(Handler, [0x83, 0xC4, 0x04, 0xFF, 0x04, 0x24, 0xCF]);
+        ulong[] descriptors =
+        [
+            0, FlatCode, FlatData, FlatCode | UserBits, FlatData | UserBits,
+            System(0x9, 0x67, FuzzLayout.Tasks), System(0x9, 0x67, FuzzLayout.Tasks + 0x100), System(0x2, 0x7F, FuzzLayout.Ldt),
+            FlatCode ^ 0x0040_0000_0000_0000, FlatData ^ 0x0040_0000_0000_0000, System(0x1, 0x2B, FuzzLayout.Tasks + 0x200),
+            Gate(0xEC, Code0, Handler), Gate(0xE5, Task + 8, 0), FlatCode | 0x0000_0400_0000_0000, FlatData | 0x0000_0400_0000_0000,
+            Gate(0xE4, Code0, Handler), (FlatData & ~0x000F_0000_0000_FFFFul) | 0xFFF, FlatCode & ~0x0000_8000_0000_0000ul,
+        ];
+        for (int i = 0; i < 64; i++)
+        {
+            Long(FuzzLayout.Gdt + ((uint)i * 8), i < descriptors.Length ? descriptors[i] : RandomDescriptor());
+            if (i < 16)
+            {
+                Long(FuzzLayout.Ldt + ((uint)i * 8), _random.OneIn(2) ? descriptors[i] : RandomDescriptor());
+            }
+        }
+
+        for (uint vector = 0; vector < Vectors; vector++)
+        {
+            uint handler = vector is 8 or (>= 10 and <= 14) or 17 ? Handler : Handler + 3;
+            byte type = _random.Pick<byte>([0xEE, 0xEE, 0xEF, 0x8E, 0xEE, 0xEE]);
+            Long(FuzzLayout.Idt + (vector * 8), _random.Below(24) switch
+            {
+                0 when damaged => Gate(0xE5, (ushort)(Task + (8 * _random.Below(6))), 0),
+                1 when damaged => Gate(_random.Byte(), NoiseCode.Selector(_random), NoiseCode.Address(_random)),
+                2 when damaged => Gate(0xE6, 0x40, handler),
+                3 when damaged => Gate(type, 0x68, handler),
+                _ => Gate(type, Code0, handler),
+            });
+        }
+
+        TaskStates();
+        PageTables(damaged);
+        if (damaged)
+        {
+            for (int hits = _random.Below(24); hits > 0; hits--)
+            {
+                guest.Memory[(int)FuzzLayout.Gdt + _random.Below(0x6000)] ^= (byte)(1 << _random.Below(8));
+            }
+        }
+    }
+
+    private void TaskStates()
+    {
+        for (uint task = 0; task < 2; task++)
+        {
+            uint at = FuzzLayout.Tasks + (task * 0x100);
+            uint[] fields =
+            [
+                _random.OneIn(2) ? 0u : NoiseCode.Selector(_random), FuzzLayout.Stack + 0x800, Data0, FuzzLayout.Stack + 0x400, 0x11, FuzzLayout.Stack + 0x600, 0x12,
+                FuzzLayout.PageDirectory, FuzzLayout.Code + (uint)_random.Below(0x1000), NoiseCode.Flags(_random),
+                _random.UInt32(), _random.UInt32(), _random.UInt32(), _random.UInt32(), FuzzLayout.Stack, 0, NoiseCode.Address(_random), NoiseCode.Address(_random),
+                Data0, Code0, Data0, Data0, Data0, Data0, _random.OneIn(2) ? 0 : (uint)LocalTable, 0x0068_0000u | (_random.OneIn(8) ? 1u : 0),
+            ];
+            for (int i = 0; i < fields.Length; i++)
+            {
+                Word(at + ((uint)i * 4), _random.OneIn(40) ? NoiseCode.Selector(_random) : fields[i]);
+            }
+
+            Fill(at + 0x68, 8); // part of an I/O permission bitmap
+        }
+
+        Fill(FuzzLayout.Tasks + 0x200, 0x2C);
+    }
+
+    private void PageTables(bool damaged)
+    {
+        const uint First = FuzzLayout.PageDirectory + 0x1000;
+        Word(FuzzLayout.PageDirectory, First | Presence | Writable | User);
+        Word(FuzzLayout.PageDirectory + 4, (First + 0x1000) | Presence | Writable | User);
+        Word(FuzzLayout.PageDirectory + 8, 0x83 | User);
+        Word(FuzzLayout.PageDirectory + 0xFFC, First | Presence | (uint)_random.Below(8));
+        for (int i = 0; i < 8; i++)
+        {
+            Word(FuzzLayout.PageDirectory + ((uint)(4 + _random.Below(1000)) * 4), _random.UInt32());
+        }
+
+        for (uint page = 0; page < 64; page++)
+        {
+            uint entry = (page << 12) | Presence | Writable | User;
+            Word(First + (page * 4), damaged && _random.OneIn(24) ? entry ^ (1u << _random.Below(20)) : entry);
+            Word(First + 0x1000 + (page * 4), _random.OneIn(4) ? _random.UInt32() : ((uint)_random.Below(64) << 12) | (uint)_random.Below(512));
+        }
+    }
+
+    private void Interrupts()
+    {
+        ulong at = 0;
+        for (int i = _random.Below(6); i > 0; i--)
+        {
+            at += 1 + (ulong)_random.Below(100);
+            guest.Interrupts.Add((at, _random.OneIn(4) ? -1 : _random.Below(_random.OneIn(4) ? 256 : 48)));
+        }
+    }
+
+    private ulong RandomDescriptor()
+    {
+        ulong base32 = _random.OneIn(2) ? 0 : NoiseCode.Address(_random);
+        ulong limit = _random.UInt32() & 0xF_FFFF;
+        ulong access = (ulong)(_random.Byte() | (_random.OneIn(8) ? 0 : 0x80));
+        ulong high = (ulong)_random.Below(16) << 52;
+        return (limit & 0xFFFF) | ((limit >> 16) << 48) | ((base32 & 0xFF_FFFF) << 16) | ((base32 >> 24) << 56) | (access << 40) | high;
+    }
+
+    private static ulong System(uint type, uint limit, uint address) =>
+        (limit & 0xFFFF) | ((ulong)(address & 0xFF_FFFF) << 16) | ((ulong)(0x80 | type) << 40) | ((ulong)(address >> 24) << 56);
+
+    private static ulong Gate(byte access, ushort selector, uint offset) =>
+        (offset & 0xFFFF) | ((ulong)selector << 16) | ((ulong)access << 40) | ((ulong)(offset >> 16) << 48);
+
+    private void Fill(uint address, int length)
+    {
+        for (int i = 0; i < length; i++)
+        {
+            guest.Memory[(int)address + i] = (byte)_random.Bits32();
+        }
+    }
+
+    private void Put(uint address, ReadOnlySpan<byte> bytes) => bytes.CopyTo(guest.Memory.AsSpan((int)address));
+
+    private void Word(uint address, uint value) => BinaryPrimitives.WriteUInt32LittleEndian(guest.Memory.AsSpan((int)address), value);
+
+    private void Long(uint address, ulong value) => BinaryPrimitives.WriteUInt64LittleEndian(guest.Memory.AsSpan((int)address), value);
+}
