@@ -390,7 +390,7 @@ public sealed class AtaDiskTests
         return text.ToString();
     }
 
-    private static byte[] ReadImage(IDiskImage image, long first, int count)
+    private static byte[] ReadImage(MemoryDiskImage image, long first, int count)
     {
         byte[] data = new byte[count * 512];
         for (int i = 0; i < count; i++)
