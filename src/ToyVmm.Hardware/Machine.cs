@@ -322,7 +322,8 @@ public sealed class Machine : IDisposable
         Rtc.StoreChecksum();
     }
 
-    // The type of the first two disks, "user-defined" (47), with their geometry; how a BIOS translates it stands in 0x39: 1 is LBA.
+    // The type of the first two disks, "user-defined" (47), with their geometry. How a BIOS translates it for INT 13h stands in 0x39, two
+    // bits a disk: 0 not at all, where 1024 cylinders are enough; 1 by LBA assist.
     private void StoreHardDisk(int place, AtaGeometry geometry)
     {
         if (place < 2)
@@ -341,7 +342,8 @@ public sealed class Machine : IDisposable
             Rtc.SetMemory(first + 8, (byte)geometry.SectorsPerTrack);
         }
 
-        Rtc.SetMemory(0x39, (byte)(Rtc.Memory(0x39) | (1 << (2 * place))));
+        int translation = geometry.Cylinders <= 1024 ? 0 : 1;
+        Rtc.SetMemory(0x39, (byte)(Rtc.Memory(0x39) | (translation << (2 * place))));
         Rtc.StoreChecksum();
     }
 }

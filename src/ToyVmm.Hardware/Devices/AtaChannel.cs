@@ -25,6 +25,7 @@ public sealed class AtaChannel
     private readonly AtaDevice?[] _devices = new AtaDevice?[2];
     private int _selected;
     private byte _control;
+    private bool _level;            // of INTRQ
 
     /// <summary>Makes a cable without devices.</summary>
     /// <param name="interrupt">INTRQ.</param>
@@ -82,8 +83,15 @@ public sealed class AtaChannel
         }
     }
 
-    private void UpdateInterrupt() =>
-        _interrupt.SetLevel(Selected is { InterruptPending: true } && (_control & InterruptDisable) == 0);
+    private void UpdateInterrupt()
+    {
+        bool level = Selected is { InterruptPending: true } && (_control & InterruptDisable) == 0;
+        if (level != _level)
+        {
+            _level = level;
+            _interrupt.SetLevel(level);
+        }
+    }
 
     private uint ReadStatus(bool acknowledge)
     {
@@ -142,7 +150,14 @@ public sealed class AtaChannel
     {
         if (command != DiagnosticCommand)
         {
-            Selected?.WriteCommand(command);
+            if (Selected is { } device)
+            {
+                // A command takes the last one's interrupt back: what follows is a new edge, however fast it comes.
+                device.InterruptPending = false;
+                UpdateInterrupt();
+                device.WriteCommand(command);
+            }
+
             return;
         }
 

@@ -89,7 +89,6 @@ public abstract class AtaDevice
     /// <summary>The host writes the Command register.</summary>
     internal void WriteCommand(byte command)
     {
-        InterruptPending = false;
         if (!AcceptsCommand(command))
         {
             return;

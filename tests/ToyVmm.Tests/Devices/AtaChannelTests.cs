@@ -103,8 +103,10 @@ public sealed class AtaChannelTests
         _ = f.Status;
         Assert.False(f.Interrupt);
         _ = f.Command(0xE7);
-        f.Out(7, 0xE7);                 // a command takes the old interrupt back, and makes its own
+        int edges = f.Edges;
+        f.Out(7, 0xE7);                 // a command takes the old interrupt back, and makes its own: an edge for the 8259A
         Assert.True(f.Interrupt);
+        Assert.Equal(edges + 1, f.Edges);
     }
 
     [Fact]
@@ -172,8 +174,9 @@ public sealed class AtaChannelTests
         using Machine machine = new(new MachineConfig { MemorySize = 1 << 20 });
         machine.AttachAta(0, new AtaDisk(new MemoryDiskImage(new byte[1008 * 512 * 3]), ""));
         machine.AttachAta(1, Disk());
+        machine.AttachAta(3, new AtaDisk(new MemoryDiskImage(new byte[1008 * 512 * 1025]), ""));
         Assert.Equal((0xFF, 47, 47, 3, 0, 16, 63), (Cmos(0x12), Cmos(0x19), Cmos(0x1A), Cmos(0x1B), Cmos(0x1C), Cmos(0x1D), Cmos(0x23)));
-        Assert.Equal(0x05, Cmos(0x39));
+        Assert.Equal(0x40, Cmos(0x39));      // LBA assist for the disk with more than 1024 cylinders
         Assert.Equal((0x7010_8086u, 0x0101_0000u), (Pci(0x80000900), Pci(0x80000908)));
         Assert.Equal((0x7000_8086u, 0x0080_0000u), (Pci(0x80000800), Pci(0x8000080C)));
 
