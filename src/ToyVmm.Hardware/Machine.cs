@@ -26,7 +26,6 @@ public sealed class Machine : IDisposable
     private readonly ResetControl _resetControl;
     private readonly SystemControlPortA _controlA;
     private readonly SystemControlPortB _controlB;
-    private readonly PowerManagementControl _power;
     private readonly Dma8237 _dma1 = new();
     private readonly Dma8237 _dma2 = new(addressShift: 1);
     private readonly RegisterFile _dmaPages = new(16);
@@ -55,7 +54,7 @@ public sealed class Machine : IDisposable
         _resetControl = new ResetControl(RequestReset);
         _controlA = new SystemControlPortA(A20, RequestReset);
         _controlB = new SystemControlPortB(Clock, new CallbackLine(high => Pit.SetGate(2, high)), () => Pit.Output(2));
-        _power = new PowerManagementControl(() => Ask(new MachineRequest(MachineRequestKind.PowerOff)));
+        PowerManagement = new PowerManagementPiix4(Clock, Pic.Line(9), () => Ask(new MachineRequest(MachineRequestKind.PowerOff)));
         _serialPorts = MakeSerialPorts(config.SerialPorts);
         PrimaryAta = new AtaChannel(Pic.Line(14));
         SecondaryAta = new AtaChannel(Pic.Line(15));
@@ -128,6 +127,9 @@ public sealed class Machine : IDisposable
     /// <summary>The POST codes of the firmware.</summary>
     public PostCodePort PostCodes { get; } = new();
 
+    /// <summary>The ACPI power-management registers; their SCI is IRQ9.</summary>
+    public PowerManagementPiix4 PowerManagement { get; }
+
     /// <summary>The PCI bus.</summary>
     public PciConfigurationPorts Pci { get; } = new();
 
@@ -189,7 +191,7 @@ public sealed class Machine : IDisposable
         _resetControl.Reset();
         _controlA.Reset();
         _controlB.Reset();
-        _power.Reset();
+        PowerManagement.Reset();
         _dma1.Reset();
         _dma2.Reset();
         _dmaPages.Reset();
@@ -255,7 +257,7 @@ public sealed class Machine : IDisposable
         Ports.Map(0x3DA, 1, Vga, firstOffset: 0x2A);
         Ports.Map(0x3F6, 1, PrimaryAta.ControlBlock);
         Ports.Map(0x4D0, 2, Pic.EdgeLevelControl);
-        Ports.Map(0x604, 2, _power);
+        Ports.Map(0x600, PowerManagementPiix4.PortCount, PowerManagement);
         Ports.Map(0xCF8, 1, Pci.Address);
         Ports.Map(0xCF9, 1, _resetControl);
         Ports.Map(0xCFA, 2, Pci.Address, firstOffset: 2);

@@ -7,6 +7,7 @@ using ToyVmm.Hardware;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.Hardware.Time;
+using ToyVmm.VirtualMachines.FirmwareTables;
 using ToyVmm.VirtualMachines.Hypercalls;
 using ToyVmm.VirtualMachines.Loading;
 
@@ -115,6 +116,11 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         {
             machine.Dispose();
             throw new InvalidImageException(result.Error, result.Explanation);
+        }
+
+        if (options.Machine.Bios is null)
+        {
+            FirmwareTableArea.Write(config, machine.Memory);
         }
 
         VirtualMachine vm = new(options, machine, result.Image);
