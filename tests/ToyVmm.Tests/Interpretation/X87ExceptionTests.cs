@@ -92,6 +92,7 @@ public sealed unsafe class X87ExceptionTests : IDisposable
         // What the board does on a write to port F0.
         s->FpuIgnoreError = 1;
         s->Halted = 0;
+        _machine.Notify();
         Assert.Equal(-1, _machine.RunOne(s_fld1));
         Assert.Equal(X87Machine.Origin + 2, s->Eip);
         Assert.Equal(-1, _machine.RunOne(s_fnclex));

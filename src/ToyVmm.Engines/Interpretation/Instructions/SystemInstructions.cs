@@ -19,19 +19,26 @@ internal static unsafe class SystemInstructions
             return Flow.StopHere(i, cpu);
         }
 
+        return Sleep(s, i, cpu, i->NextEip);
+    }
+
+    /// <summary>Ends an instruction with the CPU asleep until an interrupt, which will return to <paramref name="eip"/>.</summary>
+    public static nint Sleep(CpuState* s, DecodedInstruction* i, Interpreter cpu, uint eip)
+    {
         // What is deliverable at once wakes the CPU at once: the single-step trap of this very instruction, and what a shadow held off until now.
         bool wakes = cpu.HasStepTrap || s->PendingDebug != 0
             || ((s->Attention & Attention.Nmi) != 0 && s->NmiBlocked == 0)
             || ((s->Attention & Attention.Interrupt) != 0 && (s->OtherFlags & Eflags.IF) != 0);
         if (wakes)
         {
-            return Flow.EndBlock(s, i);
+            s->Eip = eip;
+            return Flow.Lookup;
         }
 
         s->Halted = 1;
         s->Attention |= Attention.Halted;
         cpu.RequestedExit = new VmExit(ExitReason.Halt);
-        return Flow.LeaveAfter(s, i, cpu);
+        return Flow.LeaveTo(s, i, cpu, eip);
     }
 
     /// <summary>CPUID.</summary>
