@@ -9,15 +9,16 @@ public sealed class CpuModel
     /// <summary>CPUID's leaf for the VMM.</summary>
     public const uint HypervisorLeaf = 0x4000_0000;
 
-    /// <summary>A P6 without MMX and SSE.</summary>
+    /// <summary>A P6 with MMX, SSE and SSE2.</summary>
     public static CpuModel Default { get; } = new();
 
     /// <summary>Family 6, model 1, stepping 9: what EDX holds after reset and CPUID leaf 1 returns in EAX.</summary>
     public uint Signature => 0x619;
 
-    /// <summary>Leaf 1 EDX: x87, DE, PSE, TSC, MSR, CX8, SEP, PGE, CMOV, and nothing that is not there.</summary>
+    /// <summary>Leaf 1 EDX: what is there, and nothing that is not.</summary>
     public CpuFeatures Features => CpuFeatures.Fpu | CpuFeatures.De | CpuFeatures.Pse | CpuFeatures.Tsc | CpuFeatures.Msr
-        | CpuFeatures.Cx8 | CpuFeatures.Sep | CpuFeatures.Pge | CpuFeatures.Cmov;
+        | CpuFeatures.Cx8 | CpuFeatures.Sep | CpuFeatures.Pge | CpuFeatures.Cmov | CpuFeatures.Clfsh | CpuFeatures.Mmx
+        | CpuFeatures.Fxsr | CpuFeatures.Sse | CpuFeatures.Sse2;
 
     /// <summary>The hypercalls that the monitor offers: bits of leaf 0x40000001 EBX.</summary>
     public uint HypercallFeatures { get; init; }
@@ -29,7 +30,9 @@ public sealed class CpuModel
     {
         // "GenuineIntel": software keys the P6 semantics of SYSENTER and of the MSRs to it.
         0 => (LastBasicLeaf, 0x756E_6547, 0x6C65_746E, 0x4965_6E69),
-        1 => (Signature, 0, 1u << 31, (uint)Features),
+
+        // EBX: CLFLUSH works on 8 times 8 bytes.
+        1 => (Signature, 8u << 8, 1u << 31, (uint)Features),
 
         // Cache and TLB descriptors: none (all-null descriptor bytes, one iteration).
         2 => (1, 0, 0, 0),
@@ -77,4 +80,19 @@ public enum CpuFeatures : uint
 
     /// <summary>CMOVcc.</summary>
     Cmov = 1 << 15,
+
+    /// <summary>CLFLUSH.</summary>
+    Clfsh = 1 << 19,
+
+    /// <summary>MMX.</summary>
+    Mmx = 1 << 23,
+
+    /// <summary>FXSAVE and FXRSTOR, CR4.OSFXSR.</summary>
+    Fxsr = 1 << 24,
+
+    /// <summary>SSE.</summary>
+    Sse = 1 << 25,
+
+    /// <summary>SSE2.</summary>
+    Sse2 = 1 << 26,
 }

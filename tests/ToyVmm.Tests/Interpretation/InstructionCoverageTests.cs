@@ -5,7 +5,7 @@ using Xunit;
 
 namespace ToyVmm.Tests.Interpretation;
 
-/// <summary>Every instruction that Iced knows of the 8086 to the P6 runs: none is #UD, but those on a short list with a reason.</summary>
+/// <summary>Every instruction that Iced knows of the 8086 to the P6, and of MMX, SSE and SSE2, runs: none is #UD, but those on a short list with a reason.</summary>
 public sealed unsafe class InstructionCoverageTests
 {
     // As the engine decodes (a P6 has no MPX, no CET, no TZCNT, no WBNOINVD).
@@ -17,6 +17,7 @@ public sealed unsafe class InstructionCoverageTests
         CpuidFeature.INTEL8086, CpuidFeature.INTEL186, CpuidFeature.INTEL286, CpuidFeature.INTEL386, CpuidFeature.INTEL486,
         CpuidFeature.CX8, CpuidFeature.CMOV, CpuidFeature.MULTIBYTENOP, CpuidFeature.PAUSE, CpuidFeature.CPUID, CpuidFeature.TSC,
         CpuidFeature.MSR, CpuidFeature.RDPMC, CpuidFeature.SEP, CpuidFeature.SMM,
+        CpuidFeature.MMX, CpuidFeature.SSE, CpuidFeature.SSE2, CpuidFeature.FXSR, CpuidFeature.CLFSH,
     ];
 
     // #UD by design.
@@ -34,6 +35,10 @@ public sealed unsafe class InstructionCoverageTests
         [Code.Ud0] = "the old form without ModR/M; the P6 form has one",
         [Code.Nop_rm16] = "0F 1F is one of the reserved NOPs of a P6",
         [Code.Nop_rm32] = "0F 1F is one of the reserved NOPs of a P6",
+        [Code.Prefetchnta_m8] = "0F 18 is one of the reserved NOPs of a P6",
+        [Code.Prefetcht0_m8] = "0F 18 is one of the reserved NOPs of a P6",
+        [Code.Prefetcht1_m8] = "0F 18 is one of the reserved NOPs of a P6",
+        [Code.Prefetcht2_m8] = "0F 18 is one of the reserved NOPs of a P6",
         [Code.Jmpe_disp16] = "IA-64",
         [Code.Jmpe_disp32] = "IA-64",
     };
@@ -68,6 +73,7 @@ public sealed unsafe class InstructionCoverageTests
     {
         cpu.Reset();
         cpu.State->Ecx = 1;
+        cpu.State->Cr4 |= Cr4.OSFXSR;
         cpu.Load(bytes);
         _ = cpu.Run();
         return cpu.FaultVector != Vector.InvalidOpcode;

@@ -59,7 +59,13 @@ public sealed class SseOracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
 
     private static byte[] Address(int offset) => BitConverter.GetBytes(OracleLayout.WindowAddress + (uint)offset);
 
-    private static void Generate(SseForm form, EdgeRandom random, SseValues values, OracleImage image, int operand)
+    /// <summary>Fills a case: the window begins with an FXSAVE image.</summary>
+    /// <param name="form">The form.</param>
+    /// <param name="random">Where random numbers come from.</param>
+    /// <param name="values">Where operands come from.</param>
+    /// <param name="image">The case.</param>
+    /// <param name="operand">Where in the window the memory operand lies.</param>
+    public static void Generate(SseForm form, EdgeRandom random, SseValues values, OracleImage image, int operand)
     {
         image.State = new OracleState
         {

@@ -207,7 +207,8 @@ public sealed unsafe class SystemInstructionTests : IDisposable
     [InlineData(new byte[] { 0xDB, 0xE3 }, Cr0.TS, Vector.DeviceNotAvailable)]
     [InlineData(new byte[] { 0x9B }, Cr0.TS, -1)]
     [InlineData(new byte[] { 0x9B }, Cr0.TS | Cr0.MP, Vector.DeviceNotAvailable)]
-    [InlineData(new byte[] { 0x0F, 0x6F, 0xC0 }, Cr0.TS, Vector.InvalidOpcode)]
+    [InlineData(new byte[] { 0x0F, 0x6F, 0xC0 }, Cr0.TS, Vector.DeviceNotAvailable)]
+    [InlineData(new byte[] { 0x0F, 0x6F, 0xC0 }, Cr0.EM, Vector.InvalidOpcode)]
     [InlineData(new byte[] { 0x0F, 0x0B }, 0u, Vector.InvalidOpcode)]
     [InlineData(new byte[] { 0x0F, 0xAA }, 0u, Vector.InvalidOpcode)]
     public void Coprocessor_and_undefined_opcodes(byte[] code, uint cr0, int vector)
