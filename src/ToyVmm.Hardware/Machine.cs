@@ -26,7 +26,6 @@ public sealed class Machine : IDisposable
     private readonly ResetControl _resetControl;
     private readonly SystemControlPortA _controlA;
     private readonly SystemControlPortB _controlB;
-    private readonly PowerManagementControl _power;
     private readonly Dma8237 _dma1 = new();
     private readonly Dma8237 _dma2 = new(addressShift: 1);
     private readonly RegisterFile _dmaPages = new(16);
@@ -50,11 +49,12 @@ public sealed class Machine : IDisposable
         Keyboard = new Ps2Keyboard(Clock);
         KeyboardController = new Keyboard8042(Clock, Pic.Line(1), Pic.Line(12), A20, RequestReset, Keyboard);
         Vga = new VgaText(Clock, (offset, destination) => _ = Memory.TryRead(new GuestPhysicalAddress(VideoMemory + offset), destination));
+        CoprocessorError = new CoprocessorErrorLatch(Pic.Line(13), () => CoprocessorErrorIgnored?.Invoke());
         DebugConsole = new DebugConsole(value => DebugConsoleWritten?.Invoke(value));
         _resetControl = new ResetControl(RequestReset);
         _controlA = new SystemControlPortA(A20, RequestReset);
         _controlB = new SystemControlPortB(Clock, new CallbackLine(high => Pit.SetGate(2, high)), () => Pit.Output(2));
-        _power = new PowerManagementControl(() => Ask(new MachineRequest(MachineRequestKind.PowerOff)));
+        PowerManagement = new PowerManagementPiix4(Clock, Pic.Line(9), () => Ask(new MachineRequest(MachineRequestKind.PowerOff)));
         _serialPorts = MakeSerialPorts(config.SerialPorts);
         PrimaryAta = new AtaChannel(Pic.Line(14));
         SecondaryAta = new AtaChannel(Pic.Line(15));
@@ -112,6 +112,12 @@ public sealed class Machine : IDisposable
     /// <summary>The display.</summary>
     public VgaText Vga { get; }
 
+    /// <summary>The way of x87 errors to IRQ13.</summary>
+    public CoprocessorErrorLatch CoprocessorError { get; }
+
+    /// <summary>Called when the board asserts IGNNE#.</summary>
+    public Action? CoprocessorErrorIgnored { get; set; }
+
     /// <summary>The debug console at port 0xE9; its bytes go to <see cref="DebugConsoleWritten"/>.</summary>
     public DebugConsole DebugConsole { get; }
 
@@ -120,6 +126,9 @@ public sealed class Machine : IDisposable
 
     /// <summary>The POST codes of the firmware.</summary>
     public PostCodePort PostCodes { get; } = new();
+
+    /// <summary>The ACPI power-management registers; their SCI is IRQ9.</summary>
+    public PowerManagementPiix4 PowerManagement { get; }
 
     /// <summary>The PCI bus.</summary>
     public PciConfigurationPorts Pci { get; } = new();
@@ -182,7 +191,7 @@ public sealed class Machine : IDisposable
         _resetControl.Reset();
         _controlA.Reset();
         _controlB.Reset();
-        _power.Reset();
+        PowerManagement.Reset();
         _dma1.Reset();
         _dma2.Reset();
         _dmaPages.Reset();
@@ -236,6 +245,7 @@ public sealed class Machine : IDisposable
         Ports.Map(0x0A0, 2, Pic.Slave);
         Ports.Map(0x0C0, 32, _dma2);
         Ports.Map(0x0E9, 1, DebugConsole);
+        Ports.Map(0x0F0, 1, CoprocessorError);
         Ports.Map(0x0F4, 4, new DebugExitPort(code => Ask(new MachineRequest(MachineRequestKind.DebugExit, code))));
         Ports.Map(0x170, 8, SecondaryAta.CommandBlock);
         Ports.Map(0x1F0, 8, PrimaryAta.CommandBlock);
@@ -247,7 +257,7 @@ public sealed class Machine : IDisposable
         Ports.Map(0x3DA, 1, Vga, firstOffset: 0x2A);
         Ports.Map(0x3F6, 1, PrimaryAta.ControlBlock);
         Ports.Map(0x4D0, 2, Pic.EdgeLevelControl);
-        Ports.Map(0x604, 2, _power);
+        Ports.Map(0x600, PowerManagementPiix4.PortCount, PowerManagement);
         Ports.Map(0xCF8, 1, Pci.Address);
         Ports.Map(0xCF9, 1, _resetControl);
         Ports.Map(0xCFA, 2, Pci.Address, firstOffset: 2);

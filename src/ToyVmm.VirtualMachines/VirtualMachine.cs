@@ -7,6 +7,7 @@ using ToyVmm.Hardware;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.Hardware.Time;
+using ToyVmm.VirtualMachines.FirmwareTables;
 using ToyVmm.VirtualMachines.Hypercalls;
 using ToyVmm.VirtualMachines.Loading;
 
@@ -56,6 +57,11 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         _drives = new DriveBay(_logger);
         machine.SerialPorts[0].Peer = this;
         machine.A20.Changed = SetA20;
+        machine.CoprocessorErrorIgnored = () =>
+        {
+            Cpu.FpuError = 0;
+            Cpu.FpuIgnoreError = 1;
+        };
         machine.MemoryMapChanged = (_, _) => Vcpu.NotifyStateChanged();
         SetA20(machine.A20Enabled);
         EntryPoint.Apply(image.Entry, Vcpu);
@@ -110,6 +116,11 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         {
             machine.Dispose();
             throw new InvalidImageException(result.Error, result.Explanation);
+        }
+
+        if (options.Machine.Bios is null)
+        {
+            FirmwareTableArea.Write(config, machine.Memory);
         }
 
         VirtualMachine vm = new(options, machine, result.Image);
@@ -236,6 +247,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             Vcpu.RaiseNmi();
         }
 
+        Machine.CoprocessorError.SetError(Cpu.FpuError != 0);
         bool wanted = Machine.InterruptRequested;
         if (wanted && Vcpu.CanAcceptInterrupt)
         {
@@ -249,6 +261,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     // The CPU sleeps: time goes on without it, to the next thing that can wake it.
     private StopReason? Sleep(RunLimits limits, long started, ulong virtualStart)
     {
+        Machine.CoprocessorError.SetError(Cpu.FpuError != 0);
         if ((Cpu.OtherFlags & Eflags.IF) == 0)
         {
             return new StopReason(StopKind.HaltedForever, 0, "the CPU halted with interrupts off");

@@ -10,8 +10,8 @@ public static class MemoryMap
     /// <summary>Where conventional memory ends and video memory begins.</summary>
     public const uint ConventionalEnd = 0xA_0000;
 
-    /// <summary>Where the system BIOS begins.</summary>
-    public const uint SystemBios = 0xF_0000;
+    /// <summary>Where the system BIOS begins: its tables (ACPI), then its code.</summary>
+    public const uint SystemBios = 0xE_0000;
 
     /// <summary>Where extended memory begins.</summary>
     public const uint ExtendedMemory = 0x10_0000;

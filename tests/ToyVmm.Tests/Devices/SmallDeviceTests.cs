@@ -20,21 +20,6 @@ public sealed class SmallDeviceTests
         Assert.Equal(99u, port.ReadPort(0, 1));
     }
 
-    [Theory]
-    [InlineData(0, 2, 0x2000, true)]
-    [InlineData(0, 2, 0x3400, true)]
-    [InlineData(1, 1, 0x20, true)]
-    [InlineData(0, 2, 0x1C01, false)]
-    [InlineData(0, 1, 0x20, false)]
-    public void PowerGoesOffWithSleepEnable(uint offset, int width, uint value, bool off)
-    {
-        int powered = 0;
-        PowerManagementControl control = new(() => powered++);
-        control.WritePort(offset, width, value);
-        Assert.Equal(off ? 1 : 0, powered);
-        Assert.Equal(0u, control.ReadPort(0, 2) & 0x2000);
-    }
-
     [Fact]
     public void ResetControlActsOnTheRiseOfItsBit()
     {

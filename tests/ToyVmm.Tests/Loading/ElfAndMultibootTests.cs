@@ -100,7 +100,7 @@ public sealed class ElfAndMultibootTests : LoaderFixture
         Assert.Equal(4u * 24, Word(info + 44));
         (uint, uint, uint)[] regions = [.. Enumerable.Range(0, 4).Select(i => (uint)(map + (i * 24)))
             .Select(at => (Word(at + 4), Word(at + 12), Word(at + 20)))];
-        Assert.Equal([(0u, 0x9FC00u, 1u), (0x9FC00u, 0x400u, 2u), (0xF0000u, 0x10000u, 2u), (0x10_0000u, 31u << 20, 1u)], regions);
+        Assert.Equal([(0u, 0x9FC00u, 1u), (0x9FC00u, 0x400u, 2u), (0xE0000u, 0x20000u, 2u), (0x10_0000u, 31u << 20, 1u)], regions);
         Assert.Equal(20u, Word(map));
     }
 
