@@ -72,7 +72,17 @@ internal sealed class DriveBay(ILogger logger) : IDisposable
         }
 
         _images.Add(image);
-        image.HostError += (sector, error) => LogMessages.DiskError(logger, path, sector, error.Message);
+        image.HostError += (sector, error) =>
+        {
+            if (sector < 0)
+            {
+                LogMessages.FlushError(logger, path, error.Message);
+            }
+            else
+            {
+                LogMessages.DiskError(logger, path, sector, error.Message);
+            }
+        };
         return image.SectorCount > 0 ? image : throw new DriveException(path, "the file is empty");
     }
 }

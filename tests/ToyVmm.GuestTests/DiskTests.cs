@@ -98,11 +98,46 @@ public sealed class DiskTests
         Assert.Equal((StopKind.PowerOff, guest.ExpectedSerial), (stop.Kind, vm.SerialOutput));
     }
 
+    /// <summary>And a CD: the "no emulation" boot of El Torito, by READ(10) packets. (The floppy that is given as the image is not seen by SeaBIOS.)</summary>
+    [RequiresFileFact("/usr/share/seabios/bios.bin")]
+    public void SeaBIOS_boots_the_disc()
+    {
+        using TemporaryFile disc = CommandLine.File(BootableDisc([0xB0, 0x05, 0xE6, 0xF4]), ".iso");      // mov al, 5; out 0xF4, al
+        byte[] floppy = new byte[1440 * 1024];
+        (floppy[510], floppy[511]) = (0x55, 0xAA);
+        MachineConfig machine = new() { Bios = File.ReadAllBytes("/usr/share/seabios/bios.bin"), CdRom = disc.Path };
+        using VirtualMachine vm = VirtualMachine.Create(floppy, new VirtualMachineOptions { Machine = machine });
+        StopReason stop = vm.Run(new RunLimits { MaxInstructions = 500_000_000, Timeout = TimeSpan.FromSeconds(60) });
+        Assert.Equal(11, stop.ExitStatus);
+    }
+
     private static void Refused(int status, string reason, params string[] options)
     {
         ToolResult result = CommandLine.Run(["run", "hello", .. options]);
         Assert.True(status == result.Status, result.ToString());
         Assert.Contains(reason, result.Errors, StringComparison.Ordinal);
+    }
+
+    // The least that is a bootable ISO 9660 disc: volume descriptors at block 16, the boot catalog at 19, the boot image at 20
+    // (El Torito 1.0, chapter 2).
+    private static byte[] BootableDisc(ReadOnlySpan<byte> code)
+    {
+        byte[] disc = new byte[24 * 2048];
+        Span<byte> primary = disc.AsSpan(16 * 2048);
+        "\u0001CD001\u0001"u8.CopyTo(primary);
+        primary[80] = primary[87] = 24;             // blocks, in both byte orders
+        Span<byte> boot = disc.AsSpan(17 * 2048);
+        "\0CD001\u0001EL TORITO SPECIFICATION"u8.CopyTo(boot);
+        boot[0x47] = 19;
+        Span<byte> end = disc.AsSpan(18 * 2048);
+        end[0] = 0xFF;
+        "CD001\u0001"u8.CopyTo(end[1..]);
+        Span<byte> catalog = disc.AsSpan(19 * 2048);
+        (catalog[0], catalog[30], catalog[31]) = (1, 0x55, 0xAA);
+        (catalog[28], catalog[29]) = (0xAA, 0x55);  // the words of the entry add up to zero
+        (catalog[32], catalog[38], catalog[40]) = (0x88, 4, 20);
+        code.CopyTo(disc.AsSpan(20 * 2048));
+        return disc;
     }
 
     private static byte[] BootSector(params ReadOnlySpan<byte> code)

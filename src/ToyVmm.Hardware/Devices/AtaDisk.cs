@@ -81,7 +81,7 @@ public sealed class AtaDisk : AtaDevice
         if (power || !_keepsSettings)
         {
             _geometry = DefaultGeometry;
-            _multiple = 0;
+            _multiple = LargestMultiple;        // on at power-on, as word 59 tells: drivers that only look there profit
             _writeCache = true;
             _lookAhead = true;
         }

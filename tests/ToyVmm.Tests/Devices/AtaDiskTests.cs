@@ -107,7 +107,10 @@ public sealed class AtaDiskTests
     {
         MemoryDiskImage image = new(_content);
         AtaFixture f = new(new AtaDisk(image, ""));
-        Assert.Equal(Idle | Err, f.Command(0xC4, 0, 8));     // not set yet
+        _ = f.Command(0xEC);
+        Assert.Equal(0x0110, Word(f.ReadBytes(512), 59));        // the largest at power-on
+        Assert.Equal(Idle, f.Command(0xC6, count: 0));
+        Assert.Equal(Idle | Err, f.Command(0xC4, 0, 8));         // disabled
         Assert.Equal(4, f.Error);
         Assert.Equal(Idle, f.Command(0xC6, count: 4));
         _ = f.Command(0xEC);
