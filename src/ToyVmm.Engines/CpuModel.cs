@@ -15,9 +15,9 @@ public sealed class CpuModel
     /// <summary>Family 6, model 1, stepping 9: what EDX holds after reset and CPUID leaf 1 returns in EAX.</summary>
     public uint Signature => 0x619;
 
-    /// <summary>Leaf 1 EDX: x87, DE, PSE, TSC, MSR, CX8, SEP, PGE, CMOV, and nothing that is not there.</summary>
+    /// <summary>Leaf 1 EDX: x87, DE, PSE, TSC, MSR, CX8, APIC, SEP, PGE, CMOV, and nothing that is not there.</summary>
     public CpuFeatures Features => CpuFeatures.Fpu | CpuFeatures.De | CpuFeatures.Pse | CpuFeatures.Tsc | CpuFeatures.Msr
-        | CpuFeatures.Cx8 | CpuFeatures.Sep | CpuFeatures.Pge | CpuFeatures.Cmov;
+        | CpuFeatures.Cx8 | CpuFeatures.Apic | CpuFeatures.Sep | CpuFeatures.Pge | CpuFeatures.Cmov;
 
     /// <summary>The hypercalls that the monitor offers: bits of leaf 0x40000001 EBX.</summary>
     public uint HypercallFeatures { get; init; }
@@ -68,6 +68,9 @@ public enum CpuFeatures : uint
 
     /// <summary>CMPXCHG8B.</summary>
     Cx8 = 1 << 8,
+
+    /// <summary>A local APIC.</summary>
+    Apic = 1 << 9,
 
     /// <summary>SYSENTER and SYSEXIT.</summary>
     Sep = 1 << 11,
