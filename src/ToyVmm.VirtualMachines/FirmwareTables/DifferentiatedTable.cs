@@ -25,9 +25,8 @@ internal static class DifferentiatedTable
     [
         Name("_HID", EisaId("PNP0A03")),
         Name("_UID", Integer(0)),
-        Name("_ADR", Integer(0)),
         Name("_CRS", ResourceTemplate.Of(
-            ResourceTemplate.Window(ResourceTemplate.AddressSpace.BusNumbers, 0, 0xFF),
+            ResourceTemplate.BusNumbers(0xFF),
             ResourceTemplate.Ports(0xCF8, 8),
             ResourceTemplate.Window(ResourceTemplate.AddressSpace.Ports, 0x0000, 0x0CF7),
             ResourceTemplate.Window(ResourceTemplate.AddressSpace.Ports, 0x0D00, 0xFFFF),
