@@ -121,6 +121,7 @@ public sealed unsafe class Vcpu : IDisposable
         // Reset, unlike FNINIT, leaves the x87 unit with +0 in every register and exceptions unmasked (SDM 3A table 9-1).
         _state->FpuControl = 0x40;
         _state->FpuTags = 0xFF;
+        _state->Mxcsr = 0x1F80;
         _state->IdtLimit = 0xFFFF;
         _state->GdtLimit = 0xFFFF;
         for (SegmentCache* segment = &_state->Es; segment <= &_state->Gs; segment++)

@@ -63,13 +63,18 @@ public sealed class Machine : IDisposable
         Keyboard = new Ps2Keyboard(Clock);
         KeyboardController = new Keyboard8042(Clock, Pic.Line(1), Pic.Line(12), A20, RequestReset, Keyboard);
         Vga = new VgaText(Clock, (offset, destination) => _ = Memory.TryRead(new GuestPhysicalAddress(VideoMemory + offset), destination));
+        CoprocessorError = new CoprocessorErrorLatch(Pic.Line(13), () => CoprocessorErrorIgnored?.Invoke());
         DebugConsole = new DebugConsole(value => DebugConsoleWritten?.Invoke(value));
         _resetControl = new ResetControl(RequestReset);
         _controlA = new SystemControlPortA(A20, RequestReset);
         _controlB = new SystemControlPortB(Clock, new CallbackLine(high => Pit.SetGate(2, high)), () => Pit.Output(2));
         PowerManagement = new PowerManagementPiix4(Clock, Pic.Line(9), () => Ask(new MachineRequest(MachineRequestKind.PowerOff)));
         _serialPorts = MakeSerialPorts(config.SerialPorts);
+        PrimaryAta = new AtaChannel(Pic.Line(14));
+        SecondaryAta = new AtaChannel(Pic.Line(15));
         Pci.Add(0, 0, new PciHostBridge82441(MapShadow));
+        Pci.Add(1, 0, new PciIsaBridgePiix3());
+        Pci.Add(1, 1, new PciIdePiix3());
 
         MapPorts();
         MapApics();
@@ -116,11 +121,23 @@ public sealed class Machine : IDisposable
     /// <summary>The keyboard: press its keys here.</summary>
     public Ps2Keyboard Keyboard { get; }
 
+    /// <summary>The first ATA channel, at IRQ14.</summary>
+    public AtaChannel PrimaryAta { get; }
+
+    /// <summary>The second ATA channel, at IRQ15.</summary>
+    public AtaChannel SecondaryAta { get; }
+
     /// <summary>The serial ports, COM1 first.</summary>
     public IReadOnlyList<Serial16550> SerialPorts => _serialPorts;
 
     /// <summary>The display.</summary>
     public VgaText Vga { get; }
+
+    /// <summary>The way of x87 errors to IRQ13.</summary>
+    public CoprocessorErrorLatch CoprocessorError { get; }
+
+    /// <summary>Called when the board asserts IGNNE#.</summary>
+    public Action? CoprocessorErrorIgnored { get; set; }
 
     /// <summary>The debug console at port 0xE9; its bytes go to <see cref="DebugConsoleWritten"/>.</summary>
     public DebugConsole DebugConsole { get; }
@@ -151,6 +168,19 @@ public sealed class Machine : IDisposable
 
     /// <summary>Called when pages change between RAM and ROM (chipset shadowing): engines must forget what they know of the range's pages.</summary>
     public Action<GuestPhysicalAddress, uint>? MemoryMapChanged { get; set; }
+
+    /// <summary>Plugs a device into an ATA channel before the machine runs, and tells CMOS setup of a hard disk.</summary>
+    /// <param name="place">0 and 1: master and slave of the first channel; 2 and 3: of the second.</param>
+    /// <param name="device">The disk or CD-ROM drive.</param>
+    /// <exception cref="ArgumentException">The place is taken, or does not exist.</exception>
+    public void AttachAta(int place, AtaDevice device)
+    {
+        (place < 2 ? PrimaryAta : SecondaryAta).Attach(place < 2 ? place : place - 2, device);
+        if (device is AtaDisk disk)
+        {
+            StoreHardDisk(place, disk.DefaultGeometry);
+        }
+    }
 
     /// <summary>The CPU acknowledges INTR.</summary>
     /// <returns>The vector.</returns>
@@ -214,6 +244,8 @@ public sealed class Machine : IDisposable
         KeyboardController.Reset();
         Vga.Reset();
         Pci.Reset();
+        PrimaryAta.Reset();
+        SecondaryAta.Reset();
         PostCodes.Reset();
         _resetControl.Reset();
         _controlA.Reset();
@@ -275,12 +307,17 @@ public sealed class Machine : IDisposable
         Ports.Map(0x0A0, 2, Pic.Slave);
         Ports.Map(0x0C0, 32, _dma2);
         Ports.Map(0x0E9, 1, DebugConsole);
+        Ports.Map(0x0F0, 1, CoprocessorError);
         Ports.Map(0x0F4, 4, new DebugExitPort(code => Ask(new MachineRequest(MachineRequestKind.DebugExit, code))));
+        Ports.Map(0x170, 8, SecondaryAta.CommandBlock);
+        Ports.Map(0x1F0, 8, PrimaryAta.CommandBlock);
+        Ports.Map(0x376, 1, SecondaryAta.ControlBlock);
         Ports.Map(0x3B4, 2, Vga, firstOffset: 0x04);
         Ports.Map(0x3BA, 1, Vga, firstOffset: 0x0A);
         Ports.Map(0x3C0, 16, Vga, firstOffset: 0x10);
         Ports.Map(0x3D4, 2, Vga, firstOffset: 0x24);
         Ports.Map(0x3DA, 1, Vga, firstOffset: 0x2A);
+        Ports.Map(0x3F6, 1, PrimaryAta.ControlBlock);
         Ports.Map(0x4D0, 2, Pic.EdgeLevelControl);
         Ports.Map(0x600, PowerManagementPiix4.PortCount, PowerManagement);
         Ports.Map(0xCF8, 1, Pci.Address);
@@ -360,7 +397,33 @@ public sealed class Machine : IDisposable
         Rtc.SetMemory(0x31, (byte)(extendedKib >> 8));
         Rtc.SetMemory(0x34, (byte)above16Mib);              // memory above 16 MiB in units of 64 KiB
         Rtc.SetMemory(0x35, (byte)(above16Mib >> 8));
-        Rtc.SetMemory(0x3D, 0x02);                          // boot order: the first hard disk
+        Rtc.SetMemory(0x38, 0x11);                          // boot order: at last a floppy, whose signature is not checked ...
+        Rtc.SetMemory(0x3D, 0x32);                          // ... first the hard disk, then the CD-ROM
+        Rtc.StoreChecksum();
+    }
+
+    // The type of the first two disks, "user-defined" (47), with their geometry. How a BIOS translates it for INT 13h stands in 0x39, two
+    // bits a disk: 0 not at all, where 1024 cylinders are enough; 1 by LBA assist.
+    private void StoreHardDisk(int place, AtaGeometry geometry)
+    {
+        if (place < 2)
+        {
+            Rtc.SetMemory(0x12, (byte)(Rtc.Memory(0x12) | (place == 0 ? 0xF0 : 0x0F)));
+            Rtc.SetMemory(0x19 + place, 47);
+            int first = place == 0 ? 0x1B : 0x24;
+            Rtc.SetMemory(first, (byte)geometry.Cylinders);
+            Rtc.SetMemory(first + 1, (byte)(geometry.Cylinders >> 8));
+            Rtc.SetMemory(first + 2, (byte)geometry.Heads);
+            Rtc.SetMemory(first + 3, 0xFF);                 // no write precompensation
+            Rtc.SetMemory(first + 4, 0xFF);
+            Rtc.SetMemory(first + 5, 0xC0);                 // control byte: no retries by the controller
+            Rtc.SetMemory(first + 6, (byte)geometry.Cylinders);             // landing zone
+            Rtc.SetMemory(first + 7, (byte)(geometry.Cylinders >> 8));
+            Rtc.SetMemory(first + 8, (byte)geometry.SectorsPerTrack);
+        }
+
+        int translation = geometry.Cylinders <= 1024 ? 0 : 1;
+        Rtc.SetMemory(0x39, (byte)(Rtc.Memory(0x39) | (translation << (2 * place))));
         Rtc.StoreChecksum();
     }
 }

@@ -6,6 +6,9 @@ public sealed record MachineConfig
     /// <summary>The default <see cref="MemorySize"/>: 64 MiB.</summary>
     public const uint DefaultMemorySize = 64u << 20;
 
+    /// <summary>How many devices the two ATA channels take.</summary>
+    public const int AtaPlaces = 4;
+
     /// <summary>Bytes of RAM: whole 4 KiB pages, 1 MiB to 3.5 GiB.</summary>
     public uint MemorySize { get; init; } = DefaultMemorySize;
 
@@ -18,8 +21,11 @@ public sealed record MachineConfig
     /// <summary>A BIOS image that ends at 1 MiB and at 4 GiB; without one the area C0000-FFFFF is RAM. At most 16 MiB.</summary>
     public ReadOnlyMemory<byte>? Bios { get; init; }
 
-    /// <summary>The disks, in the order in which a BIOS numbers them.</summary>
+    /// <summary>The ATA disks, in the order in which a BIOS numbers them: master and slave of the first channel, then of the second.</summary>
     public IReadOnlyList<DiskConfig> Disks { get; init; } = [];
+
+    /// <summary>The image of the disc in the CD-ROM drive, the master of the second ATA channel; without one there is no drive.</summary>
+    public string? CdRom { get; init; }
 
     /// <summary>How many 16550A serial ports the board carries, 0 to 4: 0x3F8/IRQ4, 0x2F8/IRQ3, 0x3E8/IRQ4, 0x2E8/IRQ3.</summary>
     public int SerialPorts { get; init; } = 1;
@@ -49,6 +55,11 @@ public sealed record MachineConfig
         if (Bios is { } bios && (bios.Length == 0 || bios.Length > 16 << 20))
         {
             throw new ArgumentException($"a BIOS image of {bios.Length} bytes: it must hold 1 byte to 16 MiB");
+        }
+
+        if (Disks.Count + (CdRom is null ? 0 : 1) > AtaPlaces)
+        {
+            throw new ArgumentException($"{Disks.Count} disks{(CdRom is null ? "" : " and a CD-ROM drive")}: two ATA channels take {AtaPlaces} devices");
         }
 
         if (StartTime.Year is < 1900 or > 9000)

@@ -29,8 +29,6 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     // The host looks at its clock, at input and at stop requests this often: a few milliseconds.
     private const ulong SliceInstructions = 1 << 20;
 
-    private const byte FirstHardDisk = 0x80;
-
     // A guest that sleeps through so much of its own time, with no input to come, will not wake.
     private static readonly TimeSpan s_longestSleep = TimeSpan.FromHours(25);
 
@@ -38,7 +36,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     private readonly ExitHandler _exits;
     private readonly TrapCounter _traps;
     private readonly StringBuilder _serialOutput = new();
-    private readonly List<FileDiskImage> _disks = [];
+    private readonly DriveBay _drives;
     private readonly VirtualMachineOptions _options;
     private readonly ILogger _logger;
     private volatile bool _stopRequested;
@@ -56,8 +54,14 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         Vcpu.Observer = _traps;
         _engine = new Interpreter(Vcpu);
         _exits = new ExitHandler(this, options.Logging);
+        _drives = new DriveBay(_logger);
         machine.SerialPorts[0].Peer = this;
         machine.A20.Changed = SetA20;
+        machine.CoprocessorErrorIgnored = () =>
+        {
+            Cpu.FpuError = 0;
+            Cpu.FpuIgnoreError = 1;
+        };
         machine.MemoryMapChanged = (_, _) => Vcpu.NotifyStateChanged();
         SetA20(machine.A20Enabled);
         EntryPoint.Apply(image.Entry, Vcpu);
@@ -94,6 +98,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     /// <param name="image">The image file's bytes.</param>
     /// <param name="options">How; null for the defaults.</param>
     /// <exception cref="InvalidImageException">The image is malformed or of no format that can be run.</exception>
+    /// <exception cref="DriveException">The file of a disk or CD-ROM cannot be opened, or there are more than the machine takes.</exception>
     public static VirtualMachine Create(ReadOnlyMemory<byte> image, VirtualMachineOptions? options = null)
     {
         options ??= new VirtualMachineOptions();
@@ -121,8 +126,16 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         }
 
         VirtualMachine vm = new(options, machine, result.Image);
-        vm.AttachDisks(config.Disks, result.Image.Disk);
-        return vm;
+        try
+        {
+            vm._drives.Attach(machine, config, result.Image.Disk);
+            return vm;
+        }
+        catch
+        {
+            vm.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Runs the guest until it stops or a limit is reached; may be called again after a limit.</summary>
@@ -180,10 +193,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         Vcpu.Dispose();
         Machine.Dispose();
         Input.Dispose();
-        foreach (FileDiskImage disk in _disks)
-        {
-            disk.Dispose();
-        }
+        _drives.Dispose();
     }
 
     /// <summary>A byte from the guest's COM1, or from its console hypercall.</summary>
@@ -202,30 +212,6 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     }
 
     private static ulong Saturate(ulong start, ulong more) => more > ulong.MaxValue - start ? ulong.MaxValue : start + more;
-
-    // The BIOS reads its drives through a port device of ours: the image that is booted, then the disks of the configuration.
-    private void AttachDisks(IReadOnlyList<DiskConfig> disks, BootDisk? boot)
-    {
-        List<BiosDrive> drives = [];
-        if (boot is not null)
-        {
-            drives.Add(new BiosDrive(boot.DriveNumber, boot.Geometry, new MemoryDiskImage(boot.Image)));
-        }
-
-        byte next = boot is { DriveNumber: FirstHardDisk } ? (byte)(FirstHardDisk + 1) : FirstHardDisk;
-        foreach (DiskConfig disk in disks)
-        {
-            FileDiskImage image = new(disk.Path, disk.Access);
-            image.HostError += (sector, error) => LogMessages.DiskError(_logger, disk.Path, sector, error.Message);
-            _disks.Add(image);
-            drives.Add(new BiosDrive(next++, DiskGeometry.ForImageSize(image.Length), image));
-        }
-
-        if (drives.Count > 0)
-        {
-            Machine.Ports.Map(BiosDisk.DefaultPort, BiosDisk.PortCount, new BiosDisk(Machine.Memory, drives));
-        }
-    }
 
     private void SetA20(bool enabled)
     {
@@ -264,6 +250,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             Vcpu.RaiseNmi();
         }
 
+        Machine.CoprocessorError.SetError(Cpu.FpuError != 0);
         bool wanted = Machine.InterruptRequested;
         if (wanted && Vcpu.CanAcceptInterrupt)
         {
@@ -277,6 +264,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     // The CPU sleeps: time goes on without it, to the next thing that can wake it.
     private StopReason? Sleep(RunLimits limits, long started, ulong virtualStart)
     {
+        Machine.CoprocessorError.SetError(Cpu.FpuError != 0);
         if ((Cpu.OtherFlags & Eflags.IF) == 0)
         {
             return new StopReason(StopKind.HaltedForever, 0, "the CPU halted with interrupts off");

@@ -122,12 +122,18 @@ public sealed class CommandLineRunTests
         {
             ProcessStartInfo start = new("dotnet", [CommandLine.Tool, "run", loop.Path]) { RedirectStandardOutput = true, RedirectStandardError = true };
             using Process process = Process.Start(start)!;
-            Assert.NotEqual(-1, process.StandardOutput.Read());
-            _ = ToolProcess.Run("sh", ["-c", $"kill -{name} {process.Id}"], TimeSpan.FromSeconds(10));
-            string errors = process.StandardError.ReadToEnd();
-            Assert.True(process.WaitForExit(TimeSpan.FromSeconds(60)));
-            Assert.Equal(status, process.ExitCode);
-            Assert.Contains("stopped by the user after", errors, StringComparison.Ordinal);
+            try
+            {
+                Assert.NotEqual(-1, process.StandardOutput.Read());
+                _ = ToolProcess.Run("sh", ["-c", $"kill -{name} {process.Id}"], TimeSpan.FromSeconds(10));
+                Assert.True(process.WaitForExit(TimeSpan.FromSeconds(60)));
+                Assert.Equal(status, process.ExitCode);
+                Assert.Contains("stopped by the user after", process.StandardError.ReadToEnd(), StringComparison.Ordinal);
+            }
+            finally
+            {
+                process.Kill(entireProcessTree: true);
+            }
         }
     }
 

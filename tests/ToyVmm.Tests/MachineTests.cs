@@ -33,7 +33,7 @@ public sealed class MachineTests
             }
         }
 
-        Assert.Equal(159, mapped.Count);
+        Assert.Equal(178, mapped.Count);
         for (int seed = 100; seed < 108; seed++)
         {
             Fuzz(seed, accesses: 25_000, random => mapped[random.Next(mapped.Count)]);

@@ -26,6 +26,15 @@ internal sealed class MachineArguments
         AllowMultipleArgumentsPerToken = false,
     };
 
+    private readonly Option<string[]> _disk = new("--disk")
+    {
+        HelpName = "FILE[,snapshot|readonly]",
+        Description = "A hard disk (raw image file) on the ATA channels; up to four. snapshot: writes are forgotten at the end; readonly: they fail.",
+        Arity = ArgumentArity.OneOrMore,
+        AllowMultipleArgumentsPerToken = false,
+    };
+
+    private readonly Option<string> _cdrom = new("--cdrom") { HelpName = "FILE", Description = "A CD-ROM drive with this disc (an ISO image)." };
     private readonly Option<string> _bios = new("--bios") { HelpName = "FILE", Description = "A BIOS image instead of the built-in one, for example SeaBIOS's bios.bin." };
     private readonly Option<string> _format = new("--format") { HelpName = "FORMAT", Description = "What the image is, when detection should not decide: raw, boot-sector, multiboot, elf, linux." };
     private readonly Option<string> _entry = new("--entry") { HelpName = "MODE", Description = "How a raw image is entered: real (16-bit, the default) or protected (flat 32-bit)." };
@@ -43,7 +52,7 @@ internal sealed class MachineArguments
     public void AddTo(Command command)
     {
         command.Arguments.Add(_image);
-        foreach (Option option in (ReadOnlySpan<Option>)[_memory, _append, _initrd, _module, _bios, _format, _entry, _loadAddress, _startTime])
+        foreach (Option option in (ReadOnlySpan<Option>)[_memory, _append, _initrd, _module, _disk, _cdrom, _bios, _format, _entry, _loadAddress, _startTime])
         {
             command.Options.Add(option);
         }
@@ -56,7 +65,7 @@ internal sealed class MachineArguments
     /// <exception cref="UserErrorException">An argument makes no sense, or a file cannot be read.</exception>
     public VirtualMachineOptions ReadOptions(ParseResult parsed, ImageSource image)
     {
-        MachineConfig machine = new();
+        MachineConfig machine = new() { Disks = [.. (parsed.GetValue(_disk) ?? []).Select(ReadDisk)], CdRom = parsed.GetValue(_cdrom) };
         if (parsed.GetValue(_memory) is { } memory)
         {
             ulong bytes = Quantity.Bytes("--memory", memory);
@@ -103,6 +112,21 @@ internal sealed class MachineArguments
         InitialRamDisk = parsed.GetValue(_initrd) is { } initrd ? HostFile.ReadAll(initrd, "initial RAM disk") : null,
         Modules = ReadModules(parsed.GetValue(_module) ?? []),
     };
+
+    // A file whose name ends in such a word can be given as "name,word,": only the part behind the last comma is an access.
+    private static DiskConfig ReadDisk(string text)
+    {
+        int comma = text.LastIndexOf(',');
+        (string path, DiskAccess access) = comma < 0 ? (text, DiskAccess.ReadWrite) : text[(comma + 1)..] switch
+        {
+            "snapshot" => (text[..comma], DiskAccess.Snapshot),
+            "readonly" => (text[..comma], DiskAccess.ReadOnly),
+            "" => (text[..comma], DiskAccess.ReadWrite),
+            _ when File.Exists(text) => (text, DiskAccess.ReadWrite),
+            string word => throw UserErrorException.Usage($"--disk {text}: '{word}' is neither snapshot nor readonly"),
+        };
+        return path.Length > 0 ? new DiskConfig(path, access) : throw UserErrorException.Usage($"--disk {text}: there is no file name");
+    }
 
     private static BootModule[] ReadModules(string[] arguments)
     {

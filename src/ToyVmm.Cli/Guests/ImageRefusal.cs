@@ -23,6 +23,10 @@ internal static class ImageRefusal
 
             throw new UserErrorException(ExitStatus.BadImage, $"{image.Name}: {e.Message}");
         }
+        catch (DriveException e)
+        {
+            throw UserErrorException.File($"cannot use the disk {e.Path}: {e.Message}");
+        }
         catch (OutOfMemoryException)
         {
             throw UserErrorException.Usage($"the host cannot give {options.Machine.MemorySize >> 20} MiB to the guest; use a smaller --memory");

@@ -20,7 +20,7 @@ internal unsafe struct DecodedInstruction
     /// <summary>Its offset in CS.</summary>
     public uint Eip;
 
-    /// <summary>The immediate (sign-extended as the form says), or the target of a relative branch.</summary>
+    /// <summary>The immediate (sign-extended as the form says), the target of a relative branch, or the 11 opcode bits of an x87 instruction (FOP).</summary>
     public uint Immediate;
 
     /// <summary>The displacement of the memory operand.</summary>

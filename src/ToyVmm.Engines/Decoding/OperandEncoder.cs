@@ -51,6 +51,12 @@ internal static unsafe class OperandEncoder
                 case OpKind.Register when n == 1:
                     i->Source = RegisterOffset(x.GetOpRegister(n));
                     break;
+                case OpKind.Register when n == 2 && x.Op0Kind is OpKind.MemorySegDI or OpKind.MemorySegEDI:
+                    // MASKMOVQ and MASKMOVDQU: the value, then the mask.
+                    i->Destination = i->Source;
+                    i->Source = RegisterOffset(x.GetOpRegister(n));
+                    destinationTaken = true;
+                    break;
                 case OpKind.Register:
                     break;
                 case OpKind.Memory:
@@ -115,7 +121,7 @@ internal static unsafe class OperandEncoder
         return x.MemoryIndex == Register.None ? AddressForm.FlatBase : AddressForm.FlatIndexed;
     }
 
-    /// <summary>The byte offset of a register in <see cref="CpuState"/>; for control, debug and x87 registers the number.</summary>
+    /// <summary>The byte offset of a register in <see cref="CpuState"/>; for control, debug, x87, MMX and XMM registers the number.</summary>
     public static byte RegisterOffset(Register register)
     {
         if (register is >= Register.AL and <= Register.BL)
@@ -148,6 +154,8 @@ internal static unsafe class OperandEncoder
             >= Register.CR0 and <= Register.CR15 => (byte)(register - Register.CR0),
             >= Register.DR0 and <= Register.DR15 => (byte)(register - Register.DR0),
             >= Register.ST0 and <= Register.ST7 => (byte)(register - Register.ST0),
+            >= Register.MM0 and <= Register.MM7 => (byte)(register - Register.MM0),
+            >= Register.XMM0 and <= Register.XMM7 => (byte)(register - Register.XMM0),
             _ => ZeroRegister,
         };
     }

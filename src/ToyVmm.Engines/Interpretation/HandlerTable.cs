@@ -201,8 +201,10 @@ internal static unsafe class HandlerTable
             case Mnemonic.Vmcall: return &SystemInstructions.Hypercall;
             case Mnemonic.Invd or Mnemonic.Wbinvd: return &SystemInstructions.InvalidateCaches;
             case Mnemonic.Invlpg: return &SystemInstructions.InvalidatePage;
-            // The x87 unit has a table of its own
-            default: return X87Table.Select(x);
+            // The vector units and the x87 unit have tables of their own
+            default:
+                Handler vector = VectorTable.Select(x);
+                return vector != null ? vector : X87Table.Select(x);
         }
     }
 

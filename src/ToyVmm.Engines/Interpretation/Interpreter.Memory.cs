@@ -42,7 +42,7 @@ public sealed unsafe partial class Interpreter
 
     /// <summary>Host bytes to read an operand from: in guest memory, or staged. Null when the access faults or needs the monitor.</summary>
     /// <param name="linear">The linear address.</param>
-    /// <param name="size">Bytes, 1 to 8.</param>
+    /// <param name="size">Bytes, 1 to 16.</param>
     internal byte* BeginRead(uint linear, int size) => BeginRead(linear, size, State->Cpl == 3);
 
     /// <summary>As <see cref="BeginRead(uint, int)"/>, with the privilege given.</summary>

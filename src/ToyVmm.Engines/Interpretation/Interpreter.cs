@@ -228,8 +228,12 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
                     }
                     else
                     {
-                        // The code was overwritten: decode it again.
+                        // The code was overwritten: decode it again. An instruction that ran alone and overwrote itself has completed.
                         _blocks.Forget(StopAt->Eip);
+                        if (single && StopAt->Position == block->Count)
+                        {
+                            EndSingle(completed: true);
+                        }
                     }
 
                     break;

@@ -58,8 +58,14 @@ public static class Cr4
     /// <summary>Performance counters may be read by any ring.</summary>
     public const uint PCE = 1u << 8;
 
+    /// <summary>The operating system saves the SSE state: SSE instructions are not #UD.</summary>
+    public const uint OSFXSR = 1u << 9;
+
+    /// <summary>The operating system handles #XM: an unmasked SSE exception is not #UD.</summary>
+    public const uint OSXMMEXCPT = 1u << 10;
+
     /// <summary>The bits that may be set; any other raises #GP(0).</summary>
-    public const uint Writable = TSD | DE | PSE | PGE | PCE;
+    public const uint Writable = TSD | DE | PSE | PGE | PCE | OSFXSR | OSXMMEXCPT;
 
     /// <summary>The bits whose change flushes the TLB, global entries included (SDM 3A 4.10.4.1).</summary>
     public const uint Paging = PSE | PGE;

@@ -179,6 +179,14 @@ public unsafe struct CpuState
     /// <summary>Non-zero while IGNNE# is asserted, which the board does on a write to port F0 while FERR# is: pending exceptions are then ignored.</summary>
     public ushort FpuIgnoreError;
 
+    // MMX and SSE (SDM 1 9.2, 10.2). MMX register n is the significand of physical x87 register n.
+
+    /// <summary>MXCSR: the exceptions, masks and rounding of SSE.</summary>
+    public uint Mxcsr;
+
+    /// <summary>XMM0-XMM7: register n is at [2n] (bits 0-63) and [2n + 1]. At a multiple of 16 bytes.</summary>
+    public fixed ulong XmmRegisters[16];
+
     // What the engine's fast paths need beside the registers; derived, never saved.
 
     /// <summary>The projection of the TLB for the current privilege level (or the one that never hits, while every access must be checked).</summary>

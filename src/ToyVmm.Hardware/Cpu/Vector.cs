@@ -54,6 +54,9 @@ public static class Vector
     /// <summary>#MC, machine check: an abort.</summary>
     public const int MachineCheck = 18;
 
+    /// <summary>#XM, SSE floating-point exception: a fault.</summary>
+    public const int SimdFloatingPoint = 19;
+
     /// <summary>True where delivery pushes an error code (protected mode only).</summary>
     /// <param name="vector">0-255.</param>
     public static bool HasErrorCode(int vector) =>
@@ -80,6 +83,7 @@ public static class Vector
         FloatingPoint => "#MF",
         AlignmentCheck => "#AC",
         MachineCheck => "#MC",
+        SimdFloatingPoint => "#XM",
         _ => $"vector {vector}",
     };
 }

@@ -11,8 +11,8 @@ namespace ToyVmm.Hardware.Devices;
 public sealed record BiosDrive(byte Number, DiskGeometry Geometry, IDiskImage Image);
 
 /// <summary>
-/// Disks for a BIOS that does not want to know what kind of disk there is: four 32-bit registers, a command moves whole sectors
-/// between an image and RAM, at once. Not a real chip; <c>guest-images/bios/diskio.inc</c> is its driver.
+/// Floppies for a BIOS that does not want to drive a floppy controller: four 32-bit registers, a command moves whole sectors
+/// between an image and RAM, at once. (Hard disks are <see cref="AtaDisk"/>s.) Not a real chip; <c>guest-images/bios/diskio.inc</c> is its driver.
 /// </summary>
 /// <remarks>
 /// Registers, little-endian, at offsets from the first port (the board puts it at 0x5E0). A narrower access sees or changes

@@ -13,6 +13,7 @@ public sealed class FileDiskImage : IDiskImage, IDisposable
     private readonly SafeFileHandle _file;
     private readonly DiskAccess _access;
     private readonly Dictionary<long, byte[]> _written = [];  // snapshots only
+    private bool _unflushed;
 
     /// <summary>Opens the image.</summary>
     /// <param name="path">The raw image file.</param>
@@ -28,7 +29,7 @@ public sealed class FileDiskImage : IDiskImage, IDisposable
         SectorCount = (Length + SectorSize - 1) / SectorSize;
     }
 
-    /// <summary>Told of a host error: which sector, and what the host said.</summary>
+    /// <summary>Told of a host error: which sector (-1 for a flush), and what the host said.</summary>
     public event Action<long, Exception>? HostError;
 
     /// <summary>The file's size in bytes when it was opened.</summary>
@@ -88,12 +89,34 @@ public sealed class FileDiskImage : IDiskImage, IDisposable
 
         try
         {
+            _unflushed = true;
             RandomAccess.Write(_file, source, sector * SectorSize);
             return true;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
         {
             HostError?.Invoke(sector, e);
+            return false;
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool TryFlush()
+    {
+        if (!_unflushed)
+        {
+            return true;
+        }
+
+        try
+        {
+            RandomAccess.FlushToDisk(_file);
+            _unflushed = false;
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
+        {
+            HostError?.Invoke(-1, e);
             return false;
         }
     }

@@ -20,4 +20,8 @@ public interface IDiskImage
     /// <param name="source">512 bytes.</param>
     /// <returns>False when there is no such sector, the disk is read-only, or the host cannot write it.</returns>
     bool TryWrite(long sector, ReadOnlySpan<byte> source);
+
+    /// <summary>Makes sure that what was written survives the host's power failing.</summary>
+    /// <returns>False when the host cannot.</returns>
+    bool TryFlush();
 }

@@ -50,4 +50,7 @@ public sealed class MemoryDiskImage(ReadOnlyMemory<byte> content, bool isReadOnl
         _written[sector] = source.ToArray();
         return true;
     }
+
+    /// <inheritdoc/>
+    public bool TryFlush() => true;
 }

@@ -93,6 +93,10 @@ public sealed class RtcMc146818 : IPortDevice
         _memory[index] = value;
     }
 
+    /// <summary>A byte of CMOS memory, without a port access.</summary>
+    /// <param name="index">0x00 to 0x7F; the clock's registers as they were last stored.</param>
+    public byte Memory(int index) => _memory[index];
+
     /// <summary>Stores the sum of bytes 0x10-0x2D in 0x2E (high) and 0x2F (low), where an AT BIOS checks it.</summary>
     public void StoreChecksum()
     {

@@ -6,7 +6,8 @@ namespace ToyVmm.GuestTests.RandomPrograms;
 /// <remarks>
 /// What QEMU's TCG does not check is avoided: segments through which memory is accessed or code is fetched have base 0 and 4 GiB (it
 /// checks no limits on accesses), and the T bit of a TSS stays clear (it raises no #DB at a task switch). 16-bit gates and TSSs are left
-/// out because their targets would have to lie in the first 64 KiB.
+/// out because their targets would have to lie in the first 64 KiB. There is no TSS descriptor in the LDT (QEMU answers a transfer to
+/// one with #TS, SDM 2A JMP with #GP), and no second descriptor for the program's own TSS (QEMU loads a task before it saves the old one).
 /// </remarks>
 internal static class ProgramTables
 {
@@ -25,15 +26,20 @@ internal static class ProgramTables
             0, FlatCode, FlatData, FlatCode | User, FlatData | User, System(0x9, 0x77, L.Tasks), System(0x9, 0x67, L.Tasks + L.TaskStride),
             System(0x2, (L.LdtEntries * 8) - 1, L.Ldt), FlatCode | 0x0000_0400_0000_0000,
         ];
-        for (uint i = 0; i < L.GdtEntries; i++)
+        ulong[] global = new ulong[L.GdtEntries];
+        ulong[] local = new ulong[L.LdtEntries];
+        for (int i = 0; i < global.Length; i++)
         {
-            image.Descriptor(unchecked(L.Gdt + Table + (i * 8)), i < known.Length ? known[i] : RandomDescriptor(random));
+            global[i] = i < known.Length ? known[i] : RandomDescriptor(random);
         }
 
-        for (uint i = 0; i < L.LdtEntries; i++)
+        for (int i = 0; i < local.Length; i++)
         {
-            image.Descriptor(unchecked(L.Ldt + Table + (i * 8)), RandomDescriptor(random));
+            local[i] = RandomDescriptor(random, local: true);
         }
+
+        WriteTable(image, L.Gdt, global, global, local);
+        WriteTable(image, L.Ldt, local, global, local);
 
         for (uint vector = 0; vector < L.IdtEntries; vector++)
         {
@@ -48,12 +54,33 @@ internal static class ProgramTables
         PageTables(image, random);
     }
 
-    private static ulong RandomDescriptor(Random random)
+    // A call gate to a conforming segment is turned to another one: QEMU changes the stack for it (SDM 2A, CALL: the CPL stays).
+    private static void WriteTable(ProgramImage image, uint table, ulong[] descriptors, ulong[] global, ulong[] local)
+    {
+        for (uint i = 0; i < descriptors.Length; i++)
+        {
+            ulong descriptor = descriptors[i];
+            if ((descriptor >> 40 & 0x1F) == 0xC)
+            {
+                uint selector = (uint)(descriptor >> 16) & 0xFFFF;
+                ulong[] targets = (selector & 4) != 0 ? local : global;
+                ulong target = selector >> 3 < targets.Length ? targets[selector >> 3] : 0;
+                if ((target >> 40 & 0x1C) == 0x1C)
+                {
+                    descriptor = (descriptor & ~0xFFFF_0000ul) | ((ulong)L.Code0 << 16);
+                }
+            }
+
+            image.Descriptor(unchecked(table + Table + (i * 8)), descriptor);
+        }
+    }
+
+    private static ulong RandomDescriptor(Random random, bool local = false)
     {
         ulong dpl = (ulong)random.Next(4) << 45;
         ulong present = random.Next(8) == 0 ? 0 : 1ul << 47;
         ulong accessed = (ulong)random.Next(2) << 40;
-        return dpl | present | random.Next(12) switch
+        return dpl | present | random.Next(local ? 10 : 12) switch
         {
             // Code: readable or not, conforming or not, mostly 32-bit.
             0 or 1 or 2 => FlatLimit ^ (random.Next(4) == 0 ? 1ul << 54 : 0) | (0x18ul << 40) | ((ulong)random.Next(4) << 41) | accessed,
@@ -65,7 +92,7 @@ internal static class ProgramTables
             5 or 6 => FlatLimit | (0x12ul << 40) | accessed,
             7 or 8 => CallGate(random),
             9 => (ulong)Pick(random, L.OtherTask, L.MainTask, L.LocalTable, 0x50, 0x33) << 16 | (0x05ul << 40),
-            10 => System(random.Next(4) == 0 ? 0xBu : 0x9u, random.Next(4) == 0 ? 0x66u : 0x67u, L.Tasks + (L.TaskStride * (uint)random.Next(4))) & ~(0x80ul << 40),
+            10 => System(random.Next(4) == 0 ? 0xBu : 0x9u, random.Next(4) == 0 ? 0x66u : 0x67u, L.Tasks + (L.TaskStride * (uint)random.Next(1, 4))) & ~(0x80ul << 40),
             _ => ((ulong)Pick(random, 0x0, 0x2, 0x8, 0xA, 0xD, 0xE, 0xF) << 40) | RandomLimit(random) | (((ulong)L.Ldt & 0xFF_FFFF) << 16),
         };
     }
@@ -73,7 +100,7 @@ internal static class ProgramTables
     private static ulong CallGate(Random random)
     {
         uint target = random.Next(3) == 0 ? L.GateReturn : L.GateLanding;
-        ulong selector = Pick(random, L.Code0, L.Code0, L.Conforming, L.Code3, (ushort)random.Next((int)L.GdtEntries * 8));
+        ulong selector = Pick(random, L.Code0, L.Code0, L.Code3, (ushort)random.Next((int)L.GdtEntries * 8));
         return (target & 0xFFFF) | (selector << 16) | ((ulong)random.Next(4) << 32) | (0x0Cul << 40) | ((ulong)(target >> 16) << 48);
     }
 

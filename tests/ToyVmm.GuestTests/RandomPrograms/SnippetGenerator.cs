@@ -232,9 +232,12 @@ internal sealed class SnippetGenerator(Random random)
             3 => s.Code(0x0F, 0x01, 0x15).Word(L.GdtPointer),
             4 => s.Code(0x0F, 0x01, 0x1D).Word(L.IdtPointer),
             5 => s.Load(0, Bits() & 0xE | 0x21).Code(0x0F, 0x01, 0xF0),
-            6 => s.Load(0, Selector()).Code(0x0F, 0x00, OneIn(2) ? (byte)0xD0 : (byte)0xD8).Code(0x0F, 0x00, OneIn(2) ? (byte)0xC3 : (byte)0xCB),
+
+            // LTR of a null selector is left out: QEMU loads it (SDM 2A, LTR: #GP(0)).
+            6 => s.Load(0, Selector() | 8u).Code(0x0F, 0x00, OneIn(2) ? (byte)0xD0 : (byte)0xD8).Code(0x0F, 0x00, OneIn(2) ? (byte)0xC3 : (byte)0xCB),
             7 => s.Code(0x0F, 0x20, Pick<byte>(0xC0, 0xD0, 0xD8, 0xE0)),
-            _ => s.Load(1, 0x174u + (uint)random.Next(3)).Code(0x0F, 0x30, 0x0F, 0x32),
+            // The upper half of SYSENTER_CS is not used (SDM 4): QEMU drops it.
+            _ => s.Load(0, Bits() & 0xFFFF).Load(1, 0x174u + (uint)random.Next(3)).Code(0x0F, 0x30, 0x0F, 0x32),
         };
     }
 
@@ -243,7 +246,7 @@ internal sealed class SnippetGenerator(Random random)
         MaybeUser(s);
         _ = random.Next(6) switch
         {
-            0 => s.Code(0x0F, 0x00, (byte)(0xC0 | random.Next(16))), // SLDT, STR
+            0 => s.Code(0x0F, 0x00, (byte)(0xC0 | random.Next(4) | (random.Next(2) << 3))), // SLDT, STR
             1 => s.Code(0x0F, 0x01, 0xE3),
             2 => s.Code(0x0F, 0x01, 0x05).Word(L.Scratch).Read(L.Scratch + 2),
             3 => s.Code(0x0F, 0x01, 0x0D).Word(L.Scratch).Read(L.Scratch + 2),
@@ -289,17 +292,23 @@ internal sealed class SnippetGenerator(Random random)
 
         MaybeUser(s);
         uint address = linear + (OneIn(2) ? 0xFFCu + (uint)random.Next(8) : (uint)random.Next(0x1000));
+        int access = random.Next(9);
+
+        // An instruction that reads and writes demands the write from the start, and its fault says so; QEMU reads first, and its fault
+        // speaks of a read. A store before it settles whether there is a fault.
         _ = s.Load(6, address);
-        _ = random.Next(8) switch
+        _ = access >= 6 ? s.Code(0x89, 0x1E) : s;
+        _ = access switch
         {
             0 => s.Code(0x8B, 0x1E),
             1 => s.Code(0x89, 0x1E),
-            2 => s.Code(0x01, 0x1E),
-            3 => s.Code(0x8A, 0x1E),
-            4 => s.Code(0x88, 0x1E),
-            5 => s.Code(0xFF, 0x36),
-            6 => s.Code(0x89, 0x36, 0x03, 0x1E, 0x66, 0x87, 0x1E),
-            _ => s.Code(0x0F, 0xB1, 0x1E),
+            2 => s.Code(0x8A, 0x1E),
+            3 => s.Code(0x88, 0x1E),
+            4 => s.Code(0xFF, 0x36),
+            5 => s.Code(0x89, 0x36, 0x03, 0x1E),
+            6 => s.Code(0x01, 0x1E),
+            7 => s.Code(0x87, 0x1E),
+            _ => s.Code(0xF0, 0x0F, 0xB1, 0x1E),
         };
         _ = s.Code(0x2E, 0x8B, 0x0D).Word(L.WindowTable + (page * 4)).Code(0x2E, 0x8B, 0x15).Word(L.WindowTable + ((page + 1) * 4));
     }
@@ -309,13 +318,20 @@ internal sealed class SnippetGenerator(Random random)
         MaybeUser(s);
         uint edge = L.Window + ((uint)random.Next(1, L.WindowPages - 1) << 12);
         uint other = L.Window + ((uint)random.Next(1, L.WindowPages - 1) << 12);
+        byte opcode = Pick<byte>(0xA4, 0xA5, 0xA6, 0xA7, 0xAA, 0xAB, 0xAC, 0xAD, 0xAE, 0xAF);
+        if (opcode is 0xA6 or 0xA7)
+        {
+            // Which of its two reads comes first is the processor's affair: only one of them may fault.
+            other = L.Scratch + 0x800;
+        }
+
         _ = s.Load(6, edge - (uint)random.Next(32)).Load(7, other - (uint)random.Next(32)).Load(1, (uint)random.Next(24));
         if (OneIn(4))
         {
             _ = s.Code(0xFD);
         }
 
-        _ = s.Code(Pick<byte>(0xF3, 0xF2)).Code(Pick<byte>(0xA4, 0xA5, 0xA6, 0xA7, 0xAA, 0xAB, 0xAC, 0xAD, 0xAE, 0xAF)).Code(0xFC);
+        _ = s.Code(Pick<byte>(0xF3, 0xF2)).Code(opcode).Code(0xFC);
     }
 
     private void ProgrammedException(Snippet s)
@@ -348,8 +364,9 @@ internal sealed class SnippetGenerator(Random random)
 
     private void FastSystemCall(Snippet s)
     {
+        // Not 1-3 in SYSENTER_CS: QEMU takes only 0 for null (SDM 2B, SYSENTER: bits 15-2).
         _ = s.Code(0x31, 0xD2);
-        uint[] values = [OneIn(6) ? Pick(0u, 1u, 3u) : L.Code0, L.InnerStack - 0x400, L.Landing];
+        uint[] values = [OneIn(6) ? 0u : L.Code0, L.InnerStack - 0x400, L.Landing];
         for (uint i = 0; i < 3; i++)
         {
             _ = s.Load(1, 0x174 + i).Load(0, values[i]).Code(0x0F, 0x30);
@@ -366,7 +383,9 @@ internal sealed class SnippetGenerator(Random random)
         _ = s.Load(0, address).Code(0x0F, 0x23, 0xC0);
         _ = s.Load(0, 0x402u | (Pick(1u, 3u) << 16) | (length << 18)).Code(0x0F, 0x23, 0xF8);
         MaybeUser(s);
-        _ = OneIn(2) ? s.Code(0xA2).Word(L.Scratch + 0x40 + (uint)random.Next(16)) : s.Read(L.Scratch + 0x40 + (uint)random.Next(16));
+
+        // Aligned reads: QEMU has been seen to report one that began behind the watched byte.
+        _ = OneIn(2) ? s.Code(0xA2).Word(L.Scratch + 0x40 + (uint)random.Next(16)) : s.Read(L.Scratch + 0x40 + ((uint)random.Next(4) * 4));
         _ = s.Code(0x90);
     }
 

@@ -46,7 +46,12 @@ public sealed class EngineFuzzTests(ITestOutputHelper output)
         try
         {
             FuzzOutcome outcome = machine.Run(guest);
-            Assert.Null(EngineInvariants.Violation(machine.Vcpu));
+            if (outcome.End != FuzzEnd.ExitLimit)
+            {
+                // There an instruction is half-way: it has met a data breakpoint, maybe, and waits for a device.
+                Assert.Null(EngineInvariants.Violation(machine.Vcpu));
+            }
+
             if (!sampled)
             {
                 return outcome;

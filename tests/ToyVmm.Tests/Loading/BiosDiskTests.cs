@@ -213,5 +213,7 @@ public sealed class BiosDiskTests : IDisposable
         public bool TryRead(long sector, Span<byte> destination) => false;
 
         public bool TryWrite(long sector, ReadOnlySpan<byte> source) => false;
+
+        public bool TryFlush() => false;
     }
 }

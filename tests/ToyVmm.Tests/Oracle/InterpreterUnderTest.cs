@@ -116,6 +116,7 @@ public sealed unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver
         _vcpu.Reset();
         CpuState* s = _vcpu.State;
         s->Cr0 |= Cr0.PE;
+        s->Cr4 |= Cr4.OSFXSR | Cr4.OSXMMEXCPT;
         s->Cpl = 3;
         s->IdtLimit = 0;
         for (SegmentCache* segment = &s->Es; segment <= &s->Gs; segment++)

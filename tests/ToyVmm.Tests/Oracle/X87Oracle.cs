@@ -9,7 +9,7 @@ namespace ToyVmm.Tests.Oracle;
 /// <summary>
 /// The host's x87 unit as the judge: FRSTOR of a random state, one instruction, FNSAVE - on the host and on the CPU under test, the
 /// whole state compared. FNSAVE does not wait, so that unmasked exceptions are seen as pending and never trap; and it leaves the
-/// unit as .NET expects it, initialized.
+/// unit as .NET expects it, initialized; MXCSR is not touched.
 /// </summary>
 public sealed class X87Oracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
 {

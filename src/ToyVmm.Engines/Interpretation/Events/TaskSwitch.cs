@@ -144,8 +144,15 @@ public sealed unsafe partial class Interpreter
     /// <summary>Ends an instruction that may have switched tasks: a fault of the new task is delivered there, since the instruction has completed.</summary>
     internal nint AfterTaskSwitch(CpuState* s, DecodedInstruction* i)
     {
-        if (FaultVector < 0 || DeliverFault())
+        if (FaultVector < 0)
         {
+            return Flow.Lookup;
+        }
+
+        if (DeliverFault())
+        {
+            // The instruction and the fault behind it count one together, so that a budget of one is never overdrawn.
+            _left++;
             return Flow.Lookup;
         }
 

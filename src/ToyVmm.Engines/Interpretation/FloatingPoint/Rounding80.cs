@@ -116,6 +116,14 @@ internal static class Rounding80
             return;
         }
 
+        if (count < 64 && low == 0)
+        {
+            // The usual case: 64 bits of which none can fall out of 128.
+            low = high << (64 - count);
+            high >>= count;
+            return;
+        }
+
         if (count >= 128)
         {
             low = (high | low) != 0 ? 1u : 0u;

@@ -3,7 +3,10 @@ using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation.Instructions;
 
-/// <summary>Memory operands longer than 8 bytes: accessed in pieces, after all of it has been checked.</summary>
+/// <summary>
+/// Memory operands longer than 8 bytes: accessed in pieces, after all of it has been checked. A check fills the TLB with the pages'
+/// translations, and these stay until the guest flushes them, so that the pieces cannot fault even where a store changes a page table.
+/// </summary>
 internal static unsafe class X87Memory
 {
     /// <summary>Reads an m80 operand.</summary>

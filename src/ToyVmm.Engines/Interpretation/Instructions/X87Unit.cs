@@ -70,6 +70,7 @@ internal static unsafe class X87Unit
 
         s->FpuError = 1;
         s->Halted = 1;
+        s->Attention |= Attention.Halted;
         cpu.RequestedExit = new VmExit(ExitReason.Halt);
         return Flow.LeaveTo(s, i, cpu, i->Eip);
     }
