@@ -12,12 +12,12 @@ public sealed class CpuModel
     /// <summary>A P6 with MMX, SSE and SSE2.</summary>
     public static CpuModel Default { get; } = new();
 
-    /// <summary>Family 6, model 1, stepping 9: what EDX holds after reset and CPUID leaf 1 returns in EAX.</summary>
-    public uint Signature => 0x619;
+    /// <summary>Family 6, model 13, stepping 8 (a Pentium M: the P6 that has SSE2): what EDX holds after reset and CPUID leaf 1 returns in EAX.</summary>
+    public uint Signature => 0x6D8;
 
     /// <summary>Leaf 1 EDX: what is there, and nothing that is not.</summary>
     public CpuFeatures Features => CpuFeatures.Fpu | CpuFeatures.De | CpuFeatures.Pse | CpuFeatures.Tsc | CpuFeatures.Msr
-        | CpuFeatures.Cx8 | CpuFeatures.Sep | CpuFeatures.Pge | CpuFeatures.Cmov | CpuFeatures.Clfsh | CpuFeatures.Mmx
+        | CpuFeatures.Cx8 | CpuFeatures.Apic | CpuFeatures.Sep | CpuFeatures.Pge | CpuFeatures.Cmov | CpuFeatures.Clfsh | CpuFeatures.Mmx
         | CpuFeatures.Fxsr | CpuFeatures.Sse | CpuFeatures.Sse2;
 
     /// <summary>The hypercalls that the monitor offers: bits of leaf 0x40000001 EBX.</summary>
@@ -71,6 +71,9 @@ public enum CpuFeatures : uint
 
     /// <summary>CMPXCHG8B.</summary>
     Cx8 = 1 << 8,
+
+    /// <summary>A local APIC.</summary>
+    Apic = 1 << 9,
 
     /// <summary>SYSENTER and SYSEXIT.</summary>
     Sep = 1 << 11,

@@ -50,6 +50,12 @@ public sealed unsafe class Vcpu : IDisposable
     /// <summary>What the CPU tells of itself.</summary>
     public CpuModel Model { get; init; } = CpuModel.Default;
 
+    /// <summary>IA32_APIC_BASE after reset: the bootstrap processor, its local APIC enabled at FEE00000.</summary>
+    public const ulong ResetApicBase = 0xFEE0_0900;
+
+    /// <summary>IA32_APIC_BASE (SDM 3A 11.4.4); the monitor, which has the APIC, follows it after each run. Bit 11 also is CPUID's APIC bit.</summary>
+    public ulong ApicBase { get; internal set; } = ResetApicBase;
+
     /// <summary>Accesses outside memory by the instruction in flight.</summary>
     internal IoLog Io { get; } = new();
 
@@ -136,6 +142,7 @@ public sealed unsafe class Vcpu : IDisposable
         _state->Tr.Access = 0x8B;
         _state->Tr.Limit = 0xFFFF;
         InjectedVector = -1;
+        ApicBase = ResetApicBase;
         Io.Clear();
         Autopsy = null;
         Mmu.Tlb.FlushAll();

@@ -19,6 +19,8 @@ public sealed class Machine : IDisposable
     private const uint OneMebibyte = 1u << 20;
     private const uint VideoMemory = 0xA_0000;
     private const uint VideoMemorySize = 0x2_0000;
+    private const ulong ApicGlobalEnable = 1 << 11;  // IA32_APIC_BASE
+    private const ulong ApicBootstrap = 1 << 8;
     private const uint LowBiosLimit = 0x2_0000;     // at most E0000-FFFFF shows below 1 MiB
 
     private readonly MachineConfig _config;
@@ -31,6 +33,8 @@ public sealed class Machine : IDisposable
     private readonly RegisterFile _dmaPages = new(16);
     private readonly bool[] _romShadowed = new bool[LowBiosLimit >> 12]; // pages of E0000-FFFFF where PAM shows RAM
     private uint _lowBiosFirst = OneMebibyte;
+    private ulong _localApicBase;
+    private PageKind _underLocalApic;
 
     /// <summary>Builds the board and switches it on.</summary>
     /// <exception cref="ArgumentException">The configuration is not one a PC can have.</exception>
@@ -43,6 +47,16 @@ public sealed class Machine : IDisposable
         Clock = new VirtualClock(config.InstructionsPerSecond);
         A20.Set(config.A20AtReset);
 
+        LocalApic = new LocalApic(Clock, RequestReset);
+        IoApic = new IoApic(LocalApic);
+        Pic.OutputChanged = high =>
+        {
+            LocalApic.Lint0.SetLevel(high);
+            IoApic.Line(0).SetLevel(high);
+        };
+
+        // IRQ n is pin n, but IRQ0 is pin 2: pin 0 has the 8259A (MADT and MP table tell it).
+        Pic.LineChanged = (irq, high) => IoApic.Line(irq == 0 ? 2 : irq).SetLevel(high);
         Pit = new Pit8254(Clock, Pic.Line(0));
         Pit.SetGate(2, false);
         Rtc = new RtcMc146818(Clock, Pic.Line(8), Nmi, config.StartTime);
@@ -63,6 +77,7 @@ public sealed class Machine : IDisposable
         Pci.Add(1, 1, new PciIdePiix3());
 
         MapPorts();
+        MapApics();
         MapBios();
         StoreEquipment();
     }
@@ -81,6 +96,12 @@ public sealed class Machine : IDisposable
 
     /// <summary>The interrupt controllers.</summary>
     public Pic8259Pair Pic { get; } = new();
+
+    /// <summary>The processor's local APIC.</summary>
+    public LocalApic LocalApic { get; }
+
+    /// <summary>The I/O APIC.</summary>
+    public IoApic IoApic { get; }
 
     /// <summary>The non-maskable interrupt.</summary>
     public NmiGate Nmi { get; } = new();
@@ -137,10 +158,10 @@ public sealed class Machine : IDisposable
     public bool A20Enabled => A20.Enabled;
 
     /// <summary>The level of the CPU's INTR pin.</summary>
-    public bool InterruptRequested => Pic.Output;
+    public bool InterruptRequested => ExternalInterrupt || LocalApic.InterruptRequested;
 
-    /// <summary>True when an unmasked NMI waits; <see cref="NmiGate.Take"/> takes it.</summary>
-    public bool NmiPending => Nmi.Pending;
+    /// <summary>True when an unmasked NMI waits; <see cref="TakeNmi"/> takes it.</summary>
+    public bool NmiPending => LocalApic.NmiRequested || (Nmi.Pending && LocalApic.PassesNmi);
 
     /// <summary>What the guest asked of the machine; the run loop looks after every exit. The first request stands until it is taken.</summary>
     public MachineRequest Request { get; private set; }
@@ -163,7 +184,42 @@ public sealed class Machine : IDisposable
 
     /// <summary>The CPU acknowledges INTR.</summary>
     /// <returns>The vector.</returns>
-    public byte AcknowledgeInterrupt() => Pic.Acknowledge();
+    public byte AcknowledgeInterrupt() => ExternalInterrupt || (!LocalApic.InterruptRequested && LocalApic.PassesExternalInterrupts)
+        ? Pic.Acknowledge()
+        : LocalApic.Acknowledge();
+
+    /// <summary>The CPU takes the NMI that <see cref="NmiPending"/> told of.</summary>
+    /// <returns>False when none waits.</returns>
+    public bool TakeNmi() => LocalApic.TakeNmi() || (LocalApic.PassesNmi && Nmi.Take());
+
+    /// <summary>The CPU's IA32_APIC_BASE (SDM 3A 11.4.4) says where the local APIC lies, and with bit 11 whether there is one.</summary>
+    /// <param name="value">The register. Where another device lies already, the APIC stays out of reach.</param>
+    public void SetLocalApicBase(ulong value)
+    {
+        if (value == _localApicBase)
+        {
+            return;
+        }
+
+        GuestPhysicalAddress old = new(_localApicBase & 0xFFFF_F000);
+        if (Mmio.Unmap(LocalApic))
+        {
+            Memory.SetKind(old, LocalApic.Size, _underLocalApic);
+            MemoryMapChanged?.Invoke(old, LocalApic.Size);
+        }
+
+        _localApicBase = value;
+        GuestPhysicalAddress address = new(value & 0xFFFF_F000);
+        bool enabled = (value & ApicGlobalEnable) != 0;
+        LocalApic.SetPresent(enabled);
+        if (enabled && Mmio.IsFree(address, LocalApic.Size))
+        {
+            _underLocalApic = Memory.KindAt(address);
+            Mmio.Map(address, LocalApic.Size, LocalApic);
+            Memory.SetKind(address, LocalApic.Size, PageKind.Mmio);
+            MemoryMapChanged?.Invoke(address, LocalApic.Size);
+        }
+    }
 
     /// <summary>Returns the pending request and forgets it.</summary>
     public MachineRequest TakeRequest()
@@ -178,6 +234,9 @@ public sealed class Machine : IDisposable
     {
         Request = MachineRequest.None;
         Pic.Reset();
+        LocalApic.Reset();
+        IoApic.Reset();
+        SetLocalApicBase(LocalApic.DefaultAddress | ApicGlobalEnable | ApicBootstrap);
         Nmi.Reset();
         A20.Set(_config.A20AtReset);
         Pit.Reset();
@@ -205,6 +264,9 @@ public sealed class Machine : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => Memory.Dispose();
+
+    // The 8259A's INTR, where an APIC lets it pass.
+    private bool ExternalInterrupt => Pic.Output && (LocalApic.PassesExternalInterrupts || IoApic.PassesExternalInterrupts);
 
     private void Ask(MachineRequest request)
     {
@@ -268,6 +330,14 @@ public sealed class Machine : IDisposable
         {
             Ports.Map(serialBases[index], 8, _serialPorts[index]);
         }
+    }
+
+    private void MapApics()
+    {
+        SetLocalApicBase(LocalApic.DefaultAddress | ApicGlobalEnable | ApicBootstrap);
+        GuestPhysicalAddress address = new(IoApic.DefaultAddress);
+        Mmio.Map(address, IoApic.Size, IoApic);
+        Memory.SetKind(address, IoApic.Size, PageKind.Mmio);
     }
 
     // The image ends at 4 GiB, where the CPU starts; its last part, up to 128 KiB, shows below 1 MiB too.

@@ -107,7 +107,9 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             || (options.Load.Format is null && ImageLoader.Detect(image.Span).Format == ImageFormat.BootSector);
         if (bootsFromDisk && config.Bios is null)
         {
-            config = config with { Bios = BuiltInBios.Read() };
+            byte[] bios = BuiltInBios.Read();
+            FirmwareTableArea.WriteToBios(bios);
+            config = config with { Bios = bios };
         }
 
         Machine machine = new(config);
@@ -242,7 +244,8 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
 
     private void OfferInterrupts()
     {
-        if (Machine.NmiPending && Machine.Nmi.Take())
+        Machine.SetLocalApicBase(Vcpu.ApicBase);
+        if (Machine.NmiPending && Machine.TakeNmi())
         {
             Vcpu.RaiseNmi();
         }

@@ -34,9 +34,20 @@ public sealed class MmioBus
         _mappings.Add(new Mapping(first.Value, length, device));
     }
 
+    /// <summary>True when no device has any byte of a range.</summary>
+    /// <param name="first">The first byte.</param>
+    /// <param name="length">Bytes.</param>
+    public bool IsFree(GuestPhysicalAddress first, uint length) =>
+        !_mappings.Exists(taken => first.Value < taken.First + taken.Length && taken.First < first.Value + length);
+
     /// <summary>Takes the range that starts at <paramref name="first"/> off the bus (PCI functions move their ranges).</summary>
     /// <returns>False when no range starts there.</returns>
     public bool Unmap(GuestPhysicalAddress first) => _mappings.RemoveAll(mapping => mapping.First == first.Value) > 0;
+
+    /// <summary>Takes a device off the bus, wherever it lies.</summary>
+    /// <param name="device">The device.</param>
+    /// <returns>False when it has no range.</returns>
+    public bool Unmap(IMmioDevice device) => _mappings.RemoveAll(mapping => ReferenceEquals(mapping.Device, device)) > 0;
 
     /// <summary>The guest loads from an address that is not memory.</summary>
     /// <param name="address">The first byte.</param>

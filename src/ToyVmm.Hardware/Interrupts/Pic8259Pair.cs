@@ -9,13 +9,26 @@ namespace ToyVmm.Hardware.Interrupts;
 public sealed class Pic8259Pair
 {
     private const int Cascade = 2;
-    private readonly CallbackLine _cpuInterrupt = new(_ => { });
+    private readonly CallbackLine _cpuInterrupt;
+    private readonly CallbackLine[] _lines = new CallbackLine[16];
 
     /// <summary>Makes the pair in its power-on state.</summary>
     public Pic8259Pair()
     {
+        _cpuInterrupt = new CallbackLine(high => OutputChanged?.Invoke(high));
         Master = new Pic8259(_cpuInterrupt);
         Slave = new Pic8259(Master.Line(Cascade));
+        for (int irq = 0; irq < 16; irq++)
+        {
+            int captured = irq;
+            IInterruptLine input = irq < 8 ? Master.Line(irq) : Slave.Line(irq - 8);
+            _lines[irq] = new CallbackLine(high =>
+            {
+                input.SetLevel(high);
+                LineChanged?.Invoke(captured, high);
+            });
+        }
+
         EdgeLevelControl = new EdgeLevelControlRegisters(this);
     }
 
@@ -31,6 +44,12 @@ public sealed class Pic8259Pair
     /// <summary>The level of INTR.</summary>
     public bool Output => _cpuInterrupt.Level;
 
+    /// <summary>Told when INTR changes: it ends at the local APIC's LINT0 and at pin 0 of the I/O APIC.</summary>
+    public Action<bool>? OutputChanged { get; set; }
+
+    /// <summary>Told of the wires of <see cref="Line"/>, which end at the I/O APIC too: the IRQ and its new level.</summary>
+    public Action<int, bool>? LineChanged { get; set; }
+
     /// <summary>The wire of an ISA interrupt request.</summary>
     /// <param name="irq">0 to 15, but not 2.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such wire.</exception>
@@ -41,7 +60,7 @@ public sealed class Pic8259Pair
             throw new ArgumentOutOfRangeException(nameof(irq), irq, "the request lines are IRQ 0 to 15 without the cascade IRQ 2");
         }
 
-        return irq < 8 ? Master.Line(irq) : Slave.Line(irq - 8);
+        return _lines[irq];
     }
 
     /// <summary>The CPU acknowledges an interrupt.</summary>

@@ -1,12 +1,13 @@
 using System.Buffers.Binary;
 using System.Text;
 using ToyVmm.Hardware;
+using ToyVmm.Hardware.Interrupts;
 
 namespace ToyVmm.VirtualMachines.FirmwareTables;
 
 /// <summary>
 /// The ACPI tables of a machine (ACPI 5.2), as one block for a fixed address: FACS first, for it must lie at a multiple of 64 and be
-/// writable, then RSDP, DSDT, FADT and RSDT. The layout is that of ACPI 1.0b with an FADT of revision 3, which every ACPI
+/// writable, then RSDP, DSDT, FADT, MADT and RSDT. The layout is that of ACPI 1.0b with an FADT of revision 3, which every ACPI
 /// system reads.
 /// </summary>
 internal sealed class AcpiTables
@@ -18,7 +19,6 @@ internal sealed class AcpiTables
     private const int FacsSize = 64;
     private const int RsdpSize = 20;
     private const int FadtSize = 244;
-    private const byte SystemControlInterrupt = 9;
     private const ushort ResetControlPort = 0xCF9;
     private const byte HardReset = 0x06;
 
@@ -38,7 +38,8 @@ internal sealed class AcpiTables
         tables._bytes.AddRange(new byte[FacsSize + RsdpSize]);
         uint dsdt = tables.Add("DSDT", 1, DifferentiatedTable.Build(config));
         uint fadt = tables.Add("FACP", 3, FadtBody(address, dsdt));
-        uint rsdt = tables.Add("RSDT", 1, Addresses(fadt));
+        uint madt = tables.Add("APIC", 1, MadtBody());
+        uint rsdt = tables.Add("RSDT", 1, Addresses(fadt, madt));
         byte[] bytes = [.. tables._bytes];
         BuildFacs().CopyTo(bytes, 0);
         BuildRsdp(rsdt).CopyTo(bytes, FacsSize);
@@ -97,7 +98,7 @@ internal sealed class AcpiTables
         Put32(36, facs);                                // FIRMWARE_CTRL
         Put32(40, dsdt);                                // DSDT; X_FIRMWARE_CTRL and X_DSDT stay 0: both lie below 4 GiB
         Put8(45, 1);                                    // Preferred_PM_Profile: desktop
-        Put16(46, SystemControlInterrupt);              // SCI_INT
+        Put16(46, BoardWiring.SystemControlInterrupt);  // SCI_INT
         Put32(56, PowerManagementPorts);                // PM1a_EVT_BLK; SMI_CMD stays 0: always in ACPI mode
         Put32(64, PowerManagementPorts + 4);            // PM1a_CNT_BLK
         Put32(76, PowerManagementPorts + 8);            // PM_TMR_BLK
@@ -117,7 +118,24 @@ internal sealed class AcpiTables
         return table[HeaderSize..];
     }
 
-    private static byte ChecksumOf(ReadOnlySpan<byte> bytes)
+    // ACPI 5.2.12, from behind the header: the local APIC's address, "there are 8259As too", and a structure for each thing.
+    private static byte[] MadtBody() =>
+    [
+        .. Addresses(LocalApic.DefaultAddress, 1),
+        0, 8, 0, BoardWiring.LocalApicId, 1, 0, 0, 0,                           // processor 0, enabled
+        1, 12, BoardWiring.IoApicId, 0, .. Addresses(IoApic.DefaultAddress, 0), // I/O APIC: interrupts from 0
+        .. Override(0, BoardWiring.TimerPin, 0),                                // conforms to ISA: edge, active high
+        .. Override(BoardWiring.SystemControlInterrupt, BoardWiring.SystemControlInterrupt, BoardWiring.LevelActiveHigh),
+        .. Override(10, 10, BoardWiring.LevelActiveHigh),                       // the PCI interrupts
+        .. Override(11, 11, BoardWiring.LevelActiveHigh),
+        4, 6, 0xFF, 0, 0, 1,                                                    // the NMI is at LINT1 of all processors
+    ];
+
+    // Interrupt source override (ACPI 5.2.12.5): ISA IRQ, global interrupt, flags.
+    private static byte[] Override(byte irq, byte global, ushort flags) => [2, 10, 0, irq, global, 0, 0, 0, (byte)flags, (byte)(flags >> 8)];
+
+    /// <summary>The byte that makes the sum of all bytes zero.</summary>
+    public static byte ChecksumOf(ReadOnlySpan<byte> bytes)
     {
         int sum = 0;
         foreach (byte value in bytes)

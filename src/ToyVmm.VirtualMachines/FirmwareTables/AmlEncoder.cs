@@ -15,6 +15,7 @@ internal static class AmlEncoder
     private const byte BytePrefix = 0x0A;
     private const byte WordPrefix = 0x0B;
     private const byte DWordPrefix = 0x0C;
+    private const byte StringPrefix = 0x0D;
     private const byte ScopeOp = 0x10;
     private const byte BufferOp = 0x11;
     private const byte PackageOp = 0x12;
@@ -43,6 +44,9 @@ internal static class AmlEncoder
                 return bytes;
         }
     }
+
+    /// <summary>A string of ASCII characters.</summary>
+    public static byte[] Text(string text) => [StringPrefix, .. Encoding.ASCII.GetBytes(text), 0];
 
     /// <summary>Name (<paramref name="name"/>, <paramref name="value"/>).</summary>
     public static byte[] Name(string name, byte[] value) => [NameOp, .. NameString(name), .. value];

@@ -1,4 +1,5 @@
 using ToyVmm.Hardware;
+using ToyVmm.Hardware.Interrupts;
 using static ToyVmm.VirtualMachines.FirmwareTables.AmlEncoder;
 
 namespace ToyVmm.VirtualMachines.FirmwareTables;
@@ -9,38 +10,34 @@ namespace ToyVmm.VirtualMachines.FirmwareTables;
 /// </summary>
 internal static class DifferentiatedTable
 {
-    private const uint IoApicAddress = 0xFEC0_0000;    // the devices of the chipset begin here
-    private const int Slots = 32;
-
-    /// <summary>The interrupts at which PCI INTA#-INTD# arrive: pin p of slot s at element (s + p) mod 4.</summary>
-    private static ReadOnlySpan<byte> PciInterrupts => [10, 11, 10, 11];
-
     /// <summary>The AML terms of a machine.</summary>
     public static byte[] Build(MachineConfig config) =>
     [
         // SLP_TYP of PM1a and PM1b control; the last two elements are reserved (ACPI 7.4.2).
         .. Name("\\_S5", Package(Integer(0), Integer(0), Integer(0), Integer(0))),
-        .. Scope("\\_SB", Device("PCI0", [.. RootBridge(config), .. IsaDevices(config)])),
+        .. Scope("\\_SB", Processor(), Device("PCI0", [.. RootBridge(config), .. IsaDevices(config)])),
     ];
+
+    // ACPI 8.4: a processor is a device whose _UID is its number in the MADT.
+    private static byte[] Processor() => Device("CPU0", Name("_HID", Text("ACPI0007")), Name("_UID", Integer(0)));
 
     private static byte[][] RootBridge(MachineConfig config) =>
     [
         Name("_HID", EisaId("PNP0A03")),
         Name("_UID", Integer(0)),
-        Name("_ADR", Integer(0)),
         Name("_CRS", ResourceTemplate.Of(
-            ResourceTemplate.Window(ResourceTemplate.AddressSpace.BusNumbers, 0, 0xFF),
+            ResourceTemplate.BusNumbers(0xFF),
             ResourceTemplate.Ports(0xCF8, 8),
             ResourceTemplate.Window(ResourceTemplate.AddressSpace.Ports, 0x0000, 0x0CF7),
             ResourceTemplate.Window(ResourceTemplate.AddressSpace.Ports, 0x0D00, 0xFFFF),
             ResourceTemplate.Window(ResourceTemplate.AddressSpace.Memory, 0xA_0000, 0xB_FFFF),
-            ResourceTemplate.Window(ResourceTemplate.AddressSpace.Memory, config.MemorySize, IoApicAddress - 1))),
-        Name("_PRT", Package([.. Enumerable.Range(0, Slots * 4).Select(index => Route(index / 4, index % 4))])),
+            ResourceTemplate.Window(ResourceTemplate.AddressSpace.Memory, config.MemorySize, IoApic.DefaultAddress - 1))),
+        Name("_PRT", Package([.. Enumerable.Range(0, BoardWiring.PciSlots * 4).Select(index => Route(index / 4, index % 4))])),
     ];
 
     // ACPI 6.2.13: address (slot, any function), pin, source 0 = wired to a fixed global system interrupt, its number.
     private static byte[] Route(int slot, int pin) => Package(
-        Integer(((uint)slot << 16) | 0xFFFF), Integer((uint)pin), Integer(0), Integer(PciInterrupts[(slot + pin) & 3]));
+        Integer(((uint)slot << 16) | 0xFFFF), Integer((uint)pin), Integer(0), Integer(BoardWiring.PciInterrupt(slot, pin)));
 
     private static IEnumerable<byte[]> IsaDevices(MachineConfig config)
     {

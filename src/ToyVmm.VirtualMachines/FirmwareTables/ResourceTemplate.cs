@@ -15,9 +15,6 @@ internal static class ResourceTemplate
 
         /// <summary>I/O ports.</summary>
         Ports = 1,
-
-        /// <summary>PCI bus numbers.</summary>
-        BusNumbers = 2,
     }
 
     /// <summary>ResourceTemplate () { <paramref name="descriptors"/> }: a buffer that ends with an end tag without a checksum.</summary>
@@ -45,7 +42,12 @@ internal static class ResourceTemplate
         return descriptor;
     }
 
-    /// <summary>DWordMemory, DWordIO or DWordBusNumber as a producer: what a bridge passes on (ACPI 6.4.3.5.2).</summary>
+    /// <summary>WordBusNumber: the PCI buses behind a bridge, from 0 on (ACPI 6.4.3.5.3).</summary>
+    /// <param name="last">The last bus number.</param>
+    public static byte[] BusNumbers(byte last) =>
+        [0x88, 13, 0, 2, ProducerFixed, 0, 0, 0, 0, 0, last, 0, 0, 0, (byte)(last + 1), (byte)((last + 1) >> 8)];
+
+    /// <summary>DWordMemory or DWordIO as a producer: what a bridge passes on (ACPI 6.4.3.5.2).</summary>
     /// <param name="space">Which address space.</param>
     /// <param name="first">The first address.</param>
     /// <param name="last">The last address.</param>
@@ -56,12 +58,7 @@ internal static class ResourceTemplate
         descriptor[1] = 23;
         descriptor[3] = (byte)space;
         descriptor[4] = ProducerFixed;
-        descriptor[5] = space switch
-        {
-            AddressSpace.Memory => 1,       // read-write, not cacheable
-            AddressSpace.Ports => 3,        // the entire range
-            _ => 0,
-        };
+        descriptor[5] = (byte)(space == AddressSpace.Memory ? 1 : 3);   // memory: read-write, not cacheable; ports: the entire range
         BinaryPrimitives.WriteUInt32LittleEndian(descriptor.AsSpan(10), first);
         BinaryPrimitives.WriteUInt32LittleEndian(descriptor.AsSpan(14), last);
         BinaryPrimitives.WriteUInt32LittleEndian(descriptor.AsSpan(22), last - first + 1);

@@ -55,6 +55,55 @@ public sealed class AcpiTablesTests
         Assert.Contains(MemoryMap.ForRamSize(16u << 20), region => region.Type == MemoryRegionType.Reserved
             && region.Base <= FirmwareTableArea.Start && region.End >= FirmwareTableArea.End);
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void TheMultiprocessorTableIsValidAndAgreesWithTheMadt(bool builtInBios)
+    {
+        byte[] image = new byte[512];
+        image[510] = 0x55;
+        image[511] = 0xAA;
+        using VirtualMachine vm = VirtualMachine.Create(image, new VirtualMachineOptions { Load = builtInBios ? new LoadOptions() : s_raw });
+        GuestMemory memory = vm.Machine.Memory;
+        byte[] pointer = Read(memory, FirmwareTableArea.MultiprocessorPointer, 16);
+        Assert.Equal("_MP_", Encoding.ASCII.GetString(pointer.AsSpan(0, 4)));
+        Assert.Equal(0, Sum(pointer));
+        uint address = Word(pointer, 4);
+        byte[] table = Read(memory, address, (int)(memory.ReadUInt32(new GuestPhysicalAddress(address + 4)) & 0xFFFF));
+        Assert.Equal("PCMP", Encoding.ASCII.GetString(table.AsSpan(0, 4)));
+        Assert.Equal(0, Sum(table));
+        Assert.Equal(0xFEE0_0000u, Word(table, 36));
+
+        int at = 44;
+        Dictionary<int, int> entries = [];
+        HashSet<int> isaPins = [];
+        while (at < table.Length)
+        {
+            int type = table[at];
+            entries[type] = entries.GetValueOrDefault(type) + 1;
+            if (type == 3 && table[at + 4] == 1 && table[at + 1] == 0)
+            {
+                Assert.True(isaPins.Add(table[at + 7]));
+                Assert.Equal(table[at + 5] == 0 ? 2 : table[at + 5], table[at + 7]);
+            }
+
+            at += type == 0 ? 20 : 8;
+        }
+
+        Assert.Equal(table.Length, at);
+        Assert.Equal(table[34] | (table[35] << 8), entries.Values.Sum());
+        Assert.Equal([1, 2, 1, 142, 2], [entries[0], entries[1], entries[2], entries[3], entries[4]]);
+    }
+
+    [Fact]
+    public void ABiosWithoutRoomForTheTableIsRefused()
+    {
+        Assert.Throws<ArgumentException>(() => FirmwareTableArea.WriteToBios(new byte[0x8000]));
+        byte[] full = new byte[0x1_0000];
+        Array.Fill(full, (byte)0x90);
+        Assert.Throws<ArgumentException>(() => FirmwareTableArea.WriteToBios(full));
+    }
+
     private static uint? FindPointer(GuestMemory memory)
     {
         for (uint address = 0xE_0000; address < 0x10_0000; address += 16)
@@ -81,6 +130,16 @@ public sealed class AcpiTablesTests
         Assert.Equal(9, fadt[46]);
         Assert.Equal(0u, Word(fadt, 48));
         Assert.Equal([0x600u, 0x604u, 0x608u], [Word(fadt, 56), Word(fadt, 64), Word(fadt, 76)]);
+
+        byte[] madt = Table(memory, Word(rsdt, 40), "APIC");
+        List<int> structures = [];
+        for (int at = 44; at < madt.Length; at += madt[at + 1])
+        {
+            structures.Add(madt[at]);
+        }
+
+        Assert.Equal(0xFEE0_0000u, Word(madt, 36));
+        Assert.Equal([0, 1, 2, 2, 2, 2, 4], structures);
 
         // Name (\_S5_, Package () { 0, 0, 0, 0 })
         Assert.Equal([0x08, (byte)'\\', (byte)'_', (byte)'S', (byte)'5', (byte)'_', 0x12, 6, 4, 0, 0, 0, 0], dsdt[36..49]);

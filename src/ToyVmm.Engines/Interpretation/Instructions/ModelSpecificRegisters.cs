@@ -20,8 +20,8 @@ internal static unsafe class ModelSpecificRegisters
     private const uint EventSelect1 = 0x187;
     private const uint DebugControl = 0x1D9;
 
-    // The bootstrap processor, its local APIC at the usual address and disabled (there is none).
-    private const ulong ApicDisabled = 0xFEE0_0100;
+    // IA32_APIC_BASE: what is not the address (32 bits), bit 11 (enabled) and bit 8 (bootstrap processor) is reserved.
+    private const ulong ApicBaseBits = 0xFFFF_F900;
 
     /// <summary>RDTSC: privileged when CR4.TSD is set.</summary>
     public static nint ReadTimeStamp(CpuState* s, DecodedInstruction* i, Interpreter cpu)
@@ -59,7 +59,7 @@ internal static unsafe class ModelSpecificRegisters
         switch (s->Ecx)
         {
             case TimeStampCounter: value = TimeStamp(s, cpu); break;
-            case ApicBase: value = ApicDisabled; break;
+            case ApicBase: value = cpu.Vcpu.ApicBase; break;
             case SysenterCs: value = s->SysenterCs; break;
             case SysenterEsp: value = s->SysenterEsp; break;
             case SysenterEip: value = s->SysenterEip; break;
@@ -91,7 +91,10 @@ internal static unsafe class ModelSpecificRegisters
 
             // Software clears the revision before CPUID fills it in; counters that do not count swallow what is written.
             case MicrocodeRevision or Counter0 or Counter1 or EventSelect0 or EventSelect1: break;
-            case ApicBase when value == ApicDisabled: break;
+            case ApicBase when (value & ~ApicBaseBits) == 0:
+                cpu.Vcpu.ApicBase = value;
+                cpu.RequestedExit = new VmExit(ExitReason.BudgetSpent);
+                return Flow.LeaveAfter(s, i, cpu);
             case DebugControl when value == 0: break;
             default: return Unknown(i, cpu);
         }

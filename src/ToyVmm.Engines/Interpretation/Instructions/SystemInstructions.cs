@@ -44,7 +44,16 @@ internal static unsafe class SystemInstructions
     /// <summary>CPUID.</summary>
     public static nint Identify(CpuState* s, DecodedInstruction* i, Interpreter cpu)
     {
+        const uint ApicGlobalEnable = 1 << 11;
+        bool isFeatureLeaf = s->Eax == 1;
         (s->Eax, s->Ebx, s->Ecx, s->Edx) = cpu.Vcpu.Model.Query(s->Eax);
+
+        // An APIC that IA32_APIC_BASE switched off looks as if there were none (SDM 3A 11.4.3).
+        if (isFeatureLeaf && (cpu.Vcpu.ApicBase & ApicGlobalEnable) == 0)
+        {
+            s->Edx &= ~(uint)CpuFeatures.Apic;
+        }
+
         return Flow.EndBlock(s, i);
     }
 
