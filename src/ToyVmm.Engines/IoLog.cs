@@ -16,11 +16,8 @@ internal sealed class IoLog
     /// <summary>True while answers wait to be used by the instruction.</summary>
     public bool HasAnswers => _answers.Count > 0;
 
-    /// <summary>The read that the instruction waits for.</summary>
-    public VmExit OpenRead => _open;
-
     /// <summary>Gives the answer to a read, or opens it.</summary>
-    /// <returns>False when the engine must leave with <see cref="OpenRead"/>.</returns>
+    /// <returns>False when the engine must leave with the request.</returns>
     public bool TryRead(VmExit request, out ulong value)
     {
         if (_next < _answers.Count && _answers[_next].Request == request)

@@ -15,6 +15,9 @@ public enum ExitReason
     /// <summary>VMCALL in ring 0: number and arguments in the registers. The instruction has completed; the result goes to EAX.</summary>
     Hypercall,
 
+    /// <summary>WRMSR to IA32_APIC_BASE has completed: the monitor moves the local APIC before the next instruction (<see cref="Vcpu.ApicBase"/>).</summary>
+    ApicBaseWritten,
+
     /// <summary>HLT has completed; the CPU sleeps until an interrupt.</summary>
     Halt,
 

@@ -265,7 +265,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     private StopReason? Sleep(RunLimits limits, long started, ulong virtualStart)
     {
         Machine.CoprocessorError.SetError(Cpu.FpuError != 0);
-        if ((Cpu.OtherFlags & Eflags.IF) == 0)
+        if ((Cpu.OtherFlags & Eflags.IF) == 0 && !Machine.NmiPending)
         {
             return new StopReason(StopKind.HaltedForever, 0, "the CPU halted with interrupts off");
         }

@@ -79,6 +79,7 @@ public sealed unsafe class TraceWriter(TextWriter output, TraceLevel level) : IE
         ExitReason.Hypercall => string.Create(CultureInfo.InvariantCulture, $"hypercall {vcpu.State->Eax} (0x{vcpu.State->Ebx:x}, 0x{vcpu.State->Ecx:x}, 0x{vcpu.State->Edx:x})"),
         ExitReason.Halt => "hlt",
         ExitReason.InterruptWindow => "interrupt window",
+        ExitReason.ApicBaseWritten => "local APIC moved",
         ExitReason.Cancelled => "cancelled",
         ExitReason.Shutdown => "shutdown",
         _ => exit.Reason.ToString(),

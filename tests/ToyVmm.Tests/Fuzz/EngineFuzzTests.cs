@@ -1,5 +1,6 @@
 using System.Globalization;
 using ToyVmm.Engines;
+using ToyVmm.Hardware.Cpu;
 using ToyVmm.Tests.Properties;
 using Xunit;
 using Xunit.Abstractions;
@@ -80,12 +81,20 @@ public sealed class EngineFuzzTests(ITestOutputHelper output)
         }
         catch (Exception e)
         {
-            throw new FuzzViolationException($"{guest}, in {stage}: {e.GetType().Name}: {e.Message}\n{e.StackTrace}");
+            throw new FuzzViolationException($"{guest}, in {stage}, {Where(machine.Vcpu)}: {e.GetType().Name}: {e.Message}\n{e.StackTrace}");
         }
         finally
         {
             machine.Vcpu.Observer = null;
         }
+    }
+
+    private static unsafe string Where(Vcpu vcpu)
+    {
+        CpuState* s = vcpu.State;
+        Span<byte> code = stackalloc byte[32];
+        _ = vcpu.Mmu.Peek(s->Cs.Base + s->Eip - 16) is { } address && vcpu.Memory.TryRead(address, code);
+        return $"at {s->Cs.Selector:x4}:{s->Eip:x8} ({Convert.ToHexString(code)}), CR0 {s->Cr0:x8}, EFLAGS {LazyFlags.GetEflags(s):x8}, attention {s->Attention}";
     }
 
     private sealed class Watcher : IEngineObserver

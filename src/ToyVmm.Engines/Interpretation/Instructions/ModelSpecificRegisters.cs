@@ -93,7 +93,7 @@ internal static unsafe class ModelSpecificRegisters
             case MicrocodeRevision or Counter0 or Counter1 or EventSelect0 or EventSelect1: break;
             case ApicBase when (value & ~ApicBaseBits) == 0:
                 cpu.Vcpu.ApicBase = value;
-                cpu.RequestedExit = new VmExit(ExitReason.BudgetSpent);
+                cpu.RequestedExit = new VmExit(ExitReason.ApicBaseWritten);
                 return Flow.LeaveAfter(s, i, cpu);
             case DebugControl when value == 0: break;
             default: return Unknown(i, cpu);
