@@ -6,14 +6,15 @@
 #   gcc, 32-bit libc  rebuilds the C guests; native times for "toyvmm bench"
 #   qemu-system-i386  runs every guest as a second opinion
 #   memtest86+        an operating-system-free program of somebody else's; unpacked into .guests/, not installed
+#   Linux             Debian's kernel for i686 with a busybox initramfs (make-linux-guest.sh); into .guests/, not installed
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 run() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 export DEBIAN_FRONTEND=noninteractive
-run apt-get update -qq
-run apt-get install -y -qq --no-install-recommends nasm gcc gcc-multilib binutils qemu-system-x86 >/dev/null
+run apt-get update -qq || echo "some package lists could not be refreshed: going on with those that are there"
+run apt-get install -y -qq --no-install-recommends nasm gcc gcc-multilib binutils qemu-system-x86 cpio >/dev/null
 
 mkdir -p "$root/.guests/packages"
 cd "$root/.guests/packages"
@@ -22,3 +23,4 @@ if [ ! -f "$root/.guests/boot/memtest86+ia32.bin" ]; then
     for package in memtest86+_*.deb; do dpkg-deb -x "$package" "$root/.guests"; done
 fi
 echo "ready: nasm, gcc -m32, qemu-system-i386, $(ls "$root"/.guests/boot/*ia32.bin)"
+"$root/tools/make-linux-guest.sh"

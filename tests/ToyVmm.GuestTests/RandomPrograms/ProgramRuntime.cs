@@ -78,6 +78,11 @@ internal static class ProgramRuntime
         c.mov(cr3, eax);
         c.mov(eax, L.Cr0);
         c.mov(cr0, eax);
+
+        // What the loader left in these depends on the machine, and shrinking drops the snippets that would overwrite it.
+        c.xor(ebx, ebx);
+        c.xor(edx, edx);
+        c.xor(ebp, ebp);
         FarJump(c, L.Restore);
     }
 

@@ -82,14 +82,15 @@ internal static class ProgramTables
         ulong accessed = (ulong)random.Next(2) << 40;
         return dpl | present | random.Next(local ? 10 : 12) switch
         {
-            // Code: readable or not, conforming or not, mostly 32-bit.
-            0 or 1 or 2 => FlatLimit ^ (random.Next(4) == 0 ? 1ul << 54 : 0) | (0x18ul << 40) | ((ulong)random.Next(4) << 41) | accessed,
+            // Code: readable or not, conforming or not; 32-bit, since in a 16-bit segment the handlers' own jumps would be cut to 16 bits
+            // and lead into low memory, where each machine's firmware leaves something else.
+            0 or 1 or 2 => FlatLimit | (0x18ul << 40) | ((ulong)random.Next(4) << 41) | accessed,
 
             // Read-only data: any limit, up or down.
             3 or 4 => (0x10ul << 40) | ((ulong)random.Next(2) << 42) | accessed | RandomLimit(random) | ((ulong)random.Next(2) << 54) | ((ulong)random.Next(0x1000) << 16),
 
-            // Stacks and data.
-            5 or 6 => FlatLimit | (0x12ul << 40) | accessed,
+            // Stacks and data, always present: QEMU reports a return to an outer stack that is not as #NP (SDM 2B, RET and IRET: #SS).
+            5 or 6 => FlatLimit | (1ul << 47) | (0x12ul << 40) | accessed,
             7 or 8 => CallGate(random),
             9 => (ulong)Pick(random, L.OtherTask, L.MainTask, L.LocalTable, 0x50, 0x33) << 16 | (0x05ul << 40),
             10 => System(random.Next(4) == 0 ? 0xBu : 0x9u, random.Next(4) == 0 ? 0x66u : 0x67u, L.Tasks + (L.TaskStride * (uint)random.Next(1, 4))) & ~(0x80ul << 40),
