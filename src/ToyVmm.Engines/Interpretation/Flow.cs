@@ -6,8 +6,8 @@ namespace ToyVmm.Engines.Interpretation;
 
 /// <summary>
 /// How handlers hand over. A handler ends in a call of the next instruction's handler, which the JIT compiles to a jump; the
-/// last one of a block returns to the run loop: a pointer to the next block, or one of these small values. Measured against a
-/// loop over the same handlers: 950-1,110 against 450 million instructions a second.
+/// last one of a block returns to the run loop: a pointer to the next block, or one of these small values
+/// (docs/performance.md has the numbers).
 /// </summary>
 internal static unsafe class Flow
 {
