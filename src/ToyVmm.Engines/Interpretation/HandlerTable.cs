@@ -204,7 +204,8 @@ internal static unsafe class HandlerTable
             // The vector units and the x87 unit have tables of their own
             default:
                 Handler vector = VectorTable.Select(x);
-                return vector != null ? vector : X87Table.Select(x);
+                Handler extension = vector != null ? vector : SseExtensionTable.Select(x);
+                return extension != null ? extension : X87Table.Select(x);
         }
     }
 

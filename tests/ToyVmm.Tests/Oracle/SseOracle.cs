@@ -79,6 +79,12 @@ public sealed class SseOracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
             Edi = OracleLayout.WindowAddress + (uint)operand,
             Eflags = OracleState.FixedFlags | (random.Bits32() & OracleState.VaryingFlags),
         };
+        if (form.ComparesStrings && !random.OneIn(4))
+        {
+            image.State.Eax = (uint)(random.Below(40) - 20);
+            image.State.Edx = (uint)(random.Below(40) - 20);
+        }
+
         Span<byte> bytes = image.Window;
         bytes.Clear();
         BinaryPrimitives.WriteUInt16LittleEndian(bytes, 0x37F);
@@ -102,6 +108,11 @@ public sealed class SseOracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
     // Mostly what the instruction works on; sometimes anything.
     private static SseValues.Lanes LanesFor(SseForm form, EdgeRandom random)
     {
+        if (form.ComparesStrings && !random.OneIn(8))
+        {
+            return SseValues.Lanes.Text;
+        }
+
         string name = form.Mnemonic.ToString();
         if (name.Contains("2p", StringComparison.OrdinalIgnoreCase) || name.Contains("2s", StringComparison.OrdinalIgnoreCase) || random.OneIn(8))
         {

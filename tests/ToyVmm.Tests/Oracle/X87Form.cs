@@ -58,9 +58,7 @@ public sealed record X87Form(Code Code, IReadOnlyList<byte[]> Encodings, bool Is
                 foreach (byte[] bytes in (byte[][])[[(byte)escape, (byte)modrm], [0x66, (byte)escape, (byte)modrm]])
                 {
                     Instruction instruction = Decoder.Create(32, new ByteArrayCodeReader([.. bytes, 0, 0, 0, 0])).Decode();
-
-                    // FISTTP came with SSE3, later than the processor that CPUID tells of.
-                    if (instruction.IsInvalid || instruction.Mnemonic == Mnemonic.Fisttp)
+                    if (instruction.IsInvalid)
                     {
                         continue;
                     }

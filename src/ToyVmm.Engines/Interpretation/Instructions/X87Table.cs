@@ -54,6 +54,7 @@ internal static unsafe class X87Table
         // Stores and moves
         Mnemonic.Fst or Mnemonic.Fist => X87Stores.Select(x, pops: false),
         Mnemonic.Fstp or Mnemonic.Fistp => X87Stores.Select(x, pops: true),
+        Mnemonic.Fisttp => X87Stores.SelectTruncated(x),
         Mnemonic.Fstpnce => &X87Stores.RegisterAndPopUnchecked,
         Mnemonic.Fbstp => &X87Stores.DecimalAndPop,
         Mnemonic.Fxch => &X87Stores.Exchange,
