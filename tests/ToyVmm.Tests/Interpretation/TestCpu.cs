@@ -17,10 +17,10 @@ internal sealed unsafe class TestCpu : IEngineObserver, IDisposable
 
     private readonly Interpreter _engine;
 
-    public TestCpu(bool code32 = true, bool stack32 = true)
+    public TestCpu(bool code32 = true, bool stack32 = true, CpuModel? model = null)
     {
         Memory = new GuestMemory(MemorySize);
-        Vcpu = new Vcpu(Memory) { Observer = this };
+        Vcpu = new Vcpu(Memory, model) { Observer = this };
         _engine = new Interpreter(Vcpu);
         Reset(code32, stack32);
     }
