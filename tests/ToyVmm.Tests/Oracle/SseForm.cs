@@ -28,7 +28,6 @@ public sealed record SseForm(Code Code)
     public string? ReasonToExclude => Mnemonic switch
     {
         Mnemonic.Fxsave or Mnemonic.Fxrstor or Mnemonic.Ldmxcsr => "what every case begins or ends with",
-        Mnemonic.Rcpps or Mnemonic.Rcpss or Mnemonic.Rsqrtps or Mnemonic.Rsqrtss => "an approximation, within a bound that each processor family reaches in its own way (SDM 2B)",
         _ => null,
     };
 

@@ -26,9 +26,12 @@ public sealed class SseOracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
 
     private readonly byte[] window = new byte[OracleLayout.WindowSize];
 
+    /// <summary>Cases judged so far.</summary>
+    public int Judged { get; private set; }
+
     /// <summary>Judges one form.</summary>
     /// <param name="form">The form.</param>
-    /// <param name="cases">How many cases at least.</param>
+    /// <param name="cases">How many cases at least; <see cref="Judged"/> counts them.</param>
     public IReadOnlyList<string> Judge(SseForm form, int cases)
     {
         host.Note(string.Create(CultureInfo.InvariantCulture, $"TOYVMM_SEED=0x{seed:X16} {form}"));
@@ -51,6 +54,7 @@ public sealed class SseOracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
             for (int n = 0; n < StatesPerEncoding && mismatches.Count < MaxMismatches; n++)
             {
                 Compare(form, instruction, host.Input(n), host.Output(n), mismatches);
+                Judged++;
             }
         }
 

@@ -31,7 +31,7 @@ internal static unsafe class X87Table
         Mnemonic.Fxtract => &X87Remainder.Extract,
 
         // Transcendental
-        Mnemonic.F2xm1 => &X87Arithmetic.Unary<X87ExponentialMinusOne>,
+        Mnemonic.F2xm1 => &X87Transcendental.Exponential,
         Mnemonic.Fyl2x => &X87Transcendental.Binary<X87YLog2X>,
         Mnemonic.Fyl2xp1 => &X87Transcendental.Binary<X87YLog2XPlusOne>,
         Mnemonic.Fsin => &X87Transcendental.Angle<X87Sine>,
