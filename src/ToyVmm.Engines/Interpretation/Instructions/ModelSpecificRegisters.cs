@@ -24,10 +24,14 @@ internal static unsafe class ModelSpecificRegisters
     private const uint SysenterEip = 0x176;
     private const uint EventSelect0 = 0x186;
     private const uint EventSelect1 = 0x187;
+    private const uint MiscellaneousEnable = 0x1A0;
     private const uint DebugControl = 0x1D9;
 
     // IA32_APIC_BASE: what is not the address (32 bits), bit 11 (enabled) and bit 8 (bootstrap processor) is reserved.
     private const ulong ApicBaseBits = 0xFFFF_F900;
+
+    // IA32_MISC_ENABLE (SDM 4, table 2-2), which came with SSE2's processors: fast strings are on; no branch-trace store, no PEBS. Nothing can be changed.
+    private const ulong MiscellaneousBits = 0x1801;
 
     /// <summary>RDTSC: privileged when CR4.TSD is set.</summary>
     public static nint ReadTimeStamp(CpuState* s, DecodedInstruction* i, Interpreter cpu)
@@ -74,6 +78,7 @@ internal static unsafe class ModelSpecificRegisters
             case SysenterEip when hasSysenter: value = s->SysenterEip; break;
             case PlatformId or PowerOnConfiguration or MicrocodeRevision or DebugControl when isP6: value = 0; break;
             case Counter0 or Counter1 or EventSelect0 or EventSelect1 when isP6: value = 0; break;
+            case MiscellaneousEnable when model.Has(CpuFeatures.Sse2): value = MiscellaneousBits; break;
             case PentiumEventSelect or PentiumCounter0 or PentiumCounter1 when !isP6: value = 0; break;
             default: return Unknown(i, cpu);
         }
@@ -104,6 +109,7 @@ internal static unsafe class ModelSpecificRegisters
 
             // Software clears the revision before CPUID fills it in; counters that do not count swallow what is written.
             case MicrocodeRevision or Counter0 or Counter1 or EventSelect0 or EventSelect1 when isP6: break;
+            case MiscellaneousEnable when model.Has(CpuFeatures.Sse2) && value == MiscellaneousBits: break;
             case PentiumEventSelect or PentiumCounter0 or PentiumCounter1 when !isP6: break;
             case ApicBase when isP6 && (value & ~ApicBaseBits) == 0:
                 cpu.Vcpu.ApicBase = value;
