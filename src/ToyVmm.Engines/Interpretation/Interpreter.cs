@@ -33,6 +33,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         _portable = portable;
         Vcpu = vcpu;
         State = vcpu.State;
+        EflagsBits = vcpu.Model.EflagsBits;
         _blocks = new BlockCache(this);
         vcpu.WasReset += ForgetInstructionInFlight;
         vcpu.StateReplaced += OnStateReplaced;
@@ -44,6 +45,9 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
 
     /// <summary>The CPU's state.</summary>
     internal CpuState* State { get; }
+
+    /// <summary>The bits of EFLAGS that the CPU model has: for POPF and IRET, which are too frequent to ask it.</summary>
+    internal uint EflagsBits { get; }
 
     /// <summary>True where the host's instruction gives the bits of an approximation (RCPPS, RSQRTPS).</summary>
     internal bool UsesHostApproximations => !_portable && System.Runtime.Intrinsics.X86.Sse.IsSupported;
