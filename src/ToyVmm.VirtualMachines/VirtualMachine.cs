@@ -49,7 +49,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         _logger = options.Logging.CreateLogger("ToyVmm.VirtualMachine");
         Machine = machine;
         Image = image;
-        Vcpu = new Vcpu(machine.Memory) { Model = new CpuModel { HypercallFeatures = HypercallTable.Features } };
+        Vcpu = new Vcpu(machine.Memory, options.Cpu with { HypercallFeatures = HypercallTable.Features });
         _traps = new TrapCounter(Statistics, options.Observer);
         Vcpu.Observer = _traps;
         _engine = new Interpreter(Vcpu);
@@ -105,10 +105,17 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         MachineConfig config = options.Machine;
         bool bootsFromDisk = options.Load.Format is ImageFormat.BootSector
             || (options.Load.Format is null && ImageLoader.Detect(image.Span).Format == ImageFormat.BootSector);
+
+        // The tables describe a system with APICs; a PC of the time of CPUs without one had none.
+        bool hasTables = options.Cpu.Has(CpuFeatures.Apic);
         if (bootsFromDisk && config.Bios is null)
         {
             byte[] bios = BuiltInBios.Read();
-            FirmwareTableArea.WriteToBios(bios);
+            if (hasTables)
+            {
+                FirmwareTableArea.WriteToBios(bios, options.Cpu);
+            }
+
             config = config with { Bios = bios };
         }
 
@@ -120,9 +127,9 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             throw new InvalidImageException(result.Error, result.Explanation);
         }
 
-        if (options.Machine.Bios is null)
+        if (options.Machine.Bios is null && hasTables)
         {
-            FirmwareTableArea.Write(config, machine.Memory);
+            FirmwareTableArea.Write(config, options.Cpu, machine.Memory);
         }
 
         VirtualMachine vm = new(options, machine, result.Image);
