@@ -1,3 +1,5 @@
+using ToyVmm.Hardware.Paging;
+
 namespace ToyVmm.Engines;
 
 /// <summary>What CPUID answers: data, so that other models are other tables.</summary>
@@ -5,6 +7,13 @@ public sealed class CpuModel
 {
     /// <summary>The last basic leaf.</summary>
     private const uint LastBasicLeaf = 2;
+
+    /// <summary>The first extended leaf, and the last.</summary>
+    private const uint ExtendedLeaf = 0x8000_0000;
+    private const uint LastExtendedLeaf = ExtendedLeaf + 8;
+
+    /// <summary>Leaf 80000001 EDX: an execute-disable bit in PAE entries.</summary>
+    private const uint NoExecute = 1 << 20;
 
     /// <summary>CPUID's leaf for the VMM.</summary>
     public const uint HypervisorLeaf = 0x4000_0000;
@@ -17,7 +26,7 @@ public sealed class CpuModel
 
     /// <summary>Leaf 1 EDX: what is there, and nothing that is not.</summary>
     public CpuFeatures Features => CpuFeatures.Fpu | CpuFeatures.De | CpuFeatures.Pse | CpuFeatures.Tsc | CpuFeatures.Msr
-        | CpuFeatures.Cx8 | CpuFeatures.Apic | CpuFeatures.Sep | CpuFeatures.Pge | CpuFeatures.Cmov | CpuFeatures.Clfsh | CpuFeatures.Mmx
+        | CpuFeatures.Pae | CpuFeatures.Cx8 | CpuFeatures.Apic | CpuFeatures.Sep | CpuFeatures.Pge | CpuFeatures.Cmov | CpuFeatures.Clfsh | CpuFeatures.Mmx
         | CpuFeatures.Fxsr | CpuFeatures.Sse | CpuFeatures.Sse2;
 
     /// <summary>The hypercalls that the monitor offers: bits of leaf 0x40000001 EBX.</summary>
@@ -40,6 +49,11 @@ public sealed class CpuModel
         // "ToyVmmToyVmm".
         HypervisorLeaf => (HypervisorLeaf + 1, 0x5679_6F54, 0x6F54_6D6D, 0x6D6D_5679),
         HypervisorLeaf + 1 => (1, HypercallFeatures, 0, 0),
+
+        // The extended leaves: NX, and the widths of physical and linear addresses. There is no brand string.
+        ExtendedLeaf => (LastExtendedLeaf, 0, 0, 0),
+        ExtendedLeaf + 1 => (0, 0, 0, NoExecute),
+        LastExtendedLeaf => (PaeWalker.PhysicalAddressBits | (32 << 8), 0, 0, 0),
 
         // Beyond the last basic leaf Intel answers with the last one.
         _ when leaf < HypervisorLeaf => Query(LastBasicLeaf),
@@ -68,6 +82,9 @@ public enum CpuFeatures : uint
 
     /// <summary>RDMSR and WRMSR.</summary>
     Msr = 1 << 5,
+
+    /// <summary>PAE paging, 2 MiB pages.</summary>
+    Pae = 1 << 6,
 
     /// <summary>CMPXCHG8B.</summary>
     Cx8 = 1 << 8,

@@ -19,6 +19,7 @@ internal static unsafe class ModelSpecificRegisters
     private const uint EventSelect0 = 0x186;
     private const uint EventSelect1 = 0x187;
     private const uint DebugControl = 0x1D9;
+    private const uint ExtendedFeatures = 0xC000_0080;
 
     // IA32_APIC_BASE: what is not the address (32 bits), bit 11 (enabled) and bit 8 (bootstrap processor) is reserved.
     private const ulong ApicBaseBits = 0xFFFF_F900;
@@ -63,6 +64,7 @@ internal static unsafe class ModelSpecificRegisters
             case SysenterCs: value = s->SysenterCs; break;
             case SysenterEsp: value = s->SysenterEsp; break;
             case SysenterEip: value = s->SysenterEip; break;
+            case ExtendedFeatures: value = s->Efer; break;
             case PlatformId or PowerOnConfiguration or MicrocodeRevision or DebugControl: value = 0; break;
             case Counter0 or Counter1 or EventSelect0 or EventSelect1: value = 0; break;
             default: return Unknown(i, cpu);
@@ -88,6 +90,18 @@ internal static unsafe class ModelSpecificRegisters
             case SysenterCs: s->SysenterCs = (uint)value; break;
             case SysenterEsp: s->SysenterEsp = (uint)value; break;
             case SysenterEip: s->SysenterEip = (uint)value; break;
+
+            // What a page's entries mean changes with NXE, so nothing that was cached under the old meaning may live on.
+            case ExtendedFeatures when (value & ~(ulong)Efer.Writable) == 0:
+                bool toggles = s->Efer != (uint)value;
+                s->Efer = (uint)value;
+                if (toggles)
+                {
+                    cpu.Vcpu.Mmu.Tlb.FlushAll();
+                    cpu.FlushTlbProjection();
+                }
+
+                break;
 
             // Software clears the revision before CPUID fills it in; counters that do not count swallow what is written.
             case MicrocodeRevision or Counter0 or Counter1 or EventSelect0 or EventSelect1: break;
