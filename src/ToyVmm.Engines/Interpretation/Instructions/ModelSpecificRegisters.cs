@@ -18,8 +18,13 @@ internal static unsafe class ModelSpecificRegisters
     private const uint SysenterEip = 0x176;
     private const uint EventSelect0 = 0x186;
     private const uint EventSelect1 = 0x187;
+    private const uint MiscEnable = 0x1A0;
     private const uint DebugControl = 0x1D9;
     private const uint ExtendedFeatures = 0xC000_0080;
+
+    // IA32_MISC_ENABLE of a CPU with this signature (SDM 4, table 2-2), where software looks for bit 34, which would take NX away: fast
+    // strings on (bit 0), no branch trace store and no PEBS (bits 11 and 12). It takes no other value.
+    private const ulong MiscEnabled = 1 | (1 << 11) | (1 << 12);
 
     // IA32_APIC_BASE: what is not the address (32 bits), bit 11 (enabled) and bit 8 (bootstrap processor) is reserved.
     private const ulong ApicBaseBits = 0xFFFF_F900;
@@ -65,6 +70,7 @@ internal static unsafe class ModelSpecificRegisters
             case SysenterEsp: value = s->SysenterEsp; break;
             case SysenterEip: value = s->SysenterEip; break;
             case ExtendedFeatures: value = s->Efer; break;
+            case MiscEnable: value = MiscEnabled; break;
             case PlatformId or PowerOnConfiguration or MicrocodeRevision or DebugControl: value = 0; break;
             case Counter0 or Counter1 or EventSelect0 or EventSelect1: value = 0; break;
             default: return Unknown(i, cpu);
@@ -110,6 +116,7 @@ internal static unsafe class ModelSpecificRegisters
                 cpu.RequestedExit = new VmExit(ExitReason.ApicBaseWritten);
                 return Flow.LeaveAfter(s, i, cpu);
             case DebugControl when value == 0: break;
+            case MiscEnable when value == MiscEnabled: break;
             default: return Unknown(i, cpu);
         }
 
