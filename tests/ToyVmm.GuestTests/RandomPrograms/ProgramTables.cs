@@ -61,7 +61,8 @@ internal static class ProgramTables
         }
     }
 
-    // A call gate to a conforming segment is turned to another one: QEMU changes the stack for it (SDM 2A, CALL: the CPL stays).
+    // A call gate to a conforming segment is turned to another one: QEMU changes the stack for it (SDM 2A, CALL: the CPL stays). So is one
+    // to a code segment that is not present: QEMU answers a JMP through it with #GP (SDM 2A, JMP: #NP).
     private static void WriteTable(ProgramImage image, uint table, ulong[] descriptors, ulong[] global, ulong[] local)
     {
         for (uint i = 0; i < descriptors.Length; i++)
@@ -72,7 +73,8 @@ internal static class ProgramTables
                 uint selector = (uint)(descriptor >> 16) & 0xFFFF;
                 ulong[] targets = (selector & 4) != 0 ? local : global;
                 ulong target = selector >> 3 < targets.Length ? targets[selector >> 3] : 0;
-                if ((target >> 40 & 0x1C) == 0x1C)
+                bool isAbsentCode = (target >> 40 & 0x98) == 0x18;
+                if ((target >> 40 & 0x1C) == 0x1C || isAbsentCode)
                 {
                     descriptor = (descriptor & ~0xFFFF_0000ul) | ((ulong)L.Code0 << 16);
                 }
