@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text;
 using ToyVmm.Hardware.Cpu;
+using ToyVmm.Hardware.Paging;
 
 namespace ToyVmm.Engines;
 
@@ -15,7 +16,9 @@ public sealed record CpuModel
     public const uint HypervisorLeaf = 0x4000_0000;
 
     private const uint FirstExtendedLeaf = 0x8000_0000;
-    private const uint LastExtendedLeaf = 0x8000_0004;
+    private const uint LastBrandLeaf = 0x8000_0004;
+    private const uint LastExtendedLeaf = 0x8000_0008;
+    private const uint LinearAddressBits = 32;
     private const int BrandSize = 48;
 
     /// <summary>What --cpu calls it.</summary>
@@ -39,7 +42,7 @@ public sealed record CpuModel
     /// <summary>The last basic leaf; 0 for a processor without CPUID.</summary>
     public uint LastBasicLeaf { get; init; }
 
-    /// <summary>True where leaves 0x80000000 to 0x80000004 exist.</summary>
+    /// <summary>True where leaves 0x80000000 to 0x80000008 exist.</summary>
     public bool HasExtendedLeaves { get; init; }
 
     /// <summary>The hypercalls that the monitor offers: bits of leaf 0x40000001 EBX.</summary>
@@ -59,7 +62,7 @@ public sealed record CpuModel
         (Has(CpuFeatures.Tsc) ? Cr4.TSD : 0)
         | (Has(CpuFeatures.De) ? Cr4.DE : 0)
         | (Has(CpuFeatures.Pse) ? Cr4.PSE : 0)
-        | (Has(CpuFeatures.Pae) ? PhysicalAddressExtension : 0)
+        | (Has(CpuFeatures.Pae) ? Cr4.PAE : 0)
         | (Has(CpuFeatures.Pge) ? Cr4.PGE : 0)
         | (Generation >= CpuGeneration.P6 ? Cr4.PCE : 0)
         | (Has(CpuFeatures.Fxsr) ? Cr4.OSFXSR : 0)
@@ -71,12 +74,13 @@ public sealed record CpuModel
         & ~(Generation < CpuGeneration.Pentium ? Eflags.VIF | Eflags.VIP : 0)
         & ~(HasCpuid ? 0 : Eflags.ID);
 
-    // CR4.PAE, while the paging unit has none of it: Cr4.Writable decides.
-    private const uint PhysicalAddressExtension = 1u << 5;
-
     /// <summary>True where every feature given is there.</summary>
     /// <param name="features">The features.</param>
     public bool Has(CpuFeatures features) => (Features & features) == features;
+
+    /// <summary>True where leaf 0x80000001 EDX has all of these.</summary>
+    /// <param name="features">What is asked for.</param>
+    public bool Has(CpuExtendedFeatures features) => (ExtendedFeatures & features) == features;
 
     /// <summary>Answers CPUID.</summary>
     /// <param name="leaf">EAX.</param>
@@ -98,7 +102,9 @@ public sealed record CpuModel
 
         FirstExtendedLeaf when HasExtendedLeaves => (LastExtendedLeaf, 0, 0, 0),
         FirstExtendedLeaf + 1 when HasExtendedLeaves => (0, 0, 0, (uint)ExtendedFeatures),
-        >= FirstExtendedLeaf + 2 and <= LastExtendedLeaf when HasExtendedLeaves => Brand((int)(leaf - FirstExtendedLeaf - 2)),
+        >= FirstExtendedLeaf + 2 and <= LastBrandLeaf when HasExtendedLeaves => Brand((int)(leaf - FirstExtendedLeaf - 2)),
+        LastExtendedLeaf when HasExtendedLeaves => (PaeWalker.PhysicalAddressBits | (LinearAddressBits << 8), 0, 0, 0),
+        > LastBrandLeaf and < LastExtendedLeaf when HasExtendedLeaves => (0, 0, 0, 0),
 
         // Beyond the last basic leaf Intel answers with the last one.
         _ when leaf < HypervisorLeaf => Query(LastBasicLeaf),
@@ -125,9 +131,8 @@ public static class CpuModels
     private const CpuFeatures PentiumFeatures =
         CpuFeatures.Fpu | CpuFeatures.De | CpuFeatures.Pse | CpuFeatures.Tsc | CpuFeatures.Msr | CpuFeatures.Cx8 | CpuFeatures.Apic | CpuFeatures.Hypervisor;
 
-    // PAE belongs into this row when the paging unit has it, NX into the extended features of sse2 and max.
     private const CpuFeatures P6Features =
-        PentiumFeatures | CpuFeatures.Sep | CpuFeatures.Pge | CpuFeatures.Cmov | CpuFeatures.Mmx | CpuFeatures.Fxsr;
+        PentiumFeatures | CpuFeatures.Pae | CpuFeatures.Sep | CpuFeatures.Pge | CpuFeatures.Cmov | CpuFeatures.Mmx | CpuFeatures.Fxsr;
 
     private const CpuFeatures Sse2Features =
         P6Features | CpuFeatures.Clfsh | CpuFeatures.Sse | CpuFeatures.Sse2;
@@ -183,6 +188,7 @@ public static class CpuModels
         Generation = CpuGeneration.P6,
         Signature = 0x6D8,
         Features = Sse2Features,
+        ExtendedFeatures = CpuExtendedFeatures.Nx,
         LastBasicLeaf = 2,
         HasExtendedLeaves = true,
     };
@@ -195,6 +201,7 @@ public static class CpuModels
         Generation = CpuGeneration.P6,
         Signature = 0x106A5,
         Features = MaxFeatures,
+        ExtendedFeatures = CpuExtendedFeatures.Nx,
         LastBasicLeaf = 2,
         HasExtendedLeaves = true,
     };

@@ -222,7 +222,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
 
     private void SetA20(bool enabled)
     {
-        Vcpu.Mmu.PhysicalMask = enabled ? uint.MaxValue : ~(1u << 20);
+        Vcpu.Mmu.PhysicalMask = enabled ? ulong.MaxValue : ~(1ul << 20);
         Vcpu.NotifyStateChanged();
     }
 

@@ -33,6 +33,11 @@ public sealed unsafe partial class Interpreter
         s->Ldtr.LoadNull(task.LocalTable);
         bool virtual8086 = (eflags & Eflags.VM) != 0;
         s->Cpl = virtual8086 ? 3u : task.Segments[1] & 3u;
+        if (layout.Is32Bit && (s->Cr0 & Cr0.PG) != 0 && !LoadPageDirectory(task.Cr3, isTaskSwitch: true))
+        {
+            return false;
+        }
+
         if (!LoadTaskTable(task.LocalTable))
         {
             return false;

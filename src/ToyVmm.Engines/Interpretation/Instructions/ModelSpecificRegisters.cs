@@ -26,11 +26,13 @@ internal static unsafe class ModelSpecificRegisters
     private const uint EventSelect1 = 0x187;
     private const uint MiscellaneousEnable = 0x1A0;
     private const uint DebugControl = 0x1D9;
+    private const uint ExtendedFeatures = 0xC000_0080;
 
     // IA32_APIC_BASE: what is not the address (32 bits), bit 11 (enabled) and bit 8 (bootstrap processor) is reserved.
     private const ulong ApicBaseBits = 0xFFFF_F900;
 
-    // IA32_MISC_ENABLE (SDM 4, table 2-2), which came with SSE2's processors: fast strings are on; no branch-trace store, no PEBS. Nothing can be changed.
+    // IA32_MISC_ENABLE (SDM 4, table 2-2), which came with SSE2's processors: fast strings are on; no branch-trace store, no PEBS;
+    // bit 34, which would take NX away, is clear. Nothing can be changed.
     private const ulong MiscellaneousBits = 0x1801;
 
     /// <summary>RDTSC: privileged when CR4.TSD is set.</summary>
@@ -78,6 +80,7 @@ internal static unsafe class ModelSpecificRegisters
             case SysenterEip when hasSysenter: value = s->SysenterEip; break;
             case PlatformId or PowerOnConfiguration or MicrocodeRevision or DebugControl when isP6: value = 0; break;
             case Counter0 or Counter1 or EventSelect0 or EventSelect1 when isP6: value = 0; break;
+            case ExtendedFeatures when model.Has(CpuExtendedFeatures.Nx): value = s->Efer; break;
             case MiscellaneousEnable when model.Has(CpuFeatures.Sse2): value = MiscellaneousBits; break;
             case PentiumEventSelect or PentiumCounter0 or PentiumCounter1 when !isP6: value = 0; break;
             default: return Unknown(i, cpu);
@@ -106,6 +109,18 @@ internal static unsafe class ModelSpecificRegisters
             case SysenterCs when hasSysenter: s->SysenterCs = (uint)value; break;
             case SysenterEsp when hasSysenter: s->SysenterEsp = (uint)value; break;
             case SysenterEip when hasSysenter: s->SysenterEip = (uint)value; break;
+
+            // What a page's entries mean changes with NXE, so nothing that was cached under the old meaning may live on.
+            case ExtendedFeatures when model.Has(CpuExtendedFeatures.Nx) && (value & ~(ulong)Efer.Writable) == 0:
+                bool toggles = s->Efer != (uint)value;
+                s->Efer = (uint)value;
+                if (toggles)
+                {
+                    cpu.Vcpu.Mmu.Tlb.FlushAll();
+                    cpu.FlushTlbProjection();
+                }
+
+                break;
 
             // Software clears the revision before CPUID fills it in; counters that do not count swallow what is written.
             case MicrocodeRevision or Counter0 or Counter1 or EventSelect0 or EventSelect1 when isP6: break;
