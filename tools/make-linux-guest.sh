@@ -1,11 +1,11 @@
 #!/bin/sh
 # make-linux-guest.sh - an unmodified Debian kernel for i686 and an initramfs around Debian's busybox, into .guests/linux/.
 #
-# Needs apt (Debian, Ubuntu), dpkg-deb, cpio and gzip. Nothing is installed; the i386 package lists are asked for if they are missing.
+# Needs apt (Debian, Ubuntu), dpkg-deb, cpio, gzip and mke2fs. Nothing is installed; the i386 package lists are asked for if they are missing.
 #
 # The initramfs does one of two things. By default it works through a list of small tasks, prints a "mark:" line after each, and powers
-# the machine off; if there is an ATA disk, it mounts the ext2 file system on it, reads /greeting and writes /answer. With the word
-# "toyvmm=shell" on the kernel's command line it starts a shell on the console instead.
+# the machine off. With "toyvmm=disk" on the kernel's command line it also waits for an ATA disk, mounts the ext2 file system on it (disk.img
+# is one), reads /greeting and writes /answer. With "toyvmm=shell" it starts a shell on the console instead.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -63,11 +63,10 @@ $bb dd if=/dev/zero of=/file bs=1024 count=512 2>/dev/null
 echo "mark: $($bb sha256sum /file)"
 ( exit 7 ); echo "mark: child exited with $?"
 
-# An IDE controller without a disk: no need to wait for one. The driver looks for disks in the background.
-while read -r module; do $bb insmod "/modules/$module" || echo "mark: no $module"; done </modules/order
-tries=0
-until [ -b /dev/sda ] || [ $tries -ge "$($bb grep -qw toyvmm=disk /proc/cmdline && echo 100 || echo 0)" ]; do $bb usleep 100000; tries=$((tries + 1)); done
-if [ -b /dev/sda ]; then
+if $bb grep -qw toyvmm=disk /proc/cmdline; then
+    while read -r module; do $bb insmod "/modules/$module" || echo "mark: no $module"; done </modules/order
+    tries=0     # the driver looks for disks in the background
+    until [ -b /dev/sda ] || [ $tries -ge 100 ]; do $bb usleep 100000; tries=$((tries + 1)); done
     $bb mount -t ext2 /dev/sda /mnt && echo "mark: disk says $($bb cat /mnt/greeting)"
     $bb seq 1 20000 >/numbers
     if $bb dd if=/numbers of=/mnt/answer conv=fsync 2>/dev/null && $bb umount /mnt; then
@@ -82,4 +81,9 @@ $bb poweroff -f
 INIT
 chmod +x "$linux/initramfs/init"
 (cd "$linux/initramfs" && find . | LC_ALL=C sort | cpio -o -H newc --quiet | gzip -9n > "$linux/initrd.gz")
-echo "ready: $linux/vmlinuz, $linux/initrd.gz"
+
+mkdir -p "$linux/disk"
+echo "hello from outside" >"$linux/disk/greeting"
+rm -f "$linux/disk.img"
+PATH=$PATH:/usr/sbin:/sbin mke2fs -q -t ext2 -b 1024 -d "$linux/disk" "$linux/disk.img" 4096
+echo "ready: $linux/vmlinuz, $linux/initrd.gz, $linux/disk.img"

@@ -18,4 +18,15 @@ public sealed class RequiresFileFactAttribute : FactAttribute
 
     /// <summary>The files, one of which must be there.</summary>
     public IReadOnlyList<string> Paths { get; }
+
+    /// <summary>A program that must be on the PATH too.</summary>
+    public string? Tool
+    {
+        get;
+        set
+        {
+            field = value;
+            Skip ??= value is null ? null : ToolProcess.ReasonToSkip([value]);
+        }
+    }
 }
