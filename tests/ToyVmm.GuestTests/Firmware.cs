@@ -7,6 +7,9 @@ namespace ToyVmm.GuestTests;
 /// <summary>Other people's firmware, as tools/install-test-tools.sh unpacks it into .guests, and machines that start with it.</summary>
 internal static class Firmware
 {
+    /// <summary>The firmware that the script unpacks last: tests ask for it.</summary>
+    public const string VgaBiosFile = ".guests/usr/share/vgabios/vgabios.bin";
+
     /// <summary>SeaBIOS; it has no screen of its own.</summary>
     public static string SeaBios { get; } = InGuests("usr", "share", "seabios", "bios.bin");
 

@@ -12,7 +12,7 @@ public sealed class GrubTests
     private static readonly string s_disk = Firmware.InGuests("grub", "disk.img");
     private static readonly string? s_expected = GuestCatalog.Find("hello-multiboot").ExpectedSerial;
 
-    [RequiresFileFact(DiskFile)]
+    [RequiresFileFact(DiskFile, Also = Firmware.VgaBiosFile)]
     public void SeaBIOS_starts_GRUB_and_GRUB_the_guest()
     {
         ToolResult result = CommandLine.Run(
@@ -24,7 +24,7 @@ public sealed class GrubTests
         Assert.Contains("\"reason\": \"power_off\"", result.Output, StringComparison.Ordinal);
     }
 
-    [RequiresFileFact(DiskFile)]
+    [RequiresFileFact(DiskFile, Also = Firmware.VgaBiosFile)]
     public void The_guest_prints_what_it_prints_everywhere()
     {
         using VirtualMachine vm = Firmware.Create(new MachineConfig { Disks = [new DiskConfig(s_disk, DiskAccess.ReadOnly)] });
