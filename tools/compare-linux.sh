@@ -3,8 +3,9 @@
 #
 # All three boot the same disk in the same way: firmware, GRUB from the disk, kernel and initramfs from its ext2 file system
 # (make-linux-guest.sh, then make-grub-disk.sh). The firmware is SeaBIOS, on ToyVmm its built-in BIOS: that one brings ACPI tables, as
-# SeaBIOS does on QEMU and Bochs. The seconds are host wall time from the start of the process until "mark: done" stands
-# in the serial log, looked for every 10 ms. The instructions are ToyVmm's count to power-off. A peer that is not installed is left out.
+# SeaBIOS does on QEMU and Bochs. The seconds are counted from the start of the process until "mark: done" stands in the serial log, looked
+# for every 50 ms: wall time, and the CPU time of the process (all threads), which the ratios are made of - on a busy host it is the
+# fairer one. The instructions are ToyVmm's count to power-off. A peer that is not installed is left out.
 #
 # Debian builds Bochs with its debugger, which costs it some speed; a build of your own on the PATH is used instead.
 set -eu
@@ -59,23 +60,27 @@ CONFIG
     TERM=vt100 exec script -qec "echo \$\$ >'$work/pid'; exec bochs -q -f '$work/bochsrc' -rc '$work/commands'" /dev/null >/dev/null 2>&1 </dev/null
 }
 
-# measure PEER: its seconds, or "-" when the mark did not come.
+# cpu PID: the CPU seconds of a process so far (proc(5), stat: utime and stime, in hundredths).
+cpu() { awk '{ printf "%.2f", ($14 + $15) / 100 }' "/proc/$1/stat" 2>/dev/null || echo -; }
+
+# measure PEER: its wall and CPU seconds, or "- -" when the mark did not come.
 measure() {
     : >"$work/out"
     rm -f "$work/pid"
     started=$(date +%s.%N)
     "start_$1" &
     process=$!
-    seconds=-
+    seconds="- -"
     while :; do
         if grep -q '^mark: done' "$work/out" 2>/dev/null; then
-            seconds=$(date +%s.%N | awk -v a="$started" '{ printf "%.2f", $1 - a }')
+            used=$(cpu "$(cat "$work/pid" 2>/dev/null || echo $process)")
+            seconds="$(date +%s.%N | awk -v a="$started" '{ printf "%.2f", $1 - a }') $used"
             break
         fi
         if ! kill -0 $process 2>/dev/null || [ "$(date +%s)" -gt $((${started%.*} + limit)) ]; then break; fi
-        sleep 0.01
+        sleep 0.05
     done
-    if [ "$1" = toyvmm ] && [ "$seconds" != - ]; then wait $process || true
+    if [ "$1" = toyvmm ] && [ "$seconds" != "- -" ]; then wait $process || true
     else
         if [ -f "$work/pid" ]; then kill "$(cat "$work/pid")" 2>/dev/null || true; fi
         kill $process 2>/dev/null || true
@@ -87,14 +92,15 @@ measure() {
 peers=toyvmm
 if have qemu-system-i386; then peers="$peers qemu"; else echo "QEMU is left out: qemu-system-i386 is not installed."; fi
 if have bochs && have script; then peers="$peers bochs"; else echo "Bochs is left out: bochs, or script for its display, is not installed."; fi
-own=
+own=-
+printf '%-8s %10s %10s %14s\n' peer "wall s" "CPU s" "CPU/toyvmm's"
 for peer in $peers; do
-    seconds=$(measure "$peer")
-    if [ "$peer" = toyvmm ]; then
-        own=$seconds
-        count=$(sed -n 's/.*"instructions": *\([0-9]*\).*/\1/p' "$work/report.json" 2>/dev/null | head -n 1)
-        printf '%-8s %9s s   %s instructions to power-off\n' "$peer" "$seconds" "${count:-?}"
-    elif [ "$seconds" = - ] || [ "$own" = - ]; then printf '%-8s %9s s   (the mark did not come)\n' "$peer" "$seconds"
-    else printf '%-8s %9s s   %s/toyvmm %s\n' "$peer" "$seconds" "$peer" "$(awk -v t="$seconds" -v o="$own" 'BEGIN { printf "%.2f", t / o }')"
-    fi
+    read -r wall used <<RESULT
+$(measure "$peer")
+RESULT
+    if [ "$peer" = toyvmm ]; then own=$used; fi
+    ratio=-
+    if [ "$used" != - ] && [ "$own" != - ]; then ratio=$(awk -v t="$used" -v o="$own" 'BEGIN { printf "%.2f", t / o }'); fi
+    printf '%-8s %10s %10s %14s\n' "$peer" "$wall" "$used" "$ratio"
 done
+echo "instructions to power-off, on toyvmm: $(sed -n 's/.*"instructions": *\([0-9]*\).*/\1/p' "$work/report.json" 2>/dev/null | head -n 1)"
