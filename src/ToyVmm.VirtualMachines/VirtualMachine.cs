@@ -85,7 +85,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     /// <summary>What happened so far.</summary>
     public RunStatistics Statistics { get; } = new();
 
-    /// <summary>Input for the guest's COM1.</summary>
+    /// <summary>Input for the guest: its COM1 and its mouse.</summary>
     public InputQueue Input { get; } = new();
 
     /// <summary>What the guest has sent through COM1, one char a byte; empty where <see cref="VirtualMachineOptions.SerialOutput"/> takes it.</summary>
@@ -266,6 +266,11 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         while (port.CanReceive && Input.TryTake(out byte value))
         {
             _ = port.Receive(value);
+        }
+
+        while (Input.TryTake(out MouseEvent mouse))
+        {
+            Machine.MoveMouse(mouse.DeltaX, mouse.DeltaY, mouse.Wheel, mouse.Buttons);
         }
     }
 

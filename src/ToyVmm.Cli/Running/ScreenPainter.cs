@@ -23,6 +23,7 @@ internal sealed class ScreenPainter : IDisposable
     private readonly ManualResetEventSlim _stop = new(false);
     private readonly StringBuilder _text = new();
     private TextScreen? _shown;
+    private string? _note;          // stands in a graphics mode's place
     private bool _failed;
 
     /// <summary>Begins to draw.</summary>
@@ -36,13 +37,16 @@ internal sealed class ScreenPainter : IDisposable
         _thread.Start();
     }
 
+    /// <summary>What is said in the place of a picture that only has dots.</summary>
+    public static string GraphicsNote(Vga vga) => $"({vga.Mode}; --screenshot FILE.png takes the picture when the guest stops)";
+
     /// <summary>Draws the last picture and leaves the cursor below it.</summary>
     public void Dispose()
     {
         _stop.Set();
         _thread.Join();
         Paint();
-        _ = _text.Append($"\x1b[{(_shown?.Rows ?? 0) + 1};1H\x1b[?25h");
+        _ = _text.Append($"\x1b[{(_shown?.Rows ?? 1) + 1};1H\x1b[?25h");
         Send();
         _stop.Dispose();
     }
@@ -57,12 +61,15 @@ internal sealed class ScreenPainter : IDisposable
 
     private void Paint()
     {
-        if (!_vm.Machine.Vga.IsTextMode)
+        Vga vga = _vm.Machine.Vga;
+        if (!vga.IsTextMode)
         {
+            PaintNote(GraphicsNote(vga));
             return;
         }
 
-        TextScreen screen = _vm.Machine.Vga.ReadScreen();
+        _note = null;
+        TextScreen screen = vga.ReadScreen();
         bool all = _shown is null || _shown.Rows != screen.Rows || _shown.Columns != screen.Columns;
         if (all)
         {
@@ -86,6 +93,18 @@ internal sealed class ScreenPainter : IDisposable
         Send();
     }
 
+    // The terminal cannot show dots: it says what there is to see. The next text screen is drawn as a whole.
+    private void PaintNote(string note)
+    {
+        if (note != _note)
+        {
+            _note = note;
+            _shown = null;
+            _ = _text.Append("\x1b[0m\x1b[2J\x1b[1;1H").Append(note).Append("\r\n");
+            Send();
+        }
+    }
+
     private void AppendRow(TextScreen screen, int row)
     {
         _ = _text.Append($"\x1b[{row + 1};1H");
@@ -99,7 +118,8 @@ internal sealed class ScreenPainter : IDisposable
                 int foreground = ((attribute & 8) != 0 ? 90 : 30) + AnsiColours[attribute & 7];
                 bool bright = (attribute & 0x80) != 0 && !_vm.Machine.Vga.BlinkEnabled;
                 int background = (bright ? 100 : 40) + AnsiColours[(attribute >> 4) & 7];
-                _ = _text.Append($"\x1b[0;{foreground};{background}m");
+                string blinking = (attribute & 0x80) != 0 && _vm.Machine.Vga.BlinkEnabled ? "5;" : "";
+                _ = _text.Append($"\x1b[0;{blinking}{foreground};{background}m");
             }
 
             _ = _text.Append(char.IsControl(cell.Character) ? ' ' : cell.Character);
