@@ -44,7 +44,7 @@ public sealed partial class LinuxBootTests
         using TemporaryFile disk = LinuxGuest.CopyDisk();
         byte[] before = File.ReadAllBytes(disk.Path);
         Assert.Equal(
-            [.. LinuxGuest.Marks, "mark: disk says hello from outside", "mark: disk write failed", "mark: done"],
+            [.. LinuxGuest.Marks, "mark: disk takes no writes", "mark: disk says hello from outside", "mark: disk write failed", "mark: done"],
             RunWithDisk(new DiskConfig(disk.Path, DiskAccess.ReadOnly)));
         Assert.Equal(before, File.ReadAllBytes(disk.Path));
     }
