@@ -1,10 +1,10 @@
 #!/bin/sh
-# compare-linux.sh - Debian's Linux from power-on to its last mark on ToyVmm, QEMU (TCG) and Bochs, in one run.
+# compare-linux.sh - Debian's Linux from power-on to power-off on ToyVmm, QEMU (TCG) and Bochs, in one run.
 #
 # All three boot the same disk in the same way: firmware, GRUB from the disk, kernel and initramfs from its ext2 file system
 # (make-linux-guest.sh, then make-grub-disk.sh). The firmware is SeaBIOS, on ToyVmm its built-in BIOS: that one brings ACPI tables, as
-# SeaBIOS does on QEMU and Bochs. The seconds are counted from the start of the process until "mark: done" stands in the serial log, looked
-# for every 50 ms: wall time, and the CPU time of the process (all threads), which the ratios are made of - on a busy host it is the
+# SeaBIOS does on QEMU and Bochs. The seconds are those of the process, which ends when the guest powers off (looked for every 50
+# ms; the serial log must say so too - its marks are not waited for, because Bochs loses some of them): wall time, and the CPU time of the process (all threads), which the ratios are made of - on a busy host it is the
 # fairer one. The instructions are ToyVmm's count to power-off. A peer that is not installed is left out.
 #
 # Debian builds Bochs with its debugger, which costs it some speed; a build of your own on the PATH is used instead.
@@ -15,7 +15,7 @@ disk=$repo/.guests/grub/linux.img
 seabios=$repo/.guests/usr/share/seabios/bios.bin
 vgabios=$repo/.guests/usr/share/vgabios/vgabios.bin
 toyvmm=${TOYVMM:-$repo/src/ToyVmm.Cli/bin/Release/net10.0/toyvmm}
-limit=${LIMIT:-900}     # seconds a peer may take
+limit=${LIMIT:-900}     # seconds a peer may take; PEERS names some of toyvmm, qemu, bochs
 
 [ -x "$toyvmm" ] || { echo "compare-linux.sh: build it first: dotnet build -c Release $repo/src/ToyVmm.Cli" >&2; exit 66; }
 for file in "$disk" "$seabios" "$vgabios"; do
@@ -63,7 +63,7 @@ CONFIG
 # cpu PID: the CPU seconds of a process so far (proc(5), stat: utime and stime, in hundredths).
 cpu() { awk '{ printf "%.2f", ($14 + $15) / 100 }' "/proc/$1/stat" 2>/dev/null || echo -; }
 
-# measure PEER: its wall and CPU seconds, or "- -" when the mark did not come.
+# measure PEER: its wall and CPU seconds, or "- -" when it did not come to power-off.
 measure() {
     : >"$work/out"
     rm -f "$work/pid"
@@ -71,27 +71,31 @@ measure() {
     "start_$1" &
     process=$!
     seconds="- -"
+    used=-
     while :; do
-        if grep -q '^mark: done' "$work/out" 2>/dev/null; then
-            used=$(cpu "$(cat "$work/pid" 2>/dev/null || echo $process)")
-            seconds="$(date +%s.%N | awk -v a="$started" '{ printf "%.2f", $1 - a }') $used"
+        sample=$(cpu "$(cat "$work/pid" 2>/dev/null || echo $process)")
+        case $sample in -|0.00) ;; *) used=$sample ;; esac
+        if ! kill -0 $process 2>/dev/null; then
+            if grep -aq 'reboot: Power down' "$work/out"; then
+                seconds="$(date +%s.%N | awk -v a="$started" '{ printf "%.2f", $1 - a }') $used"
+            fi
             break
         fi
-        if ! kill -0 $process 2>/dev/null || [ "$(date +%s)" -gt $((${started%.*} + limit)) ]; then break; fi
+        if [ "$(date +%s)" -gt $((${started%.*} + limit)) ]; then break; fi
         sleep 0.05
     done
-    if [ "$1" = toyvmm ] && [ "$seconds" != "- -" ]; then wait $process || true
-    else
+    if [ "$seconds" = "- -" ]; then
         if [ -f "$work/pid" ]; then kill "$(cat "$work/pid")" 2>/dev/null || true; fi
         kill $process 2>/dev/null || true
-        wait $process 2>/dev/null || true
     fi
+    wait $process 2>/dev/null || true
     echo "$seconds"
 }
 
 peers=toyvmm
 if have qemu-system-i386; then peers="$peers qemu"; else echo "QEMU is left out: qemu-system-i386 is not installed."; fi
 if have bochs && have script; then peers="$peers bochs"; else echo "Bochs is left out: bochs, or script for its display, is not installed."; fi
+peers=${PEERS:-$peers}
 own=-
 printf '%-8s %10s %10s %14s\n' peer "wall s" "CPU s" "CPU/toyvmm's"
 for peer in $peers; do
