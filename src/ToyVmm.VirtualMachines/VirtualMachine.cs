@@ -49,7 +49,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         _logger = options.Logging.CreateLogger("ToyVmm.VirtualMachine");
         Machine = machine;
         Image = image;
-        Vcpu = new Vcpu(machine.Memory) { Model = new CpuModel { HypercallFeatures = HypercallTable.Features } };
+        Vcpu = new Vcpu(machine.Memory, options.Cpu with { HypercallFeatures = HypercallTable.Features });
         _traps = new TrapCounter(Statistics, options.Observer);
         Vcpu.Observer = _traps;
         _engine = new Interpreter(Vcpu);
@@ -107,7 +107,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             || (options.Load.Format is null && ImageLoader.Detect(image.Span).Format == ImageFormat.BootSector);
         if (bootsFromDisk)
         {
-            config = WithBios(config);
+            config = WithBios(config, options.Cpu);
         }
 
         Machine machine = new(config);
@@ -127,7 +127,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     public static VirtualMachine CreateFromDrives(VirtualMachineOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        MachineConfig config = WithBios(options.Machine);
+        MachineConfig config = WithBios(options.Machine, options.Cpu);
         Machine machine = new(config);
         LoadedImage nothing = new(ImageFormat.BootSector, new EntryState { BootThroughBios = true }, ["The BIOS boots one of the drives."]);
         return Finish(options, config, machine, nothing);
@@ -206,7 +206,10 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         }
     }
 
-    private static MachineConfig WithBios(MachineConfig config)
+    // The tables describe a system with APICs; a PC of the time of CPUs without one had none.
+    private static bool HasTables(CpuModel cpu) => cpu.Has(CpuFeatures.Apic);
+
+    private static MachineConfig WithBios(MachineConfig config, CpuModel cpu)
     {
         if (config.Bios is not null)
         {
@@ -214,15 +217,19 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         }
 
         byte[] bios = BuiltInBios.Read();
-        FirmwareTableArea.WriteToBios(bios);
+        if (HasTables(cpu))
+        {
+            FirmwareTableArea.WriteToBios(bios, cpu);
+        }
+
         return config with { Bios = bios };
     }
 
     private static VirtualMachine Finish(VirtualMachineOptions options, MachineConfig config, Machine machine, LoadedImage image)
     {
-        if (options.Machine.Bios is null)
+        if (options.Machine.Bios is null && HasTables(options.Cpu))
         {
-            FirmwareTableArea.Write(config, machine.Memory);
+            FirmwareTableArea.Write(config, options.Cpu, machine.Memory);
         }
 
         VirtualMachine vm = new(options, machine, image);

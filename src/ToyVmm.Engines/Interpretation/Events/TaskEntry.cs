@@ -12,7 +12,7 @@ public sealed unsafe partial class Interpreter
     private bool EnterTask(in TaskImage task, TaskState layout, bool nested, uint? errorCode)
     {
         CpuState* s = State;
-        uint eflags = (task.Eflags & Eflags.Defined & (layout.Is32Bit ? uint.MaxValue : 0xFFFF)) | Eflags.Fixed | (nested ? Eflags.NT : 0);
+        uint eflags = (task.Eflags & EflagsBits & (layout.Is32Bit ? uint.MaxValue : 0xFFFF)) | Eflags.Fixed | (nested ? Eflags.NT : 0);
         LazyFlags.Set(s, eflags);
         s->OtherFlags = eflags & ~Eflags.Arithmetic;
         KeepResumeFlag();

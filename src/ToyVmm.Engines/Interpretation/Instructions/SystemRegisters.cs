@@ -107,6 +107,8 @@ internal static unsafe class SystemRegisters
 
     private static bool SetCr0(CpuState* s, Interpreter cpu, uint value)
     {
+        // Bits that do not exist are ignored, which makes 386 and 486 tell apart (SDM 3B 22.21).
+        value &= cpu.Vcpu.Model.Cr0Bits;
         if ((value & (Cr0.PG | Cr0.PE)) == Cr0.PG)
         {
             return cpu.Raise(Vector.GeneralProtection, 0, "CR0.PG without CR0.PE");
@@ -118,7 +120,7 @@ internal static unsafe class SystemRegisters
         }
 
         uint changes = s->Cr0 ^ value;
-        s->Cr0 = (value & Cr0.Writable) | Cr0.ET;
+        s->Cr0 = value | Cr0.ET;
         if ((changes & Cr0.PG) != 0)
         {
             cpu.Vcpu.Mmu.Tlb.FlushAll();
@@ -141,7 +143,7 @@ internal static unsafe class SystemRegisters
 
     private static bool SetCr4(CpuState* s, Interpreter cpu, uint value)
     {
-        if ((value & ~Cr4.Writable) != 0)
+        if ((value & ~cpu.Vcpu.Model.Cr4Bits) != 0)
         {
             return cpu.Raise(Vector.GeneralProtection, 0, "a reserved bit of CR4");
         }
