@@ -31,6 +31,8 @@ public sealed class Machine : IDisposable
     private readonly Dma8237 _dma2 = new(addressShift: 1);
     private readonly RegisterFile _dmaPages = new(16);
     private readonly bool[] _romShadowed = new bool[LowBiosLimit >> 12]; // pages of E0000-FFFFF where PAM shows RAM
+    private readonly PciVga? _vgaCard;
+    private uint? _vgaRomAddress;
     private uint _lowBiosFirst = OneMebibyte;
     private ulong _localApicBase;
     private PageKind _underLocalApic;
@@ -78,6 +80,11 @@ public sealed class Machine : IDisposable
         Pci.Add(0, 0, new PciHostBridge82441(MapShadow));
         Pci.Add(1, 0, new PciIsaBridgePiix3());
         Pci.Add(1, 1, new PciIdePiix3());
+        if (config.VgaBios is { } vgaBios)
+        {
+            _vgaCard = new PciVga(vgaBios, MoveVgaRom);
+            Pci.Add(2, 0, _vgaCard);
+        }
 
         MapPorts();
         MapApics();
@@ -393,6 +400,42 @@ public sealed class Machine : IDisposable
                 MemoryMapChanged?.Invoke(new GuestPhysicalAddress(page), 4096);
             }
         }
+    }
+
+    // The VGA card's ROM answers where its address register says, unless memory or another device is there.
+    private void MoveVgaRom(uint? address)
+    {
+        if (_vgaCard is not { } card || address == _vgaRomAddress)
+        {
+            return;
+        }
+
+        if (_vgaRomAddress is { } old && Mmio.Unmap(card))
+        {
+            Memory.SetKind(new GuestPhysicalAddress(old), card.RomSize, PageKind.Hole);
+            MemoryMapChanged?.Invoke(new GuestPhysicalAddress(old), card.RomSize);
+        }
+
+        _vgaRomAddress = address;
+        if (address is { } first && IsHole(first, card.RomSize))
+        {
+            Mmio.Map(new GuestPhysicalAddress(first), card.RomSize, card);
+            Memory.SetKind(new GuestPhysicalAddress(first), card.RomSize, PageKind.Mmio);
+            MemoryMapChanged?.Invoke(new GuestPhysicalAddress(first), card.RomSize);
+        }
+    }
+
+    private bool IsHole(uint first, uint length)
+    {
+        for (uint offset = 0; offset < length; offset += 4096)
+        {
+            if (Memory.KindAt(new GuestPhysicalAddress(first + offset)) != PageKind.Hole)
+            {
+                return false;
+            }
+        }
+
+        return Mmio.IsFree(new GuestPhysicalAddress(first), length);
     }
 
     // The CMOS bytes that an AT BIOS's setup program keeps (IBM AT technical reference, "CMOS RAM address map").

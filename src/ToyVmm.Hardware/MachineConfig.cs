@@ -1,3 +1,5 @@
+using ToyVmm.Hardware.Devices;
+
 namespace ToyVmm.Hardware;
 
 /// <summary>What a machine is built from. Everything a guest can observe about time and size is fixed here, so equal configurations give equal runs.</summary>
@@ -20,6 +22,12 @@ public sealed record MachineConfig
 
     /// <summary>A BIOS image that ends at 1 MiB and at 4 GiB; without one the area C0000-FFFFF is RAM. At most 16 MiB.</summary>
     public ReadOnlyMemory<byte>? Bios { get; init; }
+
+    /// <summary>
+    /// The video BIOS of a PCI VGA card, which <see cref="Bios"/> finds and runs; without one there is no such card, only the VGA's legacy
+    /// registers and memory. At most 64 KiB.
+    /// </summary>
+    public ReadOnlyMemory<byte>? VgaBios { get; init; }
 
     /// <summary>The ATA disks, in the order in which a BIOS numbers them: master and slave of the first channel, then of the second.</summary>
     public IReadOnlyList<DiskConfig> Disks { get; init; } = [];
@@ -55,6 +63,19 @@ public sealed record MachineConfig
         if (Bios is { } bios && (bios.Length == 0 || bios.Length > 16 << 20))
         {
             throw new ArgumentException($"a BIOS image of {bios.Length} bytes: it must hold 1 byte to 16 MiB");
+        }
+
+        if (VgaBios is { } vgaBios)
+        {
+            if (PciVga.Problem(vgaBios.Span) is { } problem)
+            {
+                throw new ArgumentException(problem);
+            }
+
+            if (Bios is null)
+            {
+                throw new ArgumentException("a VGA BIOS alone: it needs a BIOS that finds and runs it");
+            }
         }
 
         if (Disks.Count + (CdRom is null ? 0 : 1) > AtaPlaces)

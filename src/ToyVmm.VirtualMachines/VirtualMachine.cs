@@ -105,18 +105,9 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         MachineConfig config = options.Machine;
         bool bootsFromDisk = options.Load.Format is ImageFormat.BootSector
             || (options.Load.Format is null && ImageLoader.Detect(image.Span).Format == ImageFormat.BootSector);
-
-        // The tables describe a system with APICs; a PC of the time of CPUs without one had none.
-        bool hasTables = options.Cpu.Has(CpuFeatures.Apic);
-        if (bootsFromDisk && config.Bios is null)
+        if (bootsFromDisk)
         {
-            byte[] bios = BuiltInBios.Read();
-            if (hasTables)
-            {
-                FirmwareTableArea.WriteToBios(bios, options.Cpu);
-            }
-
-            config = config with { Bios = bios };
+            config = WithBios(config, options.Cpu);
         }
 
         Machine machine = new(config);
@@ -127,22 +118,19 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             throw new InvalidImageException(result.Error, result.Explanation);
         }
 
-        if (options.Machine.Bios is null && hasTables)
-        {
-            FirmwareTableArea.Write(config, options.Cpu, machine.Memory);
-        }
+        return Finish(options, config, machine, result.Image);
+    }
 
-        VirtualMachine vm = new(options, machine, result.Image);
-        try
-        {
-            vm._drives.Attach(machine, config, result.Image.Disk);
-            return vm;
-        }
-        catch
-        {
-            vm.Dispose();
-            throw;
-        }
+    /// <summary>Builds a machine without an image: its firmware - <see cref="MachineConfig.Bios"/>, or the built-in BIOS - boots one of the drives.</summary>
+    /// <param name="options">How; <see cref="VirtualMachineOptions.Load"/> has no say here.</param>
+    /// <exception cref="DriveException">The file of a disk or CD-ROM cannot be opened, or there are more than the machine takes.</exception>
+    public static VirtualMachine CreateFromDrives(VirtualMachineOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        MachineConfig config = WithBios(options.Machine, options.Cpu);
+        Machine machine = new(config);
+        LoadedImage nothing = new(ImageFormat.BootSector, new EntryState { BootThroughBios = true }, ["The BIOS boots one of the drives."]);
+        return Finish(options, config, machine, nothing);
     }
 
     /// <summary>Runs the guest until it stops or a limit is reached; may be called again after a limit.</summary>
@@ -215,6 +203,45 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         else
         {
             _ = _serialOutput.Append((char)value);
+        }
+    }
+
+    // The tables describe a system with APICs; a PC of the time of CPUs without one had none.
+    private static bool HasTables(CpuModel cpu) => cpu.Has(CpuFeatures.Apic);
+
+    private static MachineConfig WithBios(MachineConfig config, CpuModel cpu)
+    {
+        if (config.Bios is not null)
+        {
+            return config;
+        }
+
+        byte[] bios = BuiltInBios.Read();
+        if (HasTables(cpu))
+        {
+            FirmwareTableArea.WriteToBios(bios, cpu);
+        }
+
+        return config with { Bios = bios };
+    }
+
+    private static VirtualMachine Finish(VirtualMachineOptions options, MachineConfig config, Machine machine, LoadedImage image)
+    {
+        if (options.Machine.Bios is null && HasTables(options.Cpu))
+        {
+            FirmwareTableArea.Write(config, options.Cpu, machine.Memory);
+        }
+
+        VirtualMachine vm = new(options, machine, image);
+        try
+        {
+            vm._drives.Attach(machine, config, image.Disk);
+            return vm;
+        }
+        catch
+        {
+            vm.Dispose();
+            throw;
         }
     }
 

@@ -87,6 +87,29 @@ public sealed class DiskTests
         Assert.Equal(disk.Path, refused.Path);
     }
 
+    [Fact]
+    public void A_disk_without_an_image_is_booted()
+    {
+        using TemporaryFile disk = CommandLine.File(s_writer, ".img");
+        using TemporaryFile second = CommandLine.File(new byte[8 * 512], ".img");
+        ToolResult result = CommandLine.Run("run", "--disk", disk.Path, "--disk", second.Path, "-v");
+        Assert.True(result.Status == Ok, result.ToString());
+        Assert.Contains($"the BIOS boots a drive, {disk.Path}", result.Errors, StringComparison.Ordinal);
+        Assert.Equal(0x55, File.ReadAllBytes(second.Path)[(WrittenSector * 512) + 510]);
+    }
+
+    [Fact]
+    public void Nothing_to_boot_is_a_usage_error()
+    {
+        using TemporaryFile file = CommandLine.File(new byte[512], ".img");
+        RefusedWithoutImage("there is nothing to run");
+        RefusedWithoutImage("there is nothing to run", "--bios", file.Path);
+        RefusedWithoutImage("does not boot from a CD-ROM", "--cdrom", file.Path);
+        RefusedWithoutImage("--append is about an image, and there is none", "--disk", file.Path, "--append", "quiet");
+        RefusedWithoutImage("--entry is about an image, and there is none", "--disk", file.Path, "--entry", "real");
+        RefusedWithoutImage("a VGA BIOS that begins with 00 00", "--disk", file.Path, "--bios", file.Path, "--vga-bios", file.Path);
+    }
+
     /// <summary>Somebody else's BIOS finds the disk by PCI, CMOS and IDENTIFY, and boots it.</summary>
     [RequiresFileFact("/usr/share/seabios/bios.bin")]
     public void SeaBIOS_boots_the_disk()
@@ -109,6 +132,13 @@ public sealed class DiskTests
         using VirtualMachine vm = VirtualMachine.Create(floppy, new VirtualMachineOptions { Machine = machine });
         StopReason stop = vm.Run(new RunLimits { MaxInstructions = 500_000_000, Timeout = TimeSpan.FromSeconds(60) });
         Assert.Equal(11, stop.ExitStatus);
+    }
+
+    private static void RefusedWithoutImage(string reason, params string[] options)
+    {
+        ToolResult result = CommandLine.Run(["run", .. options]);
+        Assert.True(result.Status == 64, result.ToString());
+        Assert.Contains(reason, result.Errors, StringComparison.Ordinal);
     }
 
     private static void Refused(int status, string reason, params string[] options)

@@ -18,4 +18,28 @@ public sealed class RequiresFileFactAttribute : FactAttribute
 
     /// <summary>The files, one of which must be there.</summary>
     public IReadOnlyList<string> Paths { get; }
+
+    /// <summary>One more file that must be there.</summary>
+    public string? Also
+    {
+        get;
+        set
+        {
+            field = value;
+            Skip ??= value is null || File.Exists(Path.Combine(GuestCatalog.RepositoryRoot, value))
+                ? null
+                : $"not there: {value} (tools/install-test-tools.sh fetches it)";
+        }
+    }
+
+    /// <summary>A program that must be on the PATH too.</summary>
+    public string? Tool
+    {
+        get;
+        set
+        {
+            field = value;
+            Skip ??= value is null ? null : ToolProcess.ReasonToSkip([value]);
+        }
+    }
 }

@@ -23,6 +23,7 @@ internal static class HelpText
           toyvmm run triple-fault                              an autopsy of a machine that died
           toyvmm run kernel.elf --append "root=none quiet" --module "initrd.img arg"
           toyvmm run bzImage --initrd initramfs.gz --append console=ttyS0 --memory 256M
+          toyvmm run --disk disk.img,snapshot --bios /usr/share/seabios/bios.bin --vga-bios /usr/share/vgabios/vgabios.bin
           toyvmm run code.bin --format raw --entry protected --load-address 0x100000
           toyvmm run kernel.elf --timeout 10 --json report.json -q    for a CI job
           toyvmm run kernel.elf --trace exits:trace.txt

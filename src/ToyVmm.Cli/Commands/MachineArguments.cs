@@ -12,7 +12,8 @@ internal sealed class MachineArguments
 {
     private readonly Argument<string> _image = new("image")
     {
-        Description = "A guest image (raw binary, boot sector or disk, Multiboot, ELF, Linux bzImage), an assembly source (.asm), or the name of a built-in guest.",
+        Description = "A guest image (raw binary, boot sector or disk, Multiboot, ELF, Linux bzImage), an assembly source (.asm), or the name of a built-in guest. Without one the BIOS boots a --disk, or with --bios also a --cdrom.",
+        Arity = ArgumentArity.ZeroOrOne,
     };
 
     private readonly Option<string> _memory = new("--memory", "-m") { HelpName = "SIZE", Description = "The guest's RAM, for example 64M (the default) or 1G." };
@@ -44,6 +45,7 @@ internal sealed class MachineArguments
 
     private readonly Option<string> _cdrom = new("--cdrom") { HelpName = "FILE", Description = "A CD-ROM drive with this disc (an ISO image)." };
     private readonly Option<string> _bios = new("--bios") { HelpName = "FILE", Description = "A BIOS image instead of the built-in one, for example SeaBIOS's bios.bin." };
+    private readonly Option<string> _vgaBios = new("--vga-bios") { HelpName = "FILE", Description = "The video BIOS that --bios runs for its screen, for example Debian's /usr/share/vgabios/vgabios.bin." };
     private readonly Option<string> _format = new("--format") { HelpName = "FORMAT", Description = "What the image is, when detection should not decide: raw, boot-sector, multiboot, elf, linux." };
     private readonly Option<string> _entry = new("--entry") { HelpName = "MODE", Description = "How a raw image is entered: real (16-bit, the default) or protected (flat 32-bit)." };
     private readonly Option<string> _loadAddress = new("--load-address") { HelpName = "ADDR", Description = "Where a raw image goes, for example 0x100000; the default is 0x7C00." };
@@ -61,14 +63,40 @@ internal sealed class MachineArguments
     public void AddTo(Command command)
     {
         command.Arguments.Add(_image);
-        foreach (Option option in (ReadOnlySpan<Option>)[_memory, _cpu, _append, _initrd, _module, _disk, _cdrom, _bios, _format, _entry, _loadAddress, _startTime])
+        foreach (Option option in (ReadOnlySpan<Option>)[_memory, _cpu, _append, _initrd, _module, _disk, _cdrom, _bios, _vgaBios, _format, _entry, _loadAddress, _startTime])
         {
             command.Options.Add(option);
         }
     }
 
-    /// <summary>Reads the image that is named.</summary>
-    public ImageSource ReadImage(ParseResult parsed) => ImageSource.Open(parsed.GetRequiredValue(_image));
+    /// <summary>Reads the image that is named, or sees that there is a drive to boot instead.</summary>
+    /// <exception cref="UserErrorException">There is neither, or the image cannot be read.</exception>
+    public ImageSource ReadImage(ParseResult parsed)
+    {
+        if (parsed.GetValue(_image) is { } name)
+        {
+            return ImageSource.Open(name);
+        }
+
+        string? disk = parsed.GetValue(_disk) is [string first, ..] ? ReadDisk(first).Path : null;
+        string? disc = parsed.GetValue(_cdrom);
+        if (disk is null && (disc is null || parsed.GetValue(_bios) is null))
+        {
+            throw UserErrorException.Usage(disc is null
+                ? "there is nothing to run: name an image, or a --disk to boot; `toyvmm guests` lists the built-in images"
+                : "the built-in BIOS does not boot from a CD-ROM: give a --bios that does, for example SeaBIOS's bios.bin");
+        }
+
+        foreach (Option option in (ReadOnlySpan<Option>)[_append, _initrd, _module, _format, _entry, _loadAddress])
+        {
+            if (parsed.GetResult(option) is { Implicit: false })
+            {
+                throw UserErrorException.Usage($"{option.Name} is about an image, and there is none: the BIOS boots a drive");
+            }
+        }
+
+        return ImageSource.OnDrive((disk ?? disc)!);
+    }
 
     /// <summary>The board and the way of loading that are asked for.</summary>
     /// <exception cref="UserErrorException">An argument makes no sense, or a file cannot be read.</exception>
@@ -84,6 +112,11 @@ internal sealed class MachineArguments
         if (parsed.GetValue(_bios) is { } bios)
         {
             machine = machine with { Bios = HostFile.ReadAll(bios, "BIOS") };
+        }
+
+        if (parsed.GetValue(_vgaBios) is { } vgaBios)
+        {
+            machine = machine with { VgaBios = HostFile.ReadAll(vgaBios, "VGA BIOS") };
         }
 
         if (parsed.GetValue(_startTime) is { } time)

@@ -12,7 +12,7 @@ internal static class ImageRefusal
     {
         try
         {
-            return VirtualMachine.Create(image.Bytes, options);
+            return image.Bytes is { } bytes ? VirtualMachine.Create(bytes, options) : VirtualMachine.CreateFromDrives(options);
         }
         catch (InvalidImageException e)
         {

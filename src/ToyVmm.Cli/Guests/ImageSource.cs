@@ -1,11 +1,15 @@
 namespace ToyVmm.Cli.Guests;
 
-/// <summary>A guest image as the user names it: a file, an assembly source, or a built-in guest.</summary>
+/// <summary>A guest image as the user names it: a file, an assembly source, or a built-in guest; or none, and the BIOS boots a drive.</summary>
 /// <param name="Name">The name for people.</param>
-/// <param name="Bytes">The image.</param>
+/// <param name="Bytes">The image; null when the BIOS boots a drive.</param>
 /// <param name="Origin">Where it comes from, one sentence.</param>
-internal sealed record ImageSource(string Name, byte[] Bytes, string Origin)
+internal sealed record ImageSource(string Name, byte[]? Bytes, string Origin)
 {
+    /// <summary>No image: what the BIOS finds on the drives.</summary>
+    /// <param name="drive">The first drive that is given.</param>
+    public static ImageSource OnDrive(string drive) => new(drive, null, $"No image: the BIOS boots a drive, {drive} or one after it.");
+
     /// <summary>Finds and reads an image.</summary>
     /// <param name="name">A path, or the name of a built-in guest.</param>
     /// <exception cref="UserErrorException">There is nothing of that name, or it cannot be read or assembled.</exception>
