@@ -22,7 +22,12 @@ internal sealed class ScreenPainter : IDisposable
     private readonly Thread _thread;
     private readonly ManualResetEventSlim _stop = new(false);
     private readonly StringBuilder _text = new();
+    private readonly Lock _painting = new();
     private TextScreen? _shown;
+    private volatile bool _all = true;          // the whole screen must be drawn: the terminal has changed
+    private bool _paused;
+    private int _top;                           // the first row shown: a small terminal shows the part with the cursor
+    private (int Rows, int Columns) _size;
     private bool _failed;
 
     /// <summary>Begins to draw.</summary>
@@ -36,12 +41,40 @@ internal sealed class ScreenPainter : IDisposable
         _thread.Start();
     }
 
+    /// <summary>Draws everything again, for the terminal's present size.</summary>
+    public void Invalidate() => _all = true;
+
+    /// <summary>Clears the terminal and leaves it to somebody else.</summary>
+    public void Pause()
+    {
+        lock (_painting)
+        {
+            _paused = true;
+            _ = _text.Append("\x1b[0m\x1b[2J\x1b[H\x1b[?25h");
+            Send();
+        }
+    }
+
+    /// <summary>Goes on drawing.</summary>
+    public void Resume()
+    {
+        lock (_painting)
+        {
+            _paused = false;
+            Invalidate();
+        }
+    }
+
     /// <summary>Draws the last picture and leaves the cursor below it.</summary>
     public void Dispose()
     {
         _stop.Set();
         _thread.Join();
-        Paint();
+        if (!_paused)
+        {
+            Paint();
+        }
+
         _ = _text.Append($"\x1b[{(_shown?.Rows ?? 0) + 1};1H\x1b[?25h");
         Send();
         _stop.Dispose();
@@ -51,7 +84,13 @@ internal sealed class ScreenPainter : IDisposable
     {
         while (!_stop.Wait(PeriodMilliseconds) && !_failed)
         {
-            Paint();
+            lock (_painting)
+            {
+                if (!_paused)
+                {
+                    Paint();
+                }
+            }
         }
     }
 
@@ -63,13 +102,23 @@ internal sealed class ScreenPainter : IDisposable
         }
 
         TextScreen screen = _vm.Machine.Vga.ReadScreen();
-        bool all = _shown is null || _shown.Rows != screen.Rows || _shown.Columns != screen.Columns;
+        bool all = _all || _shown is null || _shown.Rows != screen.Rows || _shown.Columns != screen.Columns;
+        _all = false;
+        if (all)
+        {
+            _size = Posix.IsAvailable && Posix.TerminalSize(1) is { } size ? size : (int.MaxValue, int.MaxValue);
+        }
+
+        int rows = Math.Min(screen.Rows, _size.Rows);
+        int top = Math.Clamp(screen.Cursor.Row - rows + 1, 0, screen.Rows - rows);
+        all |= top != _top;
+        _top = top;
         if (all)
         {
             _ = _text.Append("\x1b[0m\x1b[2J");
         }
 
-        for (int row = 0; row < screen.Rows; row++)
+        for (int row = top; row < top + rows; row++)
         {
             if (all || !SameRow(screen, _shown!, row))
             {
@@ -79,7 +128,7 @@ internal sealed class ScreenPainter : IDisposable
 
         if (_text.Length > 0 || _shown!.Cursor != screen.Cursor)
         {
-            _ = _text.Append($"\x1b[{screen.Cursor.Row + 1};{screen.Cursor.Column + 1}H").Append(screen.Cursor.Visible ? "\x1b[?25h" : "\x1b[?25l");
+            _ = _text.Append($"\x1b[{screen.Cursor.Row - top + 1};{screen.Cursor.Column + 1}H").Append(screen.Cursor.Visible ? "\x1b[?25h" : "\x1b[?25l");
         }
 
         _shown = screen;
@@ -88,9 +137,9 @@ internal sealed class ScreenPainter : IDisposable
 
     private void AppendRow(TextScreen screen, int row)
     {
-        _ = _text.Append($"\x1b[{row + 1};1H");
+        _ = _text.Append($"\x1b[{row - _top + 1};1H");
         int attribute = -1;
-        for (int column = 0; column < screen.Columns; column++)
+        for (int column = 0; column < Math.Min(screen.Columns, _size.Columns); column++)
         {
             TextCell cell = screen[row, column];
             if (_console.UseColour && cell.Attribute != attribute)
