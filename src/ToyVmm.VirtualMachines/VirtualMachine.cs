@@ -36,6 +36,10 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     // However far the next timer is, the host is looked at this often.
     private static readonly TimeSpan s_longestWait = TimeSpan.FromMilliseconds(100);
 
+    // A sleeping guest is woken for its timers this much too late at most, so that those of a whole interval share one wake-up of the
+    // host: a kernel with a periodic tick of 250 Hz has it for 50 a second. Its clock says what it should, and input wakes it at once.
+    private static readonly TimeSpan s_timerSlack = TimeSpan.FromMilliseconds(20);
+
     // So far a busy guest's clock may be ahead of the host's.
     private static readonly TimeSpan s_mostAhead = TimeSpan.FromMilliseconds(20);
 
@@ -399,7 +403,8 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             TimeSpan sleep = !timeToCome ? s_longestWait : _options.Pace ?? waits ? _host.Until(clock.NextDeadline) : TimeSpan.Zero;
             if (sleep > TimeSpan.Zero)
             {
-                Input.Wait(sleep < s_longestWait ? sleep : s_longestWait);
+                TimeSpan least = _options.Pace == true ? s_timerSlack : TimeSpan.Zero;
+                Input.Wait(sleep < least ? least : sleep < s_longestWait ? sleep : s_longestWait);
             }
             else
             {
