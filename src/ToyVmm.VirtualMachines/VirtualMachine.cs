@@ -37,8 +37,8 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     private static readonly TimeSpan s_longestWait = TimeSpan.FromMilliseconds(100);
 
     // A sleeping guest is woken for its timers this much too late at most, so that those of a whole interval share one wake-up of the
-    // host: a kernel with a periodic tick of 250 Hz has it for 50 a second. Its clock says what it should, and input wakes it at once.
-    private static readonly TimeSpan s_timerSlack = TimeSpan.FromMilliseconds(20);
+    // host: a kernel with a periodic tick of 250 Hz has it for 25 a second. Its clock says what it should, and input wakes it at once.
+    private static readonly TimeSpan s_timerSlack = TimeSpan.FromMilliseconds(40);
 
     // So far a busy guest's clock may be ahead of the host's.
     private static readonly TimeSpan s_mostAhead = TimeSpan.FromMilliseconds(20);
