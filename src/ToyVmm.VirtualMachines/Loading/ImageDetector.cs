@@ -55,7 +55,12 @@ internal static class ImageDetector
         List<string> seen = [];
         if (damagedAt >= 0)
         {
-            seen.Add($"The Multiboot magic number stands at offset 0x{damagedAt:X}, but the checksum after it is wrong: not taken for a Multiboot header.");
+            // A boot sector may well hold the number in its code (a boot loader looks for it); elsewhere it announces a header.
+            seen.Add($"The Multiboot magic number stands at offset 0x{damagedAt:X}, but the checksum after it is wrong.");
+            if (!isBootSector || isElf)
+            {
+                return new(ImageFormat.Multiboot, seen, MultibootHeader.WrongChecksum(damagedAt));
+            }
         }
 
         if (isElf)

@@ -60,6 +60,12 @@ internal readonly record struct MultibootHeader(int Offset, uint Flags)
         return null;
     }
 
+    /// <summary>The magic number with a wrong checksum behind it.</summary>
+    /// <param name="offset">Where the magic number stands.</param>
+    public static LoadError WrongChecksum(int offset) =>
+        new("the Multiboot header's checksum is wrong: magic, flags and checksum must add up to 0", offset + 8,
+            "Compute it as -(0x1BADB002 + flags), or force another format where this is no header.");
+
     /// <summary>Null, or why the kernel's demands cannot be met.</summary>
     public LoadError? Check(int imageLength)
     {

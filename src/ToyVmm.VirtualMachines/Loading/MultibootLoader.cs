@@ -20,8 +20,7 @@ internal static class MultibootLoader
         if (MultibootHeader.Find(context.Image.Span, out int damagedAt) is not { } header)
         {
             return damagedAt >= 0
-                ? context.Refuse("the Multiboot header's checksum is wrong: magic, flags and checksum must add up to 0", damagedAt + 8,
-                    "Compute it as -(0x1BADB002 + flags).")
+                ? context.Refuse(MultibootHeader.WrongChecksum(damagedAt))
                 : context.Refuse("no Multiboot 1 header in the first 8192 bytes (on 4-byte boundaries)", null,
                     "Link the header's section first, or leave out the forced format.");
         }

@@ -157,7 +157,11 @@ public sealed class ElfAndMultibootTests : LoaderFixture
         Refused(TestImages.MultibootElf(3 | 0x8000), "0x8000", 84 + 4);
         byte[] damaged = TestImages.MultibootFlat();
         damaged[24]++;
+        Refused(damaged, "checksum", 24);
         Refused(damaged, "checksum", 24, new LoadOptions { Format = ImageFormat.Multiboot });
+        byte[] damagedElf = TestImages.MultibootElf();
+        damagedElf[84 + 8]++;
+        Refused(damagedElf, "checksum", 84 + 8);
         Refused(TestImages.Code(100), "no Multiboot 1 header", null, new LoadOptions { Format = ImageFormat.Multiboot });
         Refused([.. new byte[16], .. TestImages.MultibootHeader(0x1_0003).AsSpan(0, 12)], "cut off", 28);
         Refused([.. new byte[16], .. TestImages.MultibootHeader(3)], "ELF magic", 0);
@@ -171,6 +175,7 @@ public sealed class ElfAndMultibootTests : LoaderFixture
         }
 
         Refused(multiboot2, "Multiboot 2", 88);
+        Assert.Equal(ImageFormat.Raw, Load(damaged, new LoadOptions { Format = ImageFormat.Raw }).Format);
     }
 
     /// <summary>GRUB's second stage has a Multiboot header of its own, in the sectors that follow the boot sector.</summary>
