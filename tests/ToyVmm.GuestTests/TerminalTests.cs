@@ -6,11 +6,13 @@ namespace ToyVmm.GuestTests;
 /// <summary>`toyvmm run` on a terminal: keys, the prompt, the settings of the terminal afterwards, statuses.</summary>
 public sealed class TerminalTests
 {
-    // Sends back what COM1 receives until a 'q', then powers off:
+    // Sends back what COM1 receives, in bytes of 8 bits, until a 'q', then powers off:
+    //   mov dx, 0x3FB; mov al, 3; out dx, al
     //   l: mov dx, 0x3FD; w: in al, dx; test al, 1; jz w; mov dx, 0x3F8; in al, dx; cmp al, 'q'; je d; out dx, al; jmp l
     //   d: mov dx, 0x604; mov ax, 0x2000; out dx, ax
     private static readonly byte[] s_echo =
     [
+        0xBA, 0xFB, 0x03, 0xB0, 0x03, 0xEE,
         0xBA, 0xFD, 0x03, 0xEC, 0xA8, 0x01, 0x74, 0xFB, 0xBA, 0xF8, 0x03, 0xEC, 0x3C, (byte)'q', 0x74, 0x03, 0xEE, 0xEB, 0xED,
         0xBA, 0x04, 0x06, 0xB8, 0x00, 0x20, 0xEF,
     ];
@@ -100,14 +102,14 @@ public sealed class TerminalTests
     }
 
     private static PseudoTerminal Run(TemporaryFile image, string arguments, string before = "") =>
-        new($"echo before $(stty -g); {before}dotnet '{CommandLine.Tool}' run {image.Path} {arguments}; echo status $?; echo after $(stty -g) end");
+        new($"echo settings-before $(stty -g); {before}dotnet '{CommandLine.Tool}' run {image.Path} {arguments}; echo status $?; echo settings-after $(stty -g) end");
 
     private static void EndsWith(PseudoTerminal terminal, int status)
     {
         _ = terminal.WaitFor(string.Create(CultureInfo.InvariantCulture, $"status {status}\r\n"));
         _ = terminal.WaitFor(" end");
         _ = terminal.WaitForExit();
-        string settings = terminal.Seen.Split("before ")[1].Split('\r')[0];
-        Assert.Equal(settings, terminal.Seen.Split("after ")[1].Split(" end")[0]);
+        string settings = terminal.Seen.Split("settings-before ")[1].Split('\r')[0];
+        Assert.Equal(settings, terminal.Seen.Split("settings-after ")[1].Split(" end")[0]);
     }
 }
