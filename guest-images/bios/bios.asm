@@ -10,7 +10,8 @@
 ;   bios.inc      constants, the frame of saved registers that each service works on
 ;   post.inc      from the reset vector to INT 19h
 ;   boot.inc      INT 18h, 19h: the boot sector
-;   video.inc     INT 10h: the text screen;  videomode.inc: mode, cursor shape, adapter
+;   video.inc     INT 10h: the text screen;  videomode.inc: modes, cursor shape, adapter
+;   videocolour.inc  palette and DAC;  videofont.inc: characters;  videopixel.inc: dots
 ;   disk.inc      INT 13h: sectors by cylinder/head/sector and by number
 ;   diskio.inc    the two ways to a sector: ToyVmm's BIOS disk ports, and an ATA disk
 ;   system.inc    INT 11h, 12h, 15h: equipment, memory map, A20, waits, moves above 1 MiB
@@ -21,7 +22,7 @@
 ; Build:  nasm -f bin -o bios.bin bios.asm      (64 KiB, mapped at F0000h and at FFFF0000h)
 ; Try it elsewhere:  qemu-system-i386 -bios bios.bin -drive file=disk.img,format=raw
 ;
-; Not here, and an error to the caller: graphics modes and fonts, formatting, printers, APM, PCI BIOS, PS/2 mouse.
+; Not here, and an error to the caller: CGA graphics modes and characters in graphics modes, formatting, printers, APM, PCI BIOS, PS/2 mouse.
 ; Register lists of the services: Ralf Brown's Interrupt List; IBM PS/2 and PC BIOS Interface Technical Reference.
 
         cpu     686
@@ -34,6 +35,9 @@
 %include "boot.inc"
 %include "video.inc"
 %include "videomode.inc"
+%include "videocolour.inc"
+%include "videofont.inc"
+%include "videopixel.inc"
 %include "disk.inc"
 %include "diskio.inc"
 %include "system.inc"

@@ -18,7 +18,6 @@ public sealed class Machine : IDisposable
 {
     private const uint OneMebibyte = 1u << 20;
     private const uint VideoMemory = 0xA_0000;
-    private const uint VideoMemorySize = 0x2_0000;
     private const ulong ApicGlobalEnable = 1 << 11;  // IA32_APIC_BASE
     private const ulong ApicBootstrap = 1 << 8;
     private const uint LowBiosLimit = 0x2_0000;     // at most E0000-FFFFF shows below 1 MiB
@@ -61,8 +60,12 @@ public sealed class Machine : IDisposable
         Pit.SetGate(2, false);
         Rtc = new RtcMc146818(Clock, Pic.Line(8), Nmi, config.StartTime);
         Keyboard = new Ps2Keyboard(Clock);
-        KeyboardController = new Keyboard8042(Clock, Pic.Line(1), Pic.Line(12), A20, RequestReset, Keyboard);
-        Vga = new VgaText(Clock, (offset, destination) => _ = Memory.TryRead(new GuestPhysicalAddress(VideoMemory + offset), destination));
+        Mouse = new Ps2Mouse(Clock);
+        KeyboardController = new Keyboard8042(Clock, Pic.Line(1), Pic.Line(12), A20, RequestReset, Keyboard, Mouse);
+        GuestPhysicalAddress videoMemory = new(VideoMemory);
+        Memory.SetKind(videoMemory, Vga.MemorySize, PageKind.Mmio);
+        Vga = new Vga(Clock, new VgaAperture(Memory, videoMemory, (first, length) => MemoryMapChanged?.Invoke(first, length)));
+        Mmio.Map(videoMemory, Vga.MemorySize, Vga);
         CoprocessorError = new CoprocessorErrorLatch(Pic.Line(13), () => CoprocessorErrorIgnored?.Invoke());
         DebugConsole = new DebugConsole(value => DebugConsoleWritten?.Invoke(value));
         _resetControl = new ResetControl(RequestReset);
@@ -115,11 +118,14 @@ public sealed class Machine : IDisposable
     /// <summary>The real-time clock and CMOS memory, at IRQ8.</summary>
     public RtcMc146818 Rtc { get; }
 
-    /// <summary>The keyboard controller, at IRQ1.</summary>
+    /// <summary>The keyboard controller, at IRQ1, and for its auxiliary port at IRQ12.</summary>
     public Keyboard8042 KeyboardController { get; }
 
     /// <summary>The keyboard: press its keys here.</summary>
     public Ps2Keyboard Keyboard { get; }
+
+    /// <summary>The mouse, at the controller's auxiliary port.</summary>
+    public Ps2Mouse Mouse { get; }
 
     /// <summary>The first ATA channel, at IRQ14.</summary>
     public AtaChannel PrimaryAta { get; }
@@ -131,7 +137,7 @@ public sealed class Machine : IDisposable
     public IReadOnlyList<Serial16550> SerialPorts => _serialPorts;
 
     /// <summary>The display.</summary>
-    public VgaText Vga { get; }
+    public Vga Vga { get; }
 
     /// <summary>The way of x87 errors to IRQ13.</summary>
     public CoprocessorErrorLatch CoprocessorError { get; }
@@ -166,7 +172,7 @@ public sealed class Machine : IDisposable
     /// <summary>What the guest asked of the machine; the run loop looks after every exit. The first request stands until it is taken.</summary>
     public MachineRequest Request { get; private set; }
 
-    /// <summary>Called when pages change between RAM and ROM (chipset shadowing): engines must forget what they know of the range's pages.</summary>
+    /// <summary>Called when pages change between RAM, ROM and devices (chipset shadowing, display memory, the local APIC): engines must forget what they know of the range's pages.</summary>
     public Action<GuestPhysicalAddress, uint>? MemoryMapChanged { get; set; }
 
     /// <summary>Plugs a device into an ATA channel before the machine runs, and tells CMOS setup of a hard disk.</summary>
@@ -181,6 +187,13 @@ public sealed class Machine : IDisposable
             StoreHardDisk(place, disk.DefaultGeometry);
         }
     }
+
+    /// <summary>The user moves the mouse, turns its wheel, presses or releases buttons.</summary>
+    /// <param name="deltaX">To the right, in counts of a quarter of a millimetre.</param>
+    /// <param name="deltaY">Away from the user: up.</param>
+    /// <param name="wheel">Steps of the wheel towards the user: down.</param>
+    /// <param name="buttons">The buttons that are down from now on.</param>
+    public void MoveMouse(int deltaX, int deltaY, int wheel, MouseButtons buttons) => Mouse.Move(new MouseEvent(deltaX, deltaY, wheel, buttons));
 
     /// <summary>The CPU acknowledges INTR.</summary>
     /// <returns>The vector.</returns>

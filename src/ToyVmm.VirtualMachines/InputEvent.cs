@@ -14,6 +14,10 @@ public sealed record SerialInput(byte Value) : InputEvent;
 /// <param name="Pressed">Down, or up.</param>
 public sealed record KeyInput(Ps2Key Key, bool Pressed) : InputEvent;
 
+/// <summary>The mouse is moved, or its buttons change.</summary>
+/// <param name="Event">What the user does.</param>
+public sealed record MouseInput(MouseEvent Event) : InputEvent;
+
 /// <summary>Host time that a sleeping guest's clock takes over, because other input wakes it before its next timer does.</summary>
 /// <param name="Ticks">Ticks of the virtual clock.</param>
 public sealed record HostTimeInput(ulong Ticks) : InputEvent;

@@ -1,9 +1,10 @@
 using System.Collections.Concurrent;
+using ToyVmm.Hardware.Devices;
 
 namespace ToyVmm.VirtualMachines;
 
 /// <summary>
-/// The one door for everything that the image does not determine: bytes for COM1 and keys, from any thread. The machine takes them
+/// The one door for everything that the image does not determine: bytes for COM1, keys and the mouse, from any thread. The machine takes them
 /// between runs of the engine, when the device has room, at a moment that is therefore known; <see cref="Recorder"/> is told of it.
 /// </summary>
 public sealed class InputQueue : IDisposable
@@ -13,6 +14,7 @@ public sealed class InputQueue : IDisposable
 
     private readonly ConcurrentQueue<byte> _bytes = new();
     private readonly ConcurrentQueue<KeyInput> _keys = new();
+    private readonly ConcurrentQueue<MouseEvent> _mouse = new();
     private readonly AutoResetEvent _arrived = new(false);
     private volatile bool _open;
 
@@ -20,7 +22,7 @@ public sealed class InputQueue : IDisposable
     public bool IsOpen => _open;
 
     /// <summary>True when nothing waits.</summary>
-    public bool IsEmpty => _bytes.IsEmpty && _keys.IsEmpty;
+    public bool IsEmpty => _bytes.IsEmpty && _keys.IsEmpty && _mouse.IsEmpty;
 
     /// <summary>Told of every event at the moment when the machine takes it, from the thread that runs the machine.</summary>
     public Action<StampedInput>? Recorder { get; set; }
@@ -67,6 +69,14 @@ public sealed class InputQueue : IDisposable
         return true;
     }
 
+    /// <summary>Adds what the user does to the mouse.</summary>
+    /// <param name="mouse">A movement, or a change of the buttons.</param>
+    public void Enqueue(MouseEvent mouse)
+    {
+        _mouse.Enqueue(mouse);
+        _ = _arrived.Set();
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _arrived.Dispose();
 
@@ -74,7 +84,11 @@ public sealed class InputQueue : IDisposable
 
     internal bool HasKeys => !_keys.IsEmpty;
 
+    internal bool HasMouseEvents => !_mouse.IsEmpty;
+
     internal bool TryTake(out byte value) => _bytes.TryDequeue(out value);
+
+    internal bool TryTake(out MouseEvent mouse) => _mouse.TryDequeue(out mouse);
 
     internal bool TryTake([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out KeyInput? key) => _keys.TryDequeue(out key);
 

@@ -105,7 +105,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     /// <summary>What happened so far.</summary>
     public RunStatistics Statistics { get; } = new();
 
-    /// <summary>Input for the guest: COM1 and the keyboard.</summary>
+    /// <summary>Input for the guest: COM1, the keyboard and the mouse.</summary>
     public InputQueue Input { get; } = new();
 
     /// <summary>What the guest has sent through COM1, one char a byte; empty where <see cref="VirtualMachineOptions.SerialOutput"/> takes it.</summary>
@@ -315,7 +315,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     }
 
     // What waits in the queue and what its device has room for.
-    private bool CanTakeInput => (Input.HasBytes && Machine.SerialPorts[0].CanReceive) || (Input.HasKeys && Machine.Keyboard.HasRoom);
+    private bool CanTakeInput => (Input.HasBytes && Machine.SerialPorts[0].CanReceive) || (Input.HasKeys && Machine.Keyboard.HasRoom) || Input.HasMouseEvents;
 
     private void DrainInput()
     {
@@ -334,6 +334,12 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         {
             Input.Record(new StampedInput(Now, key));
             Machine.Keyboard.KeyEvent(key.Key, key.Pressed);
+        }
+
+        while (Input.HasMouseEvents && Input.TryTake(out MouseEvent mouse))
+        {
+            Input.Record(new StampedInput(Now, new MouseInput(mouse)));
+            Machine.MoveMouse(mouse.DeltaX, mouse.DeltaY, mouse.Wheel, mouse.Buttons);
         }
     }
 

@@ -222,7 +222,7 @@ public sealed class MachineTests
     }
 
     [Fact]
-    public void WithoutABiosEverythingBelowOneMebibyteIsRam()
+    public void WithoutABiosEverythingBelowOneMebibyteButTheDisplayIsRam()
     {
         using Machine machine = new(new MachineConfig());
         machine.Ports.Write(0xCF8, 4, 0x8000_0058);
@@ -230,8 +230,33 @@ public sealed class MachineTests
         machine.Ports.Write(0xCFD, 1, 0x00);
         for (uint page = 0; page < 0x10_0000; page += 4096)
         {
-            Assert.Equal(PageKind.Ram, machine.Memory.KindAt(new GuestPhysicalAddress(page)));
+            // Text memory behaves as RAM; the rest of the display's addresses is the VGA's, which does not answer there in text modes.
+            PageKind expected = page is >= 0xA_0000 and < 0xB_8000 ? PageKind.Mmio : PageKind.Ram;
+            Assert.Equal(expected, machine.Memory.KindAt(new GuestPhysicalAddress(page)));
         }
+    }
+
+    [Fact]
+    public void DisplayMemoryIsRamWhereTheVgaHasNothingToDo()
+    {
+        using Machine machine = new(new MachineConfig());
+        List<GuestPhysicalAddress> changes = [];
+        machine.MemoryMapChanged = (first, _) => changes.Add(first);
+        machine.Ports.Write(0x3CE, 2, 0x0105);          // write mode 1
+        machine.Ports.Write(0x3CE, 2, 0x0506);          // A0000-AFFFF
+        Assert.Equal([new GuestPhysicalAddress(0xB_8000)], changes);
+        Assert.Equal(PageKind.Mmio, machine.Memory.KindAt(new GuestPhysicalAddress(0xB_8000)));
+        machine.Ports.Write(0x3C4, 2, 0x0F02);
+        machine.Ports.Write(0x3C4, 2, 0x0E04);          // chain-4
+        machine.Ports.Write(0x3CE, 2, 0x4005);
+        Assert.Equal(PageKind.Mmio, machine.Memory.KindAt(new GuestPhysicalAddress(0xA_0000)));
+        machine.Mmio.Write(new GuestPhysicalAddress(0xA_0000), 4, 0x44332211);
+        Assert.Equal(PageKind.Ram, machine.Memory.KindAt(new GuestPhysicalAddress(0xA_F000)));
+        Assert.Equal(0x44332211u, machine.Memory.ReadUInt32(new GuestPhysicalAddress(0xA_0000)));
+        Assert.Equal([new GuestPhysicalAddress(0xB_8000), new GuestPhysicalAddress(0xA_0000)], changes);
+        machine.Reset();
+        Assert.Equal(PageKind.Ram, machine.Memory.KindAt(new GuestPhysicalAddress(0xB_8000)));
+        Assert.Equal(PageKind.Mmio, machine.Memory.KindAt(new GuestPhysicalAddress(0xA_0000)));
     }
 
     [Theory]

@@ -13,6 +13,7 @@ internal sealed class RunCommand(HostConsole console)
     private readonly Option<string> _serial = new("--serial") { HelpName = "WHERE", Description = "Where the guest's COM1 goes: stdio (the default; a terminal becomes a raw line), none, or file:PATH." };
     private readonly Option<string> _display = new("--display") { HelpName = "HOW", Description = "none (the default), or text: draw the guest's VGA text screen on the terminal while it runs, and send keys to the PS/2 keyboard; serial output then comes at the end." };
     private readonly Option<bool> _screen = new("--screen") { Description = "Print the guest's last text screen when it stops." };
+    private readonly Option<string> _screenshot = new("--screenshot") { HelpName = "FILE", Description = "Write the guest's last screen, text or graphics, to a PNG file when it stops." };
     private readonly Option<string> _maxInstructions = new("--max-instructions") { HelpName = "N", Description = "Stop after N guest instructions (1_000_000, 10M), status 72." };
     private readonly Option<string> _timeout = new("--timeout") { HelpName = "SECONDS", Description = "Stop after so much host time, status 73." };
     private readonly Option<bool> _stats = new("--stats") { Description = "Print exits, traps and speed when the guest stops." };
@@ -36,7 +37,7 @@ internal sealed class RunCommand(HostConsole console)
         _ = _display.AcceptOnlyFromAmong("none", "text");
         Command command = new("run", "Run a guest image.");
         _machine.AddTo(command);
-        foreach (Option option in (ReadOnlySpan<Option>)[_engine, _serial, _display, _screen, _maxInstructions, _timeout, _stats, _json,
+        foreach (Option option in (ReadOnlySpan<Option>)[_engine, _serial, _display, _screen, _screenshot, _maxInstructions, _timeout, _stats, _json,
             _trace, _traceHash, _haltOk, _pace, _noPace, _quiet, _verbose])
         {
             command.Options.Add(option);
@@ -69,6 +70,7 @@ internal sealed class RunCommand(HostConsole console)
             SerialToOutput = serial == "stdio",
             Display = parsed.GetValue(_display) == "text",
             PrintScreen = parsed.GetValue(_screen),
+            Screenshot = parsed.GetValue(_screenshot),
             MaxInstructions = parsed.GetValue(_maxInstructions) is { } most ? Quantity.Count("--max-instructions", most) : null,
             Timeout = parsed.GetValue(_timeout) is { } seconds ? Quantity.Seconds("--timeout", seconds) : null,
             Statistics = parsed.GetValue(_stats),

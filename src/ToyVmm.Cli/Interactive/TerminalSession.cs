@@ -22,6 +22,7 @@ internal sealed class TerminalSession : IDisposable
     private readonly EscapeKeys _escape = new();
     private readonly BlockingCollection<int> _promptKeys = [];
     private readonly LineEditor _editor;
+    private readonly Lock _taking = new();
     private readonly PosixSignalRegistration[] _registrations;
     private readonly string _newLine;
     private volatile bool _prompting;
@@ -111,11 +112,12 @@ internal sealed class TerminalSession : IDisposable
             action = reply.Action;
         }
 
-        _prompting = false;
         if (action == MonitorAction.Continue)
         {
             Painter?.Resume();
         }
+
+        ReturnToGuest();
 
         return action;
     }
@@ -144,7 +146,10 @@ internal sealed class TerminalSession : IDisposable
             {
                 if (_keyboard is { IsPending: true } keys && !StandardInput.WaitForInput(NoMoreKeysMilliseconds))
                 {
-                    _ = _vm.Input.Enqueue(keys.Flush());
+                    lock (_taking)
+                    {
+                        _ = _vm.Input.Enqueue(keys.Flush());
+                    }
                 }
 
                 int count = StandardInput.Read(buffer);
@@ -153,7 +158,10 @@ internal sealed class TerminalSession : IDisposable
                     break;
                 }
 
-                Take(buffer.AsSpan(0, count));
+                lock (_taking)
+                {
+                    Take(buffer.AsSpan(0, count));
+                }
             }
 
             _vm.Input.Close();
@@ -162,6 +170,25 @@ internal sealed class TerminalSession : IDisposable
         catch (ObjectDisposedException)
         {
             // The machine is gone while the last byte arrived.
+        }
+    }
+
+    // What was typed behind the command that ended the prompt is the guest's.
+    private void ReturnToGuest()
+    {
+        lock (_taking)
+        {
+            _prompting = false;
+            List<byte> left = [];
+            while (_promptKeys.TryTake(out int key))
+            {
+                if (key >= 0)
+                {
+                    left.Add((byte)key);
+                }
+            }
+
+            Take(CollectionsMarshal.AsSpan(left));
         }
     }
 

@@ -3,6 +3,7 @@ using System.Text;
 using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Interactive;
+using ToyVmm.Hardware.Devices;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Monitoring;
 using ToyVmm.VirtualMachines.Tracing;
@@ -20,6 +21,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         using TextWriter? traceFile = settings.TraceFile is { } path ? new StreamWriter(HostFile.Create(path, "trace"), Encoding.UTF8, 1 << 16) : null;
         using SerialSink sink = OpenSerial();
         using FileStream? jsonFile = settings.Json is { } json and not "-" ? HostFile.Create(json, "report") : null;
+        using FileStream? screenshot = settings.Screenshot is { } picture ? HostFile.Create(picture, "screenshot") : null;
         Tracing tracing = new(settings, traceFile ?? console.Error);
         using VirtualMachine vm = MakeMachine(sink, tracing);
         sink.Machine = vm;
@@ -38,6 +40,11 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         if (settings.SerialToOutput && sink.EndsInsideLine && console.OutputIsTerminal && console.ErrorIsTerminal)
         {
             console.Error.WriteLine();
+        }
+
+        if (screenshot is not null)
+        {
+            WriteScreenshot(vm, screenshot);
         }
 
         int status = ReportFailedOutput(sink) ?? Status(stop, signal);
@@ -185,8 +192,21 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
 
     private void WriteScreen(VirtualMachine vm)
     {
-        console.Output.WriteLine(vm.Machine.Vga.IsTextMode ? vm.Machine.Vga.ReadScreen().ToText() : "(the display is in a graphics mode)");
+        Vga vga = vm.Machine.Vga;
+        console.Output.WriteLine(vga.IsTextMode ? vga.ReadScreen().ToText() : ScreenPainter.GraphicsNote(vga));
         console.Flush();
+    }
+
+    private void WriteScreenshot(VirtualMachine vm, FileStream file)
+    {
+        try
+        {
+            PngImage.Write(file, vm.Machine.Vga.ReadFrame());
+        }
+        catch (IOException e)
+        {
+            throw UserErrorException.File($"cannot write the screenshot {settings.Screenshot}: {e.Message}");
+        }
     }
 
     private void WriteJson(RunReport report, FileStream? file)

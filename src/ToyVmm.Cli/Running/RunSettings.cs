@@ -17,6 +17,9 @@ internal sealed record RunSettings
     /// <summary>True to print the last text screen.</summary>
     public bool PrintScreen { get; init; }
 
+    /// <summary>The PNG file for the last screen, or null.</summary>
+    public string? Screenshot { get; init; }
+
     /// <summary>The limit on instructions, or null.</summary>
     public ulong? MaxInstructions { get; init; }
 

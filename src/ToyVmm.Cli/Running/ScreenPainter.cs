@@ -28,6 +28,7 @@ internal sealed class ScreenPainter : IDisposable
     private bool _paused;
     private int _top;                           // the first row shown: a small terminal shows the part with the cursor
     private (int Rows, int Columns) _size;
+    private string? _note;          // stands in a graphics mode's place
     private bool _failed;
 
     /// <summary>Begins to draw.</summary>
@@ -65,6 +66,9 @@ internal sealed class ScreenPainter : IDisposable
         }
     }
 
+    /// <summary>What is said in the place of a picture that only has dots.</summary>
+    public static string GraphicsNote(Vga vga) => $"({vga.Mode}; --screenshot FILE.png takes the picture when the guest stops)";
+
     /// <summary>Draws the last picture and leaves the cursor below it.</summary>
     public void Dispose()
     {
@@ -75,7 +79,7 @@ internal sealed class ScreenPainter : IDisposable
             Paint();
         }
 
-        _ = _text.Append($"\x1b[{(_shown?.Rows ?? 0) + 1};1H\x1b[?25h");
+        _ = _text.Append($"\x1b[{(_shown?.Rows ?? 1) + 1};1H\x1b[?25h");
         Send();
         _stop.Dispose();
     }
@@ -96,12 +100,15 @@ internal sealed class ScreenPainter : IDisposable
 
     private void Paint()
     {
-        if (!_vm.Machine.Vga.IsTextMode)
+        Vga vga = _vm.Machine.Vga;
+        if (!vga.IsTextMode)
         {
+            PaintNote(GraphicsNote(vga));
             return;
         }
 
-        TextScreen screen = _vm.Machine.Vga.ReadScreen();
+        _note = null;
+        TextScreen screen = vga.ReadScreen();
         bool all = _all || _shown is null || _shown.Rows != screen.Rows || _shown.Columns != screen.Columns;
         _all = false;
         if (all)
@@ -135,6 +142,19 @@ internal sealed class ScreenPainter : IDisposable
         Send();
     }
 
+    // The terminal cannot show dots: it says what there is to see. The next text screen is drawn as a whole.
+    private void PaintNote(string note)
+    {
+        if (note != _note || _all)
+        {
+            _all = false;
+            _note = note;
+            _shown = null;
+            _ = _text.Append("\x1b[0m\x1b[2J\x1b[1;1H").Append(note).Append("\r\n");
+            Send();
+        }
+    }
+
     private void AppendRow(TextScreen screen, int row)
     {
         _ = _text.Append($"\x1b[{row - _top + 1};1H");
@@ -148,7 +168,8 @@ internal sealed class ScreenPainter : IDisposable
                 int foreground = ((attribute & 8) != 0 ? 90 : 30) + AnsiColours[attribute & 7];
                 bool bright = (attribute & 0x80) != 0 && !_vm.Machine.Vga.BlinkEnabled;
                 int background = (bright ? 100 : 40) + AnsiColours[(attribute >> 4) & 7];
-                _ = _text.Append($"\x1b[0;{foreground};{background}m");
+                string blinking = (attribute & 0x80) != 0 && _vm.Machine.Vga.BlinkEnabled ? "5;" : "";
+                _ = _text.Append($"\x1b[0;{blinking}{foreground};{background}m");
             }
 
             _ = _text.Append(char.IsControl(cell.Character) ? ' ' : cell.Character);

@@ -1,6 +1,6 @@
 namespace ToyVmm.Hardware.Devices;
 
-/// <summary>What hangs on a PS/2 cable: a keyboard, later a mouse. The controller takes bytes when it is ready for them.</summary>
+/// <summary>What hangs on a PS/2 cable: a keyboard or a mouse. The controller takes bytes when it is ready for them.</summary>
 public interface IPs2Device
 {
     /// <summary>True when a byte waits to be sent.</summary>

@@ -1,22 +1,14 @@
 using ToyVmm.Hardware.Devices;
-using ToyVmm.Hardware.Time;
 using Xunit;
 
 namespace ToyVmm.Tests.Devices;
 
-public sealed class VgaTextTests
+public sealed class VgaRegisterTests
 {
-    private const uint Attribute = 0x10;
-    private const uint Sequencer = 0x14;
-    private const uint Graphics = 0x1E;
-    private const uint Crtc = 0x24;
-    private const uint Status1 = 0x2A;
-    private const uint TextMemory = 0x1_8000;
-
     [Fact]
     public void TheScreenIsEightyByTwentyFive()
     {
-        Fixture f = new();
+        VgaFixture f = new();
         f.Print(0, "Hello");
         f.Print(2 * 80 * 2, "third row");
         TextScreen screen = f.Vga.ReadScreen();
@@ -29,40 +21,40 @@ public sealed class VgaTextTests
     [Fact]
     public void TheStartAddressAndTheOffsetRegisterScroll()
     {
-        Fixture f = new();
+        VgaFixture f = new();
         f.Print(80 * 2, "second");
-        f.Set(Crtc, 0x0D, 80);
+        f.Set(VgaFixture.Crtc, 0x0D, 80);
         Assert.Equal("second", f.Vga.ReadScreen().ToText());
-        f.Set(Crtc, 0x0D, 0);
-        f.Set(Crtc, 0x13, 20); // 40 cells from row to row
+        f.Set(VgaFixture.Crtc, 0x0D, 0);
+        f.Set(VgaFixture.Crtc, 0x13, 20); // 40 cells from row to row
         Assert.Equal("second", f.Vga.ReadScreen().RowText(2));
     }
 
     [Fact]
     public void TheCursorFollowsItsRegisters()
     {
-        Fixture f = new();
+        VgaFixture f = new();
         Assert.Equal(new TextCursor(0, 0, 13, 14, true), f.Vga.ReadScreen().Cursor);
         int position = (12 * 80) + 34;
-        f.Set(Crtc, 0x0E, (byte)(position >> 8));
-        f.Set(Crtc, 0x0F, (byte)position);
-        f.Set(Crtc, 0x0A, 0x00);
-        f.Set(Crtc, 0x0B, 0x0F);
+        f.Set(VgaFixture.Crtc, 0x0E, (byte)(position >> 8));
+        f.Set(VgaFixture.Crtc, 0x0F, (byte)position);
+        f.Set(VgaFixture.Crtc, 0x0A, 0x00);
+        f.Set(VgaFixture.Crtc, 0x0B, 0x0F);
         Assert.Equal(new TextCursor(12, 34, 0, 15, true), f.Vga.ReadScreen().Cursor);
-        f.Set(Crtc, 0x0A, 0x20);
+        f.Set(VgaFixture.Crtc, 0x0A, 0x20);
         Assert.False(f.Vga.ReadScreen().Cursor.Visible);
-        f.Set(Crtc, 0x0A, 0x00);
-        f.Set(Crtc, 0x0E, 0xFF);
+        f.Set(VgaFixture.Crtc, 0x0A, 0x00);
+        f.Set(VgaFixture.Crtc, 0x0E, 0xFF);
         Assert.False(f.Vga.ReadScreen().Cursor.Visible);
     }
 
     [Fact]
     public void FiftyRowsWithAnEightLineFontAndFortyColumns()
     {
-        Fixture f = new();
-        f.Set(Crtc, 0x09, 0x47);
-        f.Set(Crtc, 0x11, 0x0E); // protection off
-        f.Set(Crtc, 0x01, 39);
+        VgaFixture f = new();
+        f.Set(VgaFixture.Crtc, 0x09, 0x47);
+        f.Set(VgaFixture.Crtc, 0x11, 0x0E); // protection off
+        f.Set(VgaFixture.Crtc, 0x01, 39);
         TextScreen screen = f.Vga.ReadScreen();
         Assert.Equal((50, 40), (screen.Rows, screen.Columns));
     }
@@ -70,72 +62,72 @@ public sealed class VgaTextTests
     [Fact]
     public void TheMonochromeWindowAndItsPorts()
     {
-        Fixture f = new();
-        f.Set(Graphics, 6, 0x0A);
-        f.Memory[0x1_0000] = (byte)'m';
+        VgaFixture f = new();
+        f.Set(VgaFixture.Graphics, 6, 0x0A);
+        f.Vga.Write(0x1_0000, 1, 'm');
         Assert.Equal("m", f.Vga.ReadScreen().ToText());
         f.Vga.WritePort(0x12, 1, 0x66); // colour bit off: the CRTC moves to 0x3B4
         f.Vga.WritePort(0x04, 1, 0x0F);
         f.Vga.WritePort(0x05, 1, 0x55);
         Assert.Equal(0x55u, f.Vga.ReadPort(0x05, 1));
-        Assert.Equal(0xFFu, f.Vga.ReadPort(Crtc, 1));
+        Assert.Equal(0xFFu, f.Vga.ReadPort(VgaFixture.Crtc, 1));
         Assert.Equal(0x66u, f.Vga.ReadPort(0x1C, 1));
     }
 
     [Fact]
     public void RegistersReadBackAndMissingOnesAreZero()
     {
-        Fixture f = new();
-        f.Set(Crtc, 0x11, 0x00);
-        foreach ((uint port, int count) in new[] { (Crtc, 25), (Sequencer, 5), (Graphics, 9) })
+        VgaFixture f = new();
+        f.Set(VgaFixture.Crtc, 0x11, 0x00);
+        foreach ((uint port, int count) in new[] { (VgaFixture.Crtc, 25), (VgaFixture.Sequencer, 5), (VgaFixture.Graphics, 9) })
         {
             for (int index = 0; index < count; index++)
             {
                 f.Set(port, (byte)index, (byte)(index * 3));
                 Assert.Equal((uint)(byte)(index * 3), f.Get(port, (byte)index));
-                if (port == Crtc)
+                if (port == VgaFixture.Crtc)
                 {
-                    f.Set(Crtc, 0x11, 0x00);
+                    f.Set(VgaFixture.Crtc, 0x11, 0x00);
                 }
             }
         }
 
-        Assert.Equal(0u, f.Get(Crtc, 0x1F));
-        Assert.Equal(0u, f.Get(Graphics, 0x0F));
+        Assert.Equal(0u, f.Get(VgaFixture.Crtc, 0x1F));
+        Assert.Equal(0u, f.Get(VgaFixture.Graphics, 0x0F));
     }
 
     [Fact]
     public void CrtcRegistersZeroToSevenAreProtected()
     {
-        Fixture f = new();
-        f.Set(Crtc, 0x00, 0x11);
-        f.Set(Crtc, 0x07, 0xEF);
-        Assert.Equal(0x5Fu, f.Get(Crtc, 0x00));
-        Assert.Equal(0x0Fu, f.Get(Crtc, 0x07));
+        VgaFixture f = new();
+        f.Set(VgaFixture.Crtc, 0x00, 0x11);
+        f.Set(VgaFixture.Crtc, 0x07, 0xEF);
+        Assert.Equal(0x5Fu, f.Get(VgaFixture.Crtc, 0x00));
+        Assert.Equal(0x0Fu, f.Get(VgaFixture.Crtc, 0x07));
     }
 
     [Fact]
     public void TheAttributeControllerHasOnePortAndAFlipFlop()
     {
-        Fixture f = new();
-        _ = f.Vga.ReadPort(Status1, 1);
-        f.Vga.WritePort(Attribute, 1, 0x10);    // index; display off, palette open
-        f.Vga.WritePort(Attribute, 1, 0x04);
+        VgaFixture f = new();
+        _ = f.Vga.ReadPort(VgaFixture.Status1, 1);
+        f.Vga.WritePort(VgaFixture.Attribute, 1, 0x10);    // index; display off, palette open
+        f.Vga.WritePort(VgaFixture.Attribute, 1, 0x04);
         Assert.False(f.Vga.BlinkEnabled);
-        f.Vga.WritePort(Attribute, 1, 0x03);
-        _ = f.Vga.ReadPort(Status1, 1);         // back to the index
-        f.Vga.WritePort(Attribute, 1, 0x05);
-        f.Vga.WritePort(Attribute, 1, 0x2A);
-        f.Vga.WritePort(Attribute, 1, 0x25);    // display on: the palette is locked
-        f.Vga.WritePort(Attribute, 1, 0x3F);
+        f.Vga.WritePort(VgaFixture.Attribute, 1, 0x03);
+        _ = f.Vga.ReadPort(VgaFixture.Status1, 1);         // back to the index
+        f.Vga.WritePort(VgaFixture.Attribute, 1, 0x05);
+        f.Vga.WritePort(VgaFixture.Attribute, 1, 0x2A);
+        f.Vga.WritePort(VgaFixture.Attribute, 1, 0x25);    // display on: the palette is locked
+        f.Vga.WritePort(VgaFixture.Attribute, 1, 0x3F);
         Assert.Equal(0x2Au, f.Vga.ReadPort(0x11, 1));
-        Assert.Equal(0x25u, f.Vga.ReadPort(Attribute, 1));
+        Assert.Equal(0x25u, f.Vga.ReadPort(VgaFixture.Attribute, 1));
     }
 
     [Fact]
     public void TheDacCountsThroughItsComponents()
     {
-        Fixture f = new();
+        VgaFixture f = new();
         f.Vga.WritePort(0x18, 1, 255);
         foreach (byte component in (byte[])[1, 2, 3, 4, 5, 6])
         {
@@ -156,18 +148,18 @@ public sealed class VgaTextTests
     [InlineData(7, 0xAA, 0xAA, 0xAA)]
     [InlineData(15, 0xFF, 0xFF, 0xFF)]
     public void TheSixteenColours(int index, byte red, byte green, byte blue) =>
-        Assert.Equal((red, green, blue), new Fixture().Vga.Colour(index));
+        Assert.Equal((red, green, blue), new VgaFixture().Vga.Colour(index));
 
     [Fact]
     public void RetraceIsSeventyTimesASecond()
     {
-        Fixture f = new();
+        VgaFixture f = new();
         int retraces = 0;
         bool inside = false;
         for (ulong microsecond = 0; microsecond < 1_000_000; microsecond += 20)
         {
             f.Clock.AdvanceTo(microsecond);
-            uint status = f.Vga.ReadPort(Status1, 1);
+            uint status = f.Vga.ReadPort(VgaFixture.Status1, 1);
             bool retrace = (status & 8) != 0;
             Assert.True(!retrace || (status & 1) != 0);
             retraces += retrace && !inside ? 1 : 0;
@@ -185,38 +177,6 @@ public sealed class VgaTextTests
         for (int code = 0x20; code < 0x7F; code++)
         {
             Assert.Equal((char)code, CodePage437.ToUnicode((byte)code));
-        }
-    }
-
-    private sealed class Fixture
-    {
-        public Fixture() => Vga = new VgaText(Clock, (offset, destination) => Memory.AsSpan((int)offset, destination.Length).CopyTo(destination));
-
-        public VirtualClock Clock { get; } = new(1_000_000);
-
-        public byte[] Memory { get; } = new byte[0x2_0000];
-
-        public VgaText Vga { get; }
-
-        public void Print(uint offset, string text)
-        {
-            foreach (char character in text)
-            {
-                Memory[TextMemory + offset++] = (byte)character;
-                Memory[TextMemory + offset++] = 0x07;
-            }
-        }
-
-        public void Set(uint port, byte index, byte value)
-        {
-            Vga.WritePort(port, 1, index);
-            Vga.WritePort(port + 1, 1, value);
-        }
-
-        public uint Get(uint port, byte index)
-        {
-            Vga.WritePort(port, 1, index);
-            return Vga.ReadPort(port + 1, 1);
         }
     }
 }
