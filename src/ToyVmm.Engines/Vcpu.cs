@@ -16,9 +16,11 @@ public sealed unsafe class Vcpu : IDisposable
 
     /// <summary>Makes a CPU in its reset state.</summary>
     /// <param name="memory">The guest's physical memory.</param>
-    public Vcpu(GuestMemory memory)
+    /// <param name="model">What kind of CPU; null for the default.</param>
+    public Vcpu(GuestMemory memory, CpuModel? model = null)
     {
         Memory = memory;
+        Model = model ?? CpuModels.Default;
         _state = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
         new Span<byte>(_state, sizeof(CpuState)).Clear();
         Mmu = new Mmu(memory, _state);
@@ -47,14 +49,14 @@ public sealed unsafe class Vcpu : IDisposable
         set => Volatile.Write(ref _cancelRequested, value);
     }
 
-    /// <summary>What the CPU tells of itself.</summary>
-    public CpuModel Model { get; init; } = CpuModel.Default;
+    /// <summary>Which processor it is.</summary>
+    public CpuModel Model { get; }
 
-    /// <summary>IA32_APIC_BASE after reset: the bootstrap processor, its local APIC enabled at FEE00000.</summary>
-    public const ulong ResetApicBase = 0xFEE0_0900;
+    /// <summary>IA32_APIC_BASE after reset: the bootstrap processor, its local APIC - where the model has one - enabled at FEE00000.</summary>
+    private ulong ResetApicBase => Model.Has(CpuFeatures.Apic) ? 0xFEE0_0900ul : 0xFEE0_0100;
 
     /// <summary>IA32_APIC_BASE (SDM 3A 11.4.4); the monitor, which has the APIC, follows it after each run. Bit 11 also is CPUID's APIC bit.</summary>
-    public ulong ApicBase { get; internal set; } = ResetApicBase;
+    public ulong ApicBase { get; internal set; }
 
     /// <summary>Accesses outside memory by the instruction in flight.</summary>
     internal IoLog Io { get; } = new();
@@ -114,7 +116,7 @@ public sealed unsafe class Vcpu : IDisposable
         _state->Edx = Model.Signature;
         _state->OtherFlags = Eflags.Fixed;
         LazyFlags.Set(_state, 0);
-        _state->Cr0 = Cr0.ET | Cr0.CD | Cr0.NW;
+        _state->Cr0 = Cr0.ET | ((Cr0.CD | Cr0.NW) & Model.Cr0Bits);
         _state->Dr6 = 0xFFFF_0FF0;
         _state->Dr7 = 0x400;
 

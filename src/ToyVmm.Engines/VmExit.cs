@@ -37,4 +37,4 @@ public enum ExitReason
 /// <param name="Width">For an access: bytes, 1 to 8.</param>
 /// <param name="Address">For an access: the port, or the guest-physical address.</param>
 /// <param name="Value">For a write: the value, zero-extended.</param>
-public readonly record struct VmExit(ExitReason Reason, bool IsWrite = false, int Width = 0, uint Address = 0, ulong Value = 0);
+public readonly record struct VmExit(ExitReason Reason, bool IsWrite = false, int Width = 0, ulong Address = 0, ulong Value = 0);

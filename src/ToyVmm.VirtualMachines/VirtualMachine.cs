@@ -66,7 +66,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         _logger = options.Logging.CreateLogger("ToyVmm.VirtualMachine");
         Machine = machine;
         Image = image;
-        Vcpu = new Vcpu(machine.Memory) { Model = new CpuModel { HypercallFeatures = HypercallTable.Features } };
+        Vcpu = new Vcpu(machine.Memory, options.Cpu with { HypercallFeatures = HypercallTable.Features });
         _traps = new TrapCounter(Statistics, options.Observer);
         Vcpu.Observer = _traps;
         _engine = new Interpreter(Vcpu);
@@ -128,10 +128,17 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         MachineConfig config = options.Machine;
         bool bootsFromDisk = options.Load.Format is ImageFormat.BootSector
             || (options.Load.Format is null && ImageLoader.Detect(image.Span).Format == ImageFormat.BootSector);
+
+        // The tables describe a system with APICs; a PC of the time of CPUs without one had none.
+        bool hasTables = options.Cpu.Has(CpuFeatures.Apic);
         if (bootsFromDisk && config.Bios is null)
         {
             byte[] bios = BuiltInBios.Read();
-            FirmwareTableArea.WriteToBios(bios);
+            if (hasTables)
+            {
+                FirmwareTableArea.WriteToBios(bios, options.Cpu);
+            }
+
             config = config with { Bios = bios };
         }
 
@@ -143,9 +150,9 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             throw new InvalidImageException(result.Error, result.Explanation);
         }
 
-        if (options.Machine.Bios is null)
+        if (options.Machine.Bios is null && hasTables)
         {
-            FirmwareTableArea.Write(config, machine.Memory);
+            FirmwareTableArea.Write(config, options.Cpu, machine.Memory);
         }
 
         VirtualMachine vm = new(options, machine, result.Image, image);
@@ -196,7 +203,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
 
         if (_options.Machine.Bios is null)
         {
-            FirmwareTableArea.Write(_options.Machine, Machine.Memory);
+            FirmwareTableArea.Write(_options.Machine, _options.Cpu, Machine.Memory);
         }
 
         Vcpu.Reset();
@@ -291,7 +298,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
 
     private void SetA20(bool enabled)
     {
-        Vcpu.Mmu.PhysicalMask = enabled ? uint.MaxValue : ~(1u << 20);
+        Vcpu.Mmu.PhysicalMask = enabled ? ulong.MaxValue : ~(1ul << 20);
         Vcpu.NotifyStateChanged();
     }
 

@@ -12,6 +12,9 @@ public sealed record VirtualMachineOptions
     /// <summary>The hardware. Without a BIOS in it, images that boot from a disk get the built-in one.</summary>
     public MachineConfig Machine { get; init; } = new();
 
+    /// <summary>Which processor the machine has.</summary>
+    public CpuModel Cpu { get; init; } = CpuModels.Default;
+
     /// <summary>How to load the image.</summary>
     public LoadOptions Load { get; init; } = new();
 

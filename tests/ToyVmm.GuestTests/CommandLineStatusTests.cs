@@ -14,6 +14,10 @@ public sealed class CommandLineStatusTests
     private static readonly byte[] s_reset = [0xB0, 0xFE, 0xE6, 0x64, 0xF4];                        // mov al, 0xFE; out 0x64, al
     private static readonly byte[] s_tripleFault = [0x0F, 0x01, 0x1E, 0x0A, 0x7C, 0x0F, 0x0B, 0x90, 0x90, 0x90, 0, 0, 0, 0, 0, 0]; // lidt [0x7C0A]; ud2
 
+    // lidt [0x7C30], of zeros; then an instruction; mov al, 3; out 0xF4, al
+    private static readonly byte[] s_popcntOrDie = [0x0F, 0x01, 0x1E, 0x30, 0x7C, 0xF3, 0x0F, 0xB8, 0xC1, 0xB0, 0x03, 0xE6, 0xF4, .. new byte[48]];
+    private static readonly byte[] s_bswapOrDie = [0x0F, 0x01, 0x1E, 0x30, 0x7C, 0x66, 0x0F, 0xC8, 0xB0, 0x03, 0xE6, 0xF4, .. new byte[48]];
+
     public static TheoryData<string, byte[], string[], int> Guests => new()
     {
         { "power-off", s_powerOff, [], 0 },
@@ -27,6 +31,10 @@ public sealed class CommandLineStatusTests
         { "instruction limit with a suffix", s_loop, ["--max-instructions", "1M"], 72 },
         { "time limit", s_loop, ["--timeout", "0.05"], 73 },
         { "reset", s_reset, [], 75 },
+        { "POPCNT on any CPU", s_popcntOrDie, ["--cpu", "max"], 7 },
+        { "POPCNT on a CPU without it: a triple fault", s_popcntOrDie, ["--cpu", "sse2"], 71 },
+        { "BSWAP on a 386", s_bswapOrDie, ["--cpu", "386"], 71 },
+        { "BSWAP on a 486", s_bswapOrDie, ["--cpu", "486"], 7 },
     };
 
     [Theory]
@@ -52,6 +60,8 @@ public sealed class CommandLineStatusTests
     [InlineData("run", "hello", "--no-such-option")]
     [InlineData("run", "hello", "--engine", "translator")]
     [InlineData("run", "hello", "--engine", "magic")]
+    [InlineData("run", "hello", "--cpu", "P7")]
+    [InlineData("run", "hello", "--cpu", "386,486")]
     [InlineData("run", "hello", "--memory", "much")]
     [InlineData("run", "hello", "--memory", "12")]
     [InlineData("run", "hello", "--memory", "4G")]

@@ -13,7 +13,7 @@ public static class GuestCatalog
     // Before the properties below: static initializers run in this order.
     private static readonly string[] KnownKeys =
     [
-        "guest", "format", "teaches", "expect-status", "expect-serial", "expect-serial-contains", "qemu-status", "qemu-skip", "memory", "append", "serial-input",
+        "guest", "format", "teaches", "expect-status", "expect-serial", "expect-serial-contains", "qemu-status", "qemu-skip", "qemu-cpu", "memory", "append", "serial-input",
     ];
 
     /// <summary>The repository's root: the nearest folder above the test's own that holds the solution.</summary>
@@ -85,6 +85,7 @@ public static class GuestCatalog
             parts,
             Optional("qemu-status") is { } qemuStatus ? Status("qemu-status", qemuStatus) : status,
             Optional("qemu-skip"),
+            Optional("qemu-cpu"),
             Optional("memory"),
             Optional("append"),
             Optional("serial-input") is { } input ? Unescape(input) : null);

@@ -27,6 +27,7 @@ public enum GuestFormat
 /// <param name="ExpectedSerialParts">Texts that COM1's output must contain.</param>
 /// <param name="QemuStatus">The exit status under QEMU, where it may differ (a triple fault with -no-reboot gives 0).</param>
 /// <param name="QemuSkip">Why QEMU cannot run this guest as a real machine does; null when it can.</param>
+/// <param name="QemuCpu">The CPU that QEMU must have, as its <c>-cpu</c> option takes it; null for its own choice.</param>
 /// <param name="Memory">The memory size that the guest needs, such as <c>64M</c>; null for the default.</param>
 /// <param name="Append">The command line; null for none.</param>
 /// <param name="SerialInput">What is typed on COM1; null for nothing.</param>
@@ -41,6 +42,7 @@ public sealed record GuestImage(
     IReadOnlyList<string> ExpectedSerialParts,
     int QemuStatus,
     string? QemuSkip,
+    string? QemuCpu,
     string? Memory,
     string? Append,
     string? SerialInput)

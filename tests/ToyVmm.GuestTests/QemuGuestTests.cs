@@ -68,6 +68,11 @@ public sealed class QemuGuestTests
             "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot",
             "-m", guest.Memory ?? "64M", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
         ];
+        if (guest.QemuCpu is { } cpu)
+        {
+            arguments.AddRange(["-cpu", cpu]);
+        }
+
         if (guest.Format is GuestFormat.Multiboot or GuestFormat.MultibootFlat)
         {
             arguments.AddRange(["-kernel", image]);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using ToyVmm.Cli.Guests;
+using ToyVmm.Engines;
 using ToyVmm.Hardware;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Loading;
@@ -15,6 +16,13 @@ internal sealed class MachineArguments
     };
 
     private readonly Option<string> _memory = new("--memory", "-m") { HelpName = "SIZE", Description = "The guest's RAM, for example 64M (the default) or 1G." };
+
+    private readonly Option<string> _cpu = new("--cpu")
+    {
+        HelpName = "MODEL",
+        Description = "Which processor the guest finds: " + string.Join(", ", CpuModels.All.Select(model => model.Name)) + " (the default: everything there is). What a model lacks is #UD, as on the chip.",
+    };
+
     private readonly Option<string> _append = new("--append") { HelpName = "CMDLINE", Description = "The kernel's command line (Multiboot, Linux)." };
     private readonly Option<string> _initrd = new("--initrd") { HelpName = "FILE", Description = "The initial RAM disk (Linux); for Multiboot the first module." };
 
@@ -44,6 +52,7 @@ internal sealed class MachineArguments
     /// <summary>Makes the arguments.</summary>
     public MachineArguments()
     {
+        _ = _cpu.AcceptOnlyFromAmong([.. CpuModels.All.Select(model => model.Name)]);
         _ = _format.AcceptOnlyFromAmong("raw", "boot-sector", "multiboot", "elf", "linux");
         _ = _entry.AcceptOnlyFromAmong("real", "protected");
     }
@@ -52,7 +61,7 @@ internal sealed class MachineArguments
     public void AddTo(Command command)
     {
         command.Arguments.Add(_image);
-        foreach (Option option in (ReadOnlySpan<Option>)[_memory, _append, _initrd, _module, _disk, _cdrom, _bios, _format, _entry, _loadAddress, _startTime])
+        foreach (Option option in (ReadOnlySpan<Option>)[_memory, _cpu, _append, _initrd, _module, _disk, _cdrom, _bios, _format, _entry, _loadAddress, _startTime])
         {
             command.Options.Add(option);
         }
@@ -91,7 +100,8 @@ internal sealed class MachineArguments
             throw UserErrorException.Usage(e.Message);
         }
 
-        return new VirtualMachineOptions { Machine = machine, Load = ReadLoadOptions(parsed, image) };
+        CpuModel cpu = CpuModels.Find(parsed.GetValue(_cpu) ?? "") ?? CpuModels.Default;
+        return new VirtualMachineOptions { Machine = machine, Cpu = cpu, Load = ReadLoadOptions(parsed, image) };
     }
 
     private LoadOptions ReadLoadOptions(ParseResult parsed, ImageSource image) => new()

@@ -17,10 +17,10 @@ internal unsafe struct Block
     public int Length;
 
     /// <summary>GPA of the first byte.</summary>
-    public uint Physical;
+    public ulong Physical;
 
     /// <summary>GPA of the page that its last instruction runs over into; only meaningful if <see cref="CrossesPage"/>.</summary>
-    public uint SecondPage;
+    public ulong SecondPage;
 
     /// <summary>Offset of the first byte in CS.</summary>
     public uint Eip;

@@ -65,7 +65,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
             return null;
         }
 
-        if (!_cpu.TryTranslate(linear, 1, write: false, s->Cpl == 3, out uint physical, out _))
+        if (!_cpu.TryTranslateFetch(linear, out ulong physical))
         {
             return null;
         }
@@ -135,7 +135,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
     /// <inheritdoc/>
     public void CodeWritten(GuestPhysicalAddress address, int length)
     {
-        uint page = (uint)address.Value >> 12;
+        uint page = (uint)(address.Value >> 12);
         if (!_pages.TryGetValue(page, out CodePage? code))
         {
             return;
@@ -173,7 +173,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
         if (code.Blocks.Count == 0)
         {
             _ = _pages.Remove(page);
-            Memory.CodePages[page] = 0;
+            Mark(page, false);
         }
     }
 
@@ -191,12 +191,12 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
 
     private static uint Hash(uint address) => address ^ (address >> 12);
 
-    private static uint Bucket(uint physical) => (physical ^ (physical >> 13)) & (BucketCount - 1);
+    private static uint Bucket(ulong physical) => (uint)(physical ^ (physical >> 13)) & (BucketCount - 1);
 
     // The bytes of a page that a block was decoded from.
     private static (uint First, uint Last) Extent(Block* block, uint page)
     {
-        uint offset = block->Physical & 0xFFF;
+        uint offset = (uint)block->Physical & 0xFFF;
         return block->Physical >> 12 == page
             ? (offset, Math.Min(offset + (uint)block->Length - 1, 0xFFF))
             : (0, offset + (uint)block->Length - 1 - GuestPhysicalAddress.PageSize);
@@ -205,7 +205,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ulong Key(uint linear, DecodeMode mode) => linear | ((ulong)((_generation << ModeBits) | (uint)mode) << 32);
 
-    private Block* Lookup(uint physical, uint eip, DecodeMode mode)
+    private Block* Lookup(ulong physical, uint eip, DecodeMode mode)
     {
         Block* block = _buckets[Bucket(physical)];
         while (block != null && (block->Physical != physical || block->Eip != eip || block->Mode != mode))
@@ -232,7 +232,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
         }
 
         uint second = (linear & 0xFFFF_F000) + GuestPhysicalAddress.PageSize;
-        if (!_cpu.TryTranslate(second, 1, write: false, s->Cpl == 3, out uint physical, out _))
+        if (!_cpu.TryTranslateFetch(second, out ulong physical))
         {
             return false;
         }
@@ -246,7 +246,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
         return true;
     }
 
-    private Block* Decode(uint linear, uint physical, uint eip, DecodeMode mode)
+    private Block* Decode(uint linear, ulong physical, uint eip, DecodeMode mode)
     {
         if (_used + s_largestBlock > ArenaBytes)
         {
@@ -265,10 +265,10 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
         uint bucket = Bucket(physical);
         block->HashNext = _buckets[bucket];
         _buckets[bucket] = block;
-        Register(block, physical >> 12);
+        Register(block, (uint)(physical >> 12));
         if (block->CrossesPage != 0)
         {
-            Register(block, block->SecondPage >> 12);
+            Register(block, (uint)(block->SecondPage >> 12));
         }
 
         return block;
@@ -280,16 +280,26 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
         {
             code = new CodePage();
             _pages.Add(page, code);
-            if (Memory.KindAt(new GuestPhysicalAddress((ulong)page << 12)) == PageKind.Ram)
+            GuestPhysicalAddress address = new((ulong)page << 12);
+            if (Memory.KindAt(address) == PageKind.Ram)
             {
-                Memory.CodePages[page] = 1;
-                _cpu.ProtectCodePage(page << 12);
+                Mark(page, true);
+                _cpu.ProtectCodePage(address);
             }
         }
 
         code.Blocks.Add((nint)block);
         (uint first, uint last) = Extent(block, page);
         code.Occupied |= CodePage.Granules(first, last);
+    }
+
+    // All-ones "code" of a hole may lie beyond the marks, which end at 4 GiB: nothing can be stored there.
+    private void Mark(uint page, bool holdsCode)
+    {
+        if (page < GuestMemory.MarkedPages)
+        {
+            Memory.CodePages[page] = holdsCode ? (byte)1 : (byte)0;
+        }
     }
 
     private void Kill(Block* block)
@@ -317,7 +327,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
         }
 
         // Links never leave a page, so whoever goes straight to this block is listed with it.
-        foreach (nint other in _pages[block->Physical >> 12].Blocks)
+        foreach (nint other in _pages[(uint)(block->Physical >> 12)].Blocks)
         {
             BranchLinks* links = ((Block*)other)->Links;
             if (links != null)
@@ -332,7 +342,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
     {
         foreach (uint page in _pages.Keys)
         {
-            Memory.CodePages[page] = 0;
+            Mark(page, false);
         }
 
         _pages.Clear();

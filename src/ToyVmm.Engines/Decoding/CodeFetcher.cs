@@ -39,7 +39,7 @@ internal sealed unsafe class CodeFetcher(Interpreter cpu) : CodeReader
     public Ending Ended { get; private set; }
 
     /// <summary>GPA of the second page, once an instruction ran into it.</summary>
-    public uint SecondPage { get; private set; }
+    public ulong SecondPage { get; private set; }
 
     /// <summary>The bytes read for the current instruction.</summary>
     public ReadOnlySpan<byte> Bytes => _instruction.AsSpan(0, _length);
@@ -48,12 +48,12 @@ internal sealed unsafe class CodeFetcher(Interpreter cpu) : CodeReader
     /// <param name="linear">Its linear address.</param>
     /// <param name="physical">Its physical address.</param>
     /// <param name="available">Bytes up to the limit of CS, at least 1.</param>
-    public void StartBlock(uint linear, uint physical, ulong available)
+    public void StartBlock(uint linear, ulong physical, ulong available)
     {
         _page = PageOrOnes(physical);
         _secondPage = null;
         _linear = linear;
-        _offset = physical & 0xFFF;
+        _offset = (uint)physical & 0xFFF;
         _left = (uint)Math.Min(available, uint.MaxValue);
     }
 
@@ -112,7 +112,7 @@ internal sealed unsafe class CodeFetcher(Interpreter cpu) : CodeReader
     private bool FetchSecondPage()
     {
         uint next = (_linear & 0xFFFF_F000) + GuestPhysicalAddress.PageSize;
-        if (!cpu.TryTranslate(next, 1, write: false, cpu.State->Cpl == 3, out uint physical, out _))
+        if (!cpu.TryTranslateFetch(next, out ulong physical))
         {
             return false;
         }
@@ -123,7 +123,7 @@ internal sealed unsafe class CodeFetcher(Interpreter cpu) : CodeReader
     }
 
     // Code is not fetched from devices: like an empty bus, they give all-ones, which is not an instruction.
-    private byte* PageOrOnes(uint physical)
+    private byte* PageOrOnes(ulong physical)
     {
         byte* page = cpu.Vcpu.Memory.HostPage(new GuestPhysicalAddress(physical));
         return page != null ? page : cpu.EmptyPage;

@@ -72,7 +72,8 @@ internal sealed unsafe class InstructionDecoder
             {
                 OperandEncoder.Encode(x, i, block->Mode);
                 NoteX87Opcode(i, _fetcher.Bytes);
-                i->Handler = HandlerTable.Select(x, OperandEncoder.FormOf(x, block->Mode));
+                bool exists = InstructionAvailability.Has(_cpu.Vcpu.Model, x);
+                i->Handler = exists ? HandlerTable.Select(x, OperandEncoder.FormOf(x, block->Mode)) : &HandlerTable.AbsentFeature;
                 ends = HandlerTable.EndsBlock(x);
             }
 

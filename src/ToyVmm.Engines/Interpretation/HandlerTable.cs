@@ -204,7 +204,8 @@ internal static unsafe class HandlerTable
             // The vector units and the x87 unit have tables of their own
             default:
                 Handler vector = VectorTable.Select(x);
-                return vector != null ? vector : X87Table.Select(x);
+                Handler extension = vector != null ? vector : SseExtensionTable.Select(x);
+                return extension != null ? extension : X87Table.Select(x);
         }
     }
 
@@ -218,6 +219,13 @@ internal static unsafe class HandlerTable
 
     /// <summary>#UD.</summary>
     public static nint InvalidOpcode(CpuState* s, DecodedInstruction* i, Interpreter cpu) => Flow.Raise(i, cpu, Vector.InvalidOpcode);
+
+    /// <summary>#UD: the CPU model lacks the instruction.</summary>
+    public static nint AbsentFeature(CpuState* s, DecodedInstruction* i, Interpreter cpu)
+    {
+        _ = cpu.Raise(Vector.InvalidOpcode, 0, "an instruction that this CPU model lacks");
+        return Flow.StopHere(i, cpu);
+    }
 
     /// <summary>More than 15 bytes: #GP(0).</summary>
     public static nint TooLong(CpuState* s, DecodedInstruction* i, Interpreter cpu) => Flow.Raise(i, cpu, Vector.GeneralProtection);

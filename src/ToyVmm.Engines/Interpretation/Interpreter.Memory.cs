@@ -22,8 +22,8 @@ public sealed unsafe partial class Interpreter
     private readonly ushort[] _filledLines = new ushort[256];
     private int _filledCount;
 
-    private uint _writeFirst;
-    private uint _writeSecond;
+    private ulong _writeFirst;
+    private ulong _writeSecond;
     private int _writeFirstLength;
     private int _writeLength;
 
@@ -48,7 +48,7 @@ public sealed unsafe partial class Interpreter
     /// <summary>As <see cref="BeginRead(uint, int)"/>, with the privilege given.</summary>
     internal byte* BeginRead(uint linear, int size, bool user)
     {
-        if (!TryTranslate(linear, size, write: false, user, out uint first, out uint second))
+        if (!TryTranslate(linear, size, write: false, user, out ulong first, out ulong second))
         {
             return null;
         }
@@ -133,17 +133,23 @@ public sealed unsafe partial class Interpreter
     }
 
     /// <summary>Translates every page that an access of at most a page's length touches; the last byte's page into <paramref name="second"/>.</summary>
-    internal bool TryTranslate(uint linear, int size, bool write, bool user, out uint first, out uint second)
+    internal bool TryTranslate(uint linear, int size, bool write, bool user, out ulong first, out ulong second)
     {
         second = 0;
-        if (!TranslatePage(linear, write, user, out first))
+        PageAccess access = (write ? PageAccess.Write : 0) | (user ? PageAccess.User : 0);
+        if (!TranslatePage(linear, access, out first))
         {
             return false;
         }
 
         uint last = linear + (uint)size - 1;
-        return ((linear ^ last) & PageMask) == 0 || TranslatePage(last & PageMask, write, user, out second);
+        return ((linear ^ last) & PageMask) == 0 || TranslatePage(last & PageMask, access, out second);
     }
+
+    /// <summary>Translates the page of an instruction to be fetched at the current privilege.</summary>
+    /// <returns>False with the page fault pending.</returns>
+    internal bool TryTranslateFetch(uint linear, out ulong physical) =>
+        TranslatePage(linear, State->Cpl == 3 ? PageAccess.Fetch | PageAccess.User : PageAccess.Fetch, out physical);
 
     /// <summary>Empties the projections: after any architectural flush, a change of A20, WP or the memory map.</summary>
     internal void FlushTlbProjection()
@@ -169,10 +175,10 @@ public sealed unsafe partial class Interpreter
         _blocks.ForgetTranslations();
     }
 
-    /// <summary>Takes the write permission for a physical page out of the projections: it holds decoded code now.</summary>
-    internal void ProtectCodePage(uint physical)
+    /// <summary>Takes the write permission for a physical page (any address in it) out of the projections: it holds decoded code now.</summary>
+    internal void ProtectCodePage(GuestPhysicalAddress page)
     {
-        byte* host = Memory.HostPage(new GuestPhysicalAddress(physical & PageMask));
+        byte* host = Memory.HostPage(page);
         TlbEntry* end = NeverTlb;
         for (TlbEntry* entry = SupervisorTlb; entry < end; entry++)
         {
@@ -205,10 +211,10 @@ public sealed unsafe partial class Interpreter
         _tlbMemory = null;
     }
 
-    private bool TranslatePage(uint linear, bool write, bool user, out uint physical)
+    private bool TranslatePage(uint linear, PageAccess access, out ulong physical)
     {
-        bool wasCached = Vcpu.Mmu.Tlb.TryGet(linear, out uint cachedPage, out TlbRights cachedRights);
-        if (!Vcpu.Mmu.Translate(linear, write, user, out physical, out TlbRights rights, out uint error))
+        bool wasCached = Vcpu.Mmu.Tlb.TryGet(linear, out ulong cachedPage, out TlbRights cachedRights);
+        if (!Vcpu.Mmu.Translate(linear, access, out physical, out TlbRights rights, out uint error))
         {
             // A page fault takes the page's entry out of the TLB (SDM 3A 4.10.4.1), for instruction fetches too.
             DropFromProjection(linear);
@@ -220,26 +226,28 @@ public sealed unsafe partial class Interpreter
             return RaisePageFault(linear, error);
         }
 
-        if (wasCached && (((cachedPage & Vcpu.Mmu.PhysicalMask) ^ physical) & PageMask | ((uint)(cachedRights ^ rights) & (uint)TlbRights.User)) != 0)
+        const TlbRights WhoMayFetch = TlbRights.User | TlbRights.NoExecute;
+        bool moved = ((cachedPage & Vcpu.Mmu.PhysicalMask) ^ physical) >> 12 != 0;
+        if (wasCached && (moved || ((cachedRights ^ rights) & WhoMayFetch) != 0))
         {
             ReplaceTranslation(linear, cachedPage & Vcpu.Mmu.PhysicalMask);
         }
 
-        Project(linear, physical, rights, user);
+        Project(linear, physical, rights, (access & PageAccess.User) != 0);
         return true;
     }
 
     // A stale entry lacked a right, and the tables, changed meanwhile, have given another one: no older copy of it may live on, also
     // not in the links between blocks and in the block that is running.
-    private void ReplaceTranslation(uint linear, uint oldPhysical)
+    private void ReplaceTranslation(uint linear, ulong oldPage)
     {
         DropFromProjection(linear);
         _blocks.ForgetTranslations();
-        _blocks.CodeWritten(new GuestPhysicalAddress(oldPhysical & PageMask), (int)GuestPhysicalAddress.PageSize);
+        _blocks.CodeWritten(new GuestPhysicalAddress(oldPage), (int)GuestPhysicalAddress.PageSize);
     }
 
     // What the fast path may do with this page from now on.
-    private void Project(uint linear, uint physical, TlbRights rights, bool user)
+    private void Project(uint linear, ulong physical, TlbRights rights, bool user)
     {
         byte* host = Memory.HostPage(new GuestPhysicalAddress(physical));
         if (host == null)
@@ -256,7 +264,7 @@ public sealed unsafe partial class Interpreter
 
         entry->Addend = (nint)host - (nint)page;
         entry->ReadTag = page;
-        bool writable = (rights & TlbRights.Dirty) != 0 && Vcpu.Mmu.Allows(rights, write: true, user)
+        bool writable = (rights & TlbRights.Dirty) != 0 && Vcpu.Mmu.Allows(rights, user ? PageAccess.Write | PageAccess.User : PageAccess.Write)
             && Memory.KindAt(new GuestPhysicalAddress(physical)) == PageKind.Ram && Memory.CodePages[physical >> 12] == 0;
         entry->WriteTag = writable ? page : TlbEntry.None;
     }
@@ -276,7 +284,7 @@ public sealed unsafe partial class Interpreter
         return !misaligned || Raise(Vector.AlignmentCheck, 0);
     }
 
-    private bool StageRead(uint physical, int length, int at)
+    private bool StageRead(ulong physical, int length, int at)
     {
         GuestPhysicalAddress address = new(physical);
         if (Memory.KindAt(address) is PageKind.Ram or PageKind.Rom)
@@ -302,7 +310,7 @@ public sealed unsafe partial class Interpreter
         return true;
     }
 
-    private bool CommitPart(uint physical, int from, int length)
+    private bool CommitPart(ulong physical, int from, int length)
     {
         GuestPhysicalAddress address = new(physical);
         if (Memory.KindAt(address) is PageKind.Ram or PageKind.Rom)
@@ -323,7 +331,7 @@ public sealed unsafe partial class Interpreter
         return false;
     }
 
-    private void StoreToMemory(uint physical, ReadOnlySpan<byte> bytes)
+    private void StoreToMemory(ulong physical, ReadOnlySpan<byte> bytes)
     {
         GuestPhysicalAddress address = new(physical);
         if (bytes.Length > 0 && Memory.KindAt(address) == PageKind.Ram)
@@ -332,7 +340,7 @@ public sealed unsafe partial class Interpreter
         }
     }
 
-    private static int BusPiece(uint physical, int length)
+    private static int BusPiece(ulong physical, int length)
     {
         int piece = length >= 4 ? 4 : length >= 2 ? 2 : 1;
         while ((physical & (uint)(piece - 1)) != 0)

@@ -26,7 +26,7 @@ public sealed unsafe partial class Interpreter
         }
 
         value = 0;
-        if (!TryTranslate(linear, size, write: false, user: false, out uint first, out uint second))
+        if (!TryTranslate(linear, size, write: false, user: false, out ulong first, out ulong second))
         {
             return false;
         }
@@ -48,7 +48,7 @@ public sealed unsafe partial class Interpreter
     /// <returns>False with the page fault pending.</returns>
     internal bool WriteSystem(uint linear, int size, ulong value)
     {
-        if (!TryTranslate(linear, size, write: true, user: false, out uint first, out uint second))
+        if (!TryTranslate(linear, size, write: true, user: false, out ulong first, out ulong second))
         {
             return false;
         }
@@ -67,6 +67,29 @@ public sealed unsafe partial class Interpreter
         bool hit = State->Tlb != NeverTlb && line->WriteTag == ((linear + (uint)size - 1) & PageMask);
         return hit ? (byte*)line->Addend + linear : null;
     }
+
+    /// <summary>Loads CR3: with PAE paging the PDPTEs too; then everything but global entries leaves the TLB.</summary>
+    /// <param name="value">The new CR3.</param>
+    /// <param name="isTaskSwitch">True for a task switch, which loads the PDPTEs only where it changes CR3 (SDM 3A 4.4.1); MOV CR3 always does.</param>
+    /// <returns>False with #GP(0) pending and nothing changed: a reserved bit in a present PDPTE.</returns>
+    internal bool LoadPageDirectory(uint value, bool isTaskSwitch = false)
+    {
+        bool pae = (State->Cr0 & Cr0.PG) != 0 && (State->Cr4 & Cr4.PAE) != 0;
+        if (pae && !(isTaskSwitch && value == State->Cr3) && !LoadPointers(value))
+        {
+            return false;
+        }
+
+        State->Cr3 = value;
+        Vcpu.Mmu.Tlb.FlushNonGlobal();
+        FlushTlbProjection();
+        return true;
+    }
+
+    /// <summary>Loads the PDPTE registers (SDM 3A 4.4.1).</summary>
+    /// <returns>False with #GP(0) pending and nothing loaded.</returns>
+    internal bool LoadPointers(uint cr3) =>
+        Vcpu.Mmu.TryLoadPointers(cr3) || Raise(Vector.GeneralProtection, 0, "a reserved bit is set in a present PDPTE");
 
     /// <summary>Checks that the CPU itself could write a range of at most a page (a task's TSS, before it is committed to).</summary>
     /// <returns>False with the page fault pending.</returns>

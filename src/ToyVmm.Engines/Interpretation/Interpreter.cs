@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using ToyVmm.Engines.Decoding;
+using ToyVmm.Engines.Interpretation.FloatingPoint;
 using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation;
@@ -15,15 +16,24 @@ namespace ToyVmm.Engines.Interpretation;
 public sealed unsafe partial class Interpreter : IExecutionEngine
 {
     private readonly BlockCache _blocks;
+    private readonly bool _portable;
+    private HostX87? _hostX87;
+    private bool _hostX87Tried;
     private long _left;
     private ulong _retiredAtEnd;
 
     /// <summary>Makes an engine for a CPU.</summary>
     /// <param name="vcpu">The CPU; it must outlive the engine.</param>
-    public Interpreter(Vcpu vcpu)
+    /// <param name="portable">
+    /// True to take nothing from the host's floating-point units that processor families do differently: x87's transcendental instructions and
+    /// RCPPS, RSQRTPS then have the same bits on every host. False to have those of this host, where it is an x86.
+    /// </param>
+    public Interpreter(Vcpu vcpu, bool portable = false)
     {
+        _portable = portable;
         Vcpu = vcpu;
         State = vcpu.State;
+        EflagsBits = vcpu.Model.EflagsBits;
         _blocks = new BlockCache(this);
         vcpu.WasReset += ForgetInstructionInFlight;
         vcpu.StateReplaced += OnStateReplaced;
@@ -35,6 +45,27 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
 
     /// <summary>The CPU's state.</summary>
     internal CpuState* State { get; }
+
+    /// <summary>The bits of EFLAGS that the CPU model has: for POPF and IRET, which are too frequent to ask it.</summary>
+    internal uint EflagsBits { get; }
+
+    /// <summary>True where the host's instruction gives the bits of an approximation (RCPPS, RSQRTPS).</summary>
+    internal bool UsesHostApproximations => !_portable && System.Runtime.Intrinsics.X86.Sse.IsSupported;
+
+    /// <summary>The host's x87 unit, made when it is first asked for; null where the host has none, or the engine is portable.</summary>
+    internal HostX87? HostX87
+    {
+        get
+        {
+            if (!_hostX87Tried)
+            {
+                _hostX87Tried = true;
+                _hostX87 = _portable ? null : FloatingPoint.HostX87.TryCreate();
+            }
+
+            return _hostX87;
+        }
+    }
 
     /// <summary>Set by a handler that returns <see cref="Flow.Stop"/> or <see cref="Flow.Leave"/>: the instruction it is about.</summary>
     internal DecodedInstruction* StopAt { get; set; }
@@ -85,6 +116,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         Vcpu.WasReset -= ForgetInstructionInFlight;
         Vcpu.StateReplaced -= OnStateReplaced;
         _blocks.Dispose();
+        _hostX87?.Dispose();
         DisposeTlb();
     }
 

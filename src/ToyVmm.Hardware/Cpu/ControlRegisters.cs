@@ -36,6 +36,9 @@ public static class Cr0
     /// <summary>Paging.</summary>
     public const uint PG = 1u << 31;
 
+    /// <summary>The bits whose change, where it leaves PAE paging on, loads the PDPTEs (SDM 3A 4.4.1; CR4's are <see cref="Cr4.Paging"/>).</summary>
+    public const uint LoadsPointers = CD | NW | PG;
+
     /// <summary>The bits that can be written; the others read as zero (ET: as one).</summary>
     public const uint Writable = PE | MP | EM | TS | NE | WP | AM | NW | CD | PG;
 }
@@ -52,6 +55,9 @@ public static class Cr4
     /// <summary>Page-size extension: 4 MiB pages.</summary>
     public const uint PSE = 1u << 4;
 
+    /// <summary>Physical-address extension: three levels of 64-bit entries, 2 MiB pages.</summary>
+    public const uint PAE = 1u << 5;
+
     /// <summary>Global pages.</summary>
     public const uint PGE = 1u << 7;
 
@@ -65,8 +71,18 @@ public static class Cr4
     public const uint OSXMMEXCPT = 1u << 10;
 
     /// <summary>The bits that may be set; any other raises #GP(0).</summary>
-    public const uint Writable = TSD | DE | PSE | PGE | PCE | OSFXSR | OSXMMEXCPT;
+    public const uint Writable = TSD | DE | PSE | PAE | PGE | PCE | OSFXSR | OSXMMEXCPT;
 
     /// <summary>The bits whose change flushes the TLB, global entries included (SDM 3A 4.10.4.1).</summary>
-    public const uint Paging = PSE | PGE;
+    public const uint Paging = PSE | PAE | PGE;
+}
+
+/// <summary>The bits of IA32_EFER (MSR C0000080, SDM 3A 2.2.1) that this machine has.</summary>
+public static class Efer
+{
+    /// <summary>No-execute enable: bit 63 of a PAE entry forbids instruction fetches; while it is clear that bit is reserved.</summary>
+    public const uint NXE = 1u << 11;
+
+    /// <summary>The bits that may be set. The others belong to long mode: on a CPU without it they are reserved, and WRMSR raises #GP(0).</summary>
+    public const uint Writable = NXE;
 }

@@ -105,6 +105,9 @@ public unsafe struct CpuState
     /// <summary>CR4.</summary>
     public uint Cr4;
 
+    /// <summary>The four PDPTEs of PAE paging, loaded by MOV CR3 and the like; page walks use these and not memory (SDM 3A 4.4.1).</summary>
+    public fixed ulong PageDirectoryPointers[4];
+
     /// <summary>DR0-DR3: breakpoint addresses.</summary>
     public fixed uint BreakpointAddresses[4];
 
@@ -122,6 +125,9 @@ public unsafe struct CpuState
 
     /// <summary>IA32_SYSENTER_EIP (MSR 0x176).</summary>
     public uint SysenterEip;
+
+    /// <summary>IA32_EFER (MSR 0xC0000080), whose upper half is reserved: see <see cref="Cpu.Efer"/>.</summary>
+    public uint Efer;
 
     /// <summary>Non-zero for one instruction after STI, MOV SS and POP SS: see <see cref="InterruptShadow"/>.</summary>
     public InterruptShadow Shadow;

@@ -16,7 +16,9 @@ public sealed unsafe class GuestMemory : IDisposable
 {
     private const int PageShift = 12;
     private const uint PageSize = GuestPhysicalAddress.PageSize;
-    private const int PageCount = 1 << (32 - PageShift);
+
+    /// <summary>Pages that <see cref="CodePages"/> covers: the first 4 GiB. Everything above is a hole.</summary>
+    public const uint MarkedPages = 1u << (32 - PageShift);
 
     private readonly Dictionary<uint, nint> _romPages = [];
     private readonly List<nint> _allocations = [];
@@ -34,8 +36,8 @@ public sealed unsafe class GuestMemory : IDisposable
 
         RamSize = ramSize;
         RamBase = AllocatePages(ramSize);
-        _kinds = (byte*)AllocateZeroed(PageCount);
-        CodePages = (byte*)AllocateZeroed(PageCount);
+        _kinds = (byte*)AllocateZeroed(MarkedPages);
+        CodePages = (byte*)AllocateZeroed(MarkedPages);
         SetKind(new GuestPhysicalAddress(0), ramSize, PageKind.Ram);
     }
 
@@ -53,7 +55,7 @@ public sealed unsafe class GuestMemory : IDisposable
 
     /// <summary>What answers at <paramref name="address"/>.</summary>
     public PageKind KindAt(GuestPhysicalAddress address) =>
-        address.Value >> PageShift < PageCount ? (PageKind)_kinds[address.Value >> PageShift] : PageKind.Hole;
+        address.Value >> PageShift < MarkedPages ? (PageKind)_kinds[address.Value >> PageShift] : PageKind.Hole;
 
     /// <summary>Declares what answers in a range of whole pages.</summary>
     /// <param name="first">The first byte, page-aligned.</param>
@@ -168,6 +170,14 @@ public sealed unsafe class GuestMemory : IDisposable
         Span<byte> bytes = stackalloc byte[4];
         _ = TryRead(address, bytes);
         return BinaryPrimitives.ReadUInt32LittleEndian(bytes);
+    }
+
+    /// <summary>A little-endian 64-bit word of RAM or ROM; all-ones where nothing answers.</summary>
+    public ulong ReadUInt64(GuestPhysicalAddress address)
+    {
+        Span<byte> bytes = stackalloc byte[8];
+        _ = TryRead(address, bytes);
+        return BinaryPrimitives.ReadUInt64LittleEndian(bytes);
     }
 
     /// <inheritdoc/>

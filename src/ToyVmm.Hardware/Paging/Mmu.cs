@@ -8,12 +8,10 @@ namespace ToyVmm.Hardware.Paging;
 /// virtual CPU, used by every engine, so that what a guest sees of its tables is the same on all of them.
 /// </summary>
 /// <param name="memory">Guest-physical memory.</param>
-/// <param name="state">The CPU whose CR0, CR3 and CR4 count.</param>
+/// <param name="state">The CPU whose CR0, CR3, CR4, EFER and PDPTE registers count.</param>
 public sealed unsafe class Mmu(GuestMemory memory, CpuState* state) : IDisposable
 {
     private const uint ErrorPresent = 1;
-    private const uint ErrorWrite = 2;
-    private const uint ErrorUser = 4;
     private const uint ErrorReserved = 8;
 
     private readonly CpuState* _state = state;
@@ -22,17 +20,16 @@ public sealed unsafe class Mmu(GuestMemory memory, CpuState* state) : IDisposabl
     public Tlb Tlb { get; } = new();
 
     /// <summary>What the A20 gate leaves of a physical address: all-ones, or all but bit 20.</summary>
-    public uint PhysicalMask { get; set; } = uint.MaxValue;
+    public ulong PhysicalMask { get; set; } = ulong.MaxValue;
 
     /// <summary>Translates one address, filling the TLB and setting A and D as the architecture says.</summary>
     /// <param name="linear">The linear address.</param>
-    /// <param name="write">True for a write.</param>
-    /// <param name="user">True for an access with user rights (CPL 3, not a system access).</param>
+    /// <param name="access">What is done there, and with whose rights.</param>
     /// <param name="physical">The guest-physical address, A20 applied.</param>
     /// <param name="rights">The rights of the entry used, D included; all rights with paging off.</param>
     /// <param name="errorCode">On failure, the page-fault error code (SDM 3A 4.7).</param>
     /// <returns>False for a page fault; CR2 is the caller's.</returns>
-    public bool Translate(uint linear, bool write, bool user, out uint physical, out TlbRights rights, out uint errorCode)
+    public bool Translate(uint linear, PageAccess access, out ulong physical, out TlbRights rights, out uint errorCode)
     {
         errorCode = 0;
         if ((_state->Cr0 & Cr0.PG) == 0)
@@ -42,17 +39,17 @@ public sealed unsafe class Mmu(GuestMemory memory, CpuState* state) : IDisposabl
             return true;
         }
 
-        if (Tlb.TryGet(linear, out uint page, out rights) && Allows(rights, write, user) && (!write || (rights & TlbRights.Dirty) != 0))
+        bool write = (access & PageAccess.Write) != 0;
+        if (Tlb.TryGet(linear, out ulong page, out rights) && Allows(rights, access) && (!write || (rights & TlbRights.Dirty) != 0))
         {
             physical = (page | (linear & 0xFFF)) & PhysicalMask;
             return true;
         }
 
         // No entry; or one that lacks a right or D: the processor walks again before it faults, so an upgrade needs no flush.
-        PageWalk walk = PageWalker.Walk(memory, _state->Cr3, _state->Cr4, PhysicalMask, linear);
-        rights = (walk.IsWritable ? TlbRights.Writable : 0) | (walk.IsUser ? TlbRights.User : 0)
-            | (walk.IsGlobal ? TlbRights.Global : 0) | (walk.IsDirty || write ? TlbRights.Dirty : 0);
-        if (walk.Result == PageWalkResult.Mapped && Allows(rights, write, user))
+        PageWalk walk = PageWalker.Walk(memory, _state, PhysicalMask, linear);
+        rights = walk.Rights | (write ? TlbRights.Dirty : 0);
+        if (walk.Result == PageWalkResult.Mapped && Allows(rights, access))
         {
             PageWalker.MarkUsed(memory, walk, write);
             Tlb.Insert(linear, walk.Page, rights);
@@ -61,11 +58,29 @@ public sealed unsafe class Mmu(GuestMemory memory, CpuState* state) : IDisposabl
         }
 
         Tlb.FlushPage(linear);
+
+        // A fetch tells itself from a read only where XD exists: with PAE and EFER.NXE (SDM 3A 4.7, bit 4).
+        bool tellsFetch = (_state->Cr4 & Cr4.PAE) != 0 && (_state->Efer & Efer.NXE) != 0;
         errorCode = (walk.Result == PageWalkResult.NotPresent ? 0 : ErrorPresent)
             | (walk.Result == PageWalkResult.ReservedBit ? ErrorReserved : 0)
-            | (write ? ErrorWrite : 0) | (user ? ErrorUser : 0);
+            | (uint)(tellsFetch ? access : access & ~PageAccess.Fetch);
         physical = 0;
         return false;
+    }
+
+    /// <summary>Loads the PDPTE registers from the table that CR3 names (SDM 3A 4.4.1); walks use them and do not read it again.</summary>
+    /// <param name="cr3">The CR3 that will be, or is.</param>
+    /// <returns>False, with nothing loaded, when a present entry has a reserved bit set: #GP(0).</returns>
+    public bool TryLoadPointers(uint cr3)
+    {
+        Span<ulong> pointers = stackalloc ulong[PaeWalker.PointerCount];
+        if (!PaeWalker.TryReadPointers(memory, cr3, PhysicalMask, pointers))
+        {
+            return false;
+        }
+
+        pointers.CopyTo(new Span<ulong>(_state->PageDirectoryPointers, PaeWalker.PointerCount));
+        return true;
     }
 
     /// <summary>Translates for a debugger or a report: fills nothing, marks nothing.</summary>
@@ -78,22 +93,27 @@ public sealed unsafe class Mmu(GuestMemory memory, CpuState* state) : IDisposabl
             return new GuestPhysicalAddress(linear & PhysicalMask);
         }
 
-        PageWalk walk = PageWalker.Walk(memory, _state->Cr3, _state->Cr4, PhysicalMask, linear);
+        PageWalk walk = PageWalker.Walk(memory, _state, PhysicalMask, linear);
         return walk.Result == PageWalkResult.Mapped ? new GuestPhysicalAddress((walk.Page | (linear & 0xFFF)) & PhysicalMask) : null;
     }
 
-    /// <summary>True where an entry with these rights lets the access through (SDM 3A 4.6, without NX, SMEP and SMAP).</summary>
+    /// <summary>True where an entry with these rights lets the access through (SDM 3A 4.6, without SMEP and SMAP).</summary>
     /// <param name="rights">The entry's rights.</param>
-    /// <param name="write">True for a write.</param>
-    /// <param name="user">True for user rights.</param>
-    public bool Allows(TlbRights rights, bool write, bool user)
+    /// <param name="access">What is done there, and with whose rights.</param>
+    public bool Allows(TlbRights rights, PageAccess access)
     {
+        bool user = (access & PageAccess.User) != 0;
         if (user && (rights & TlbRights.User) == 0)
         {
             return false;
         }
 
-        return !write || (rights & TlbRights.Writable) != 0 || (!user && (_state->Cr0 & Cr0.WP) == 0);
+        if ((access & PageAccess.Fetch) != 0 && (rights & TlbRights.NoExecute) != 0)
+        {
+            return false;
+        }
+
+        return (access & PageAccess.Write) == 0 || (rights & TlbRights.Writable) != 0 || (!user && (_state->Cr0 & Cr0.WP) == 0);
     }
 
     /// <inheritdoc/>

@@ -8,7 +8,7 @@ namespace ToyVmm.Hardware.Paging;
 /// entries therefore never depends on an engine's cache sizes; engines keep faster projections of it.
 /// </summary>
 /// <remarks>
-/// One 64-bit word a linear page: bits 0-3 rights (<see cref="TlbRights"/>), bits 12-43 the physical page, bits 44-63 the
+/// One 64-bit word a linear page: bits 0-4 rights (<see cref="TlbRights"/>), bits 12-43 the physical page (36 bits are used), bits 44-63 the
 /// generation in which it was filled. Flushing is starting a new generation; global entries have a generation of their own.
 /// </remarks>
 public sealed unsafe class Tlb : IDisposable
@@ -16,6 +16,8 @@ public sealed unsafe class Tlb : IDisposable
     private const int Entries = 1 << 20;
     private const int GenerationShift = 44;
     private const uint LastGeneration = (1u << (64 - GenerationShift)) - 1;
+    private const ulong RightsMask = 0x1F;
+    private const ulong PageMask = ((1ul << GenerationShift) - 1) & ~0xFFFul;
 
     private ulong* _entries = Allocate();
     private uint _generation = 1;
@@ -25,11 +27,11 @@ public sealed unsafe class Tlb : IDisposable
     /// <param name="linear">Any address in the page.</param>
     /// <param name="page">The physical page.</param>
     /// <param name="rights">The rights it was filled with.</param>
-    public bool TryGet(uint linear, out uint page, out TlbRights rights)
+    public bool TryGet(uint linear, out ulong page, out TlbRights rights)
     {
         ulong entry = _entries[linear >> 12];
-        rights = (TlbRights)(entry & 0xF);
-        page = (uint)entry & 0xFFFF_F000;
+        rights = (TlbRights)(entry & RightsMask);
+        page = entry & PageMask;
         uint current = (rights & TlbRights.Global) != 0 ? _globalGeneration : _generation;
         return (uint)(entry >> GenerationShift) == current;
     }
@@ -38,10 +40,10 @@ public sealed unsafe class Tlb : IDisposable
     /// <param name="linear">Any address in the page.</param>
     /// <param name="page">The physical page.</param>
     /// <param name="rights">The rights.</param>
-    public void Insert(uint linear, uint page, TlbRights rights)
+    public void Insert(uint linear, ulong page, TlbRights rights)
     {
         ulong generation = (rights & TlbRights.Global) != 0 ? _globalGeneration : _generation;
-        _entries[linear >> 12] = (generation << GenerationShift) | (page & 0xFFFF_F000) | (ulong)rights;
+        _entries[linear >> 12] = (generation << GenerationShift) | (page & PageMask) | (ulong)rights;
     }
 
     /// <summary>INVLPG, and what a page fault does to its own page: removes one page's entry, global or not.</summary>
@@ -57,7 +59,7 @@ public sealed unsafe class Tlb : IDisposable
         }
     }
 
-    /// <summary>A change of CR0.PG, CR4.PSE or CR4.PGE: removes every entry.</summary>
+    /// <summary>A change of CR0.PG, CR4.PSE, CR4.PAE, CR4.PGE or EFER.NXE: removes every entry.</summary>
     public void FlushAll()
     {
         _generation++;
@@ -90,7 +92,7 @@ public sealed unsafe class Tlb : IDisposable
             ulong entry = old[i];
             if ((entry & (ulong)TlbRights.Global) != 0 && (uint)(entry >> GenerationShift) == oldGlobal)
             {
-                Insert((uint)i << 12, (uint)entry, (TlbRights)(entry & 0xF));
+                Insert((uint)i << 12, entry, (TlbRights)(entry & RightsMask));
             }
         }
 
@@ -116,4 +118,7 @@ public enum TlbRights : uint
 
     /// <summary>Survives MOV CR3.</summary>
     Global = 8,
+
+    /// <summary>XD at one level at least: no instruction may be fetched.</summary>
+    NoExecute = 16,
 }

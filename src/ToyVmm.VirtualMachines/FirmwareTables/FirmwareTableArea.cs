@@ -1,3 +1,4 @@
+using ToyVmm.Engines;
 using ToyVmm.Hardware;
 using ToyVmm.Hardware.Memory;
 
@@ -22,10 +23,12 @@ public static class FirmwareTableArea
 
     /// <summary>Puts the MP table into a BIOS image, before the image is mapped.</summary>
     /// <param name="bios">The image: its last 64 KiB end at 1 MiB.</param>
+    /// <param name="cpu">The processor that the table describes.</param>
     /// <exception cref="ArgumentException">The image is too short, or has code where the table goes.</exception>
-    public static void WriteToBios(Span<byte> bios)
+    public static void WriteToBios(Span<byte> bios, CpuModel cpu)
     {
-        byte[] table = MultiprocessorTable.Build(MultiprocessorPointer);
+        ArgumentNullException.ThrowIfNull(cpu);
+        byte[] table = MultiprocessorTable.Build(MultiprocessorPointer, cpu);
         if (bios.Length < RomSize)
         {
             throw new ArgumentException($"a BIOS image of {bios.Length} bytes has no room for the MP table");
@@ -42,10 +45,12 @@ public static class FirmwareTableArea
 
     /// <summary>Writes the tables of a machine to its memory; without a BIOS also the MP table.</summary>
     /// <param name="config">What the machine is built from.</param>
+    /// <param name="cpu">Its processor.</param>
     /// <param name="memory">Its memory; RAM from <see cref="Start"/> to <see cref="End"/>.</param>
-    public static void Write(MachineConfig config, GuestMemory memory)
+    public static void Write(MachineConfig config, CpuModel cpu, GuestMemory memory)
     {
         ArgumentNullException.ThrowIfNull(config);
+        ArgumentNullException.ThrowIfNull(cpu);
         ArgumentNullException.ThrowIfNull(memory);
         byte[] acpi = AcpiTables.Build(config, Start);
         if (acpi.Length > End - Start || !memory.TryWrite(new GuestPhysicalAddress(Start), acpi))
@@ -55,7 +60,7 @@ public static class FirmwareTableArea
 
         if (config.Bios is null)
         {
-            _ = memory.TryWrite(new GuestPhysicalAddress(MultiprocessorPointer), MultiprocessorTable.Build(MultiprocessorPointer));
+            _ = memory.TryWrite(new GuestPhysicalAddress(MultiprocessorPointer), MultiprocessorTable.Build(MultiprocessorPointer, cpu));
         }
     }
 }

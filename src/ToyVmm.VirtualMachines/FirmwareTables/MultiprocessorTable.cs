@@ -31,10 +31,11 @@ internal sealed class MultiprocessorTable
 
     /// <summary>Builds both structures, one behind the other.</summary>
     /// <param name="address">Where they will lie: a multiple of 16 between F0000 and FFFFF.</param>
-    public static byte[] Build(uint address)
+    /// <param name="cpu">The processor.</param>
+    public static byte[] Build(uint address, CpuModel cpu)
     {
         MultiprocessorTable table = new();
-        table.AddEntries();
+        table.AddEntries(cpu);
         return [.. Pointer(address + PointerSize), .. table.Finish()];
     }
 
@@ -50,7 +51,7 @@ internal sealed class MultiprocessorTable
         return pointer;
     }
 
-    private void AddEntries()
+    private void AddEntries(CpuModel cpu)
     {
         const byte Usable = 1;
         const byte Bootstrap = 2;
@@ -58,8 +59,8 @@ internal sealed class MultiprocessorTable
         processor[1] = BoardWiring.LocalApicId;
         processor[2] = 0x14;
         processor[3] = Usable | Bootstrap;
-        BinaryPrimitives.WriteUInt32LittleEndian(processor.AsSpan(4), CpuModel.Default.Signature);
-        BinaryPrimitives.WriteUInt32LittleEndian(processor.AsSpan(8), (uint)CpuModel.Default.Features);
+        BinaryPrimitives.WriteUInt32LittleEndian(processor.AsSpan(4), cpu.Signature);
+        BinaryPrimitives.WriteUInt32LittleEndian(processor.AsSpan(8), (uint)cpu.Features);
         Add(processor);
         Add([1, PciBus, .. "PCI   "u8]);
         Add([1, IsaBus, .. "ISA   "u8]);

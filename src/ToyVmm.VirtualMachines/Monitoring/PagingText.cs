@@ -10,6 +10,7 @@ namespace ToyVmm.VirtualMachines.Monitoring;
 internal static unsafe class PagingText
 {
     private const uint PageSize = 4096;
+    private const TlbRights Access = TlbRights.User | TlbRights.Writable | TlbRights.NoExecute;
 
     /// <summary>Every range of mapped linear addresses: first address, the address behind it, length, rights.</summary>
     public static string Mappings(Vcpu vcpu)
@@ -69,11 +70,11 @@ internal static unsafe class PagingText
         return text.Append(CultureInfo.InvariantCulture, $"{count} entries").ToString();
     }
 
-    private static string Rights(TlbRights rights) => $"{((rights & TlbRights.User) != 0 ? 'u' : '-')}r{((rights & TlbRights.Writable) != 0 ? 'w' : '-')}";
+    private static string Rights(TlbRights rights) => $"{((rights & TlbRights.User) != 0 ? 'u' : '-')}r{((rights & TlbRights.Writable) != 0 ? 'w' : '-')}{((rights & TlbRights.NoExecute) != 0 ? '-' : 'x')}";
 
     private static TlbRights? Mapped(Vcpu vcpu, uint linear)
     {
-        PageWalk walk = PageWalker.Walk(vcpu.Memory, vcpu.State->Cr3, vcpu.State->Cr4, vcpu.Mmu.PhysicalMask, linear);
-        return walk.Result == PageWalkResult.Mapped ? (walk.IsUser ? TlbRights.User : 0) | (walk.IsWritable ? TlbRights.Writable : 0) : null;
+        PageWalk walk = PageWalker.Walk(vcpu.Memory, vcpu.State, vcpu.Mmu.PhysicalMask, linear);
+        return walk.Result == PageWalkResult.Mapped ? walk.Rights & Access : null;
     }
 }

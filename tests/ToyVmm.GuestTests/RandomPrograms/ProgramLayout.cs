@@ -70,6 +70,14 @@ internal static class ProgramLayout
     public const byte LandedVector = 0x22;
     public const byte ReturningVector = 0x30;
 
+    // With PAE: the pointers stand where the page directory stands without it, and the low megabytes are two 2 MiB pages.
+    // The window keeps its place, and its table too.
+    public const uint PaeDirectory = PageDirectory + 0x1000;
+    public const uint PaeWindowEntry = PaeDirectory + ((Window >> 21) * 8);
+    public const uint Cr4Pae = 1 << 5;
+    public const uint EferRegister = 0xC000_0080;
+    public const uint EferNxe = 1 << 11;
+
     // CR0: PE, ET, NE, WP, PG.
     public const uint Cr0 = 0x8001_0031;
 }

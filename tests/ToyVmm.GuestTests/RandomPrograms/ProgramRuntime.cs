@@ -11,17 +11,17 @@ namespace ToyVmm.GuestTests.RandomPrograms;
 internal static class ProgramRuntime
 {
     /// <summary>Writes all of it into an image.</summary>
-    public static void Write(ProgramImage image, int snippets)
+    public static void Write(ProgramImage image, int snippets, bool pae)
     {
         Header(image);
-        image.Assemble(L.Entry, Start);
+        image.Assemble(L.Entry, c => Start(c, pae));
         for (uint vector = 0; vector < L.IdtEntries; vector++)
         {
             image.Assemble(Stub(vector), c => StubCode(c, vector));
         }
 
         image.Assemble(L.Common, LogRecord);
-        image.Assemble(L.Restore, c => Restore(c, snippets));
+        image.Assemble(L.Restore, c => Restore(c, snippets, pae));
         image.Assemble(L.Finish, PrintLog);
         image.Put(L.Landing, [0xCD, L.LandedVector]);
         image.Assemble(L.GateLanding, GateLanding);
@@ -50,7 +50,7 @@ internal static class ProgramRuntime
         }
     }
 
-    private static void Start(Assembler c)
+    private static void Start(Assembler c, bool pae)
     {
         c.cli();
         c.mov(esp, L.KernelStack);
@@ -76,6 +76,13 @@ internal static class ProgramRuntime
         c.lidt(__[L.IdtPointer]);
         c.mov(eax, L.PageDirectory);
         c.mov(cr3, eax);
+        if (pae)
+        {
+            c.mov(eax, L.Cr4Pae);
+            c.mov(cr4, eax);
+            SetNoExecute(c);
+        }
+
         c.mov(eax, L.Cr0);
         c.mov(cr0, eax);
 
@@ -174,7 +181,7 @@ internal static class ProgramRuntime
         c.iretd();
     }
 
-    private static void Restore(Assembler c, int snippets)
+    private static void Restore(Assembler c, int snippets, bool pae)
     {
         Label more = c.CreateLabel();
         c.mov(eax, L.Data0);
@@ -185,6 +192,11 @@ internal static class ProgramRuntime
         c.cld();
         c.mov(eax, L.Cr0);
         c.mov(cr0, eax);
+        if (pae)
+        {
+            SetNoExecute(c);
+        }
+
         c.mov(esi, L.MasterPages);
         c.mov(edi, L.PageDirectory);
         c.mov(ecx, 3 * 0x400);
@@ -206,8 +218,9 @@ internal static class ProgramRuntime
         c.mov(eax, 0xFFFF_0FF0);
         c.mov(dr6, eax);
         c.xor(eax, eax);
-        c.mov(cr4, eax);
         c.mov(cr2, eax);
+        c.mov(eax, pae ? L.Cr4Pae : 0);
+        c.mov(cr4, eax);
         c.mov(eax, L.Data3);
         c.mov(ds, ax);
         c.mov(es, ax);
@@ -229,6 +242,14 @@ internal static class ProgramRuntime
         c.push(L.Code0);
         c.push(eax);
         c.iretd();
+    }
+
+    private static void SetNoExecute(Assembler c)
+    {
+        c.mov(ecx, L.EferRegister);
+        c.mov(eax, L.EferNxe);
+        c.xor(edx, edx);
+        c.wrmsr();
     }
 
     private static void GateLanding(Assembler c)

@@ -19,7 +19,7 @@ internal static class ProgramTables
     private const uint Page = unchecked(L.MasterPages - L.PageDirectory);
 
     /// <summary>Writes all of them.</summary>
-    public static void Write(ProgramImage image, Random random)
+    public static void Write(ProgramImage image, Random random, bool pae)
     {
         ulong[] known =
         [
@@ -51,10 +51,18 @@ internal static class ProgramTables
             TaskState(image, random, unchecked(L.Tasks + Table + (task * L.TaskStride)), task);
         }
 
-        PageTables(image, random);
+        if (pae)
+        {
+            PaeTables(image, random);
+        }
+        else
+        {
+            PageTables(image, random);
+        }
     }
 
-    // A call gate to a conforming segment is turned to another one: QEMU changes the stack for it (SDM 2A, CALL: the CPL stays).
+    // A call gate to a conforming segment is turned to another one: QEMU changes the stack for it (SDM 2A, CALL: the CPL stays). So is one
+    // to a code segment that is not present: QEMU answers a JMP through it with #GP (SDM 2A, JMP: #NP).
     private static void WriteTable(ProgramImage image, uint table, ulong[] descriptors, ulong[] global, ulong[] local)
     {
         for (uint i = 0; i < descriptors.Length; i++)
@@ -65,7 +73,8 @@ internal static class ProgramTables
                 uint selector = (uint)(descriptor >> 16) & 0xFFFF;
                 ulong[] targets = (selector & 4) != 0 ? local : global;
                 ulong target = selector >> 3 < targets.Length ? targets[selector >> 3] : 0;
-                if ((target >> 40 & 0x1C) == 0x1C)
+                bool isAbsentCode = (target >> 40 & 0x98) == 0x18;
+                if ((target >> 40 & 0x1C) == 0x1C || isAbsentCode)
                 {
                     descriptor = (descriptor & ~0xFFFF_0000ul) | ((ulong)L.Code0 << 16);
                 }
@@ -173,6 +182,23 @@ internal static class ProgramTables
         {
             uint flags = (uint)random.Next(8);
             image.Word(unchecked(L.WindowTable + Page) + (page * 4), (L.WindowPhysical + (page << 12)) | flags);
+        }
+    }
+
+    // Pointers, one directory (two 2 MiB pages one to one, then the window's table), and the window's entries, a third of them with XD.
+    private static void PaeTables(ProgramImage image, Random random)
+    {
+        const uint Present = 1;
+        const uint PresentWritableUser = 7;
+        const uint LargePage = 0x80;
+        image.Descriptor(unchecked(L.PageDirectory + Page), L.PaeDirectory | Present);
+        image.Descriptor(unchecked(L.PaeDirectory + Page), LargePage | PresentWritableUser);
+        image.Descriptor(unchecked(L.PaeDirectory + Page) + 8, 0x20_0000 | LargePage | PresentWritableUser);
+        image.Descriptor(unchecked(L.PaeWindowEntry + Page), L.WindowTable | PresentWritableUser);
+        for (uint page = 0; page < L.WindowPages; page++)
+        {
+            ulong flags = (uint)random.Next(8) | (random.Next(3) == 0 ? 1ul << 63 : 0);
+            image.Descriptor(unchecked(L.WindowTable + Page) + (page * 8), (L.WindowPhysical + (page << 12)) | flags);
         }
     }
 

@@ -7,16 +7,18 @@ namespace ToyVmm.GuestTests.RandomPrograms;
 internal sealed class RandomProgram
 {
     private readonly ulong _seed;
+    private readonly bool _pae;
     private readonly List<Snippet> _snippets = [];
 
-    /// <summary>Makes the program of a seed.</summary>
+    /// <summary>Makes the program of a seed; every third one pages with PAE and NX.</summary>
     public RandomProgram(ulong seed, int snippets)
     {
         _seed = seed;
+        _pae = seed % 3 == 0;
         for (int n = 0; n < snippets; n++)
         {
             // Every snippet has its own source of randomness, so that the others can be dropped.
-            _snippets.Add(new SnippetGenerator(Source((ulong)n + 1)).Next(n));
+            _snippets.Add(new SnippetGenerator(Source((ulong)n + 1), _pae).Next(n));
         }
     }
 
@@ -28,8 +30,8 @@ internal sealed class RandomProgram
     public byte[] Build(Func<int, bool>? keep = null)
     {
         ProgramImage image = new();
-        ProgramRuntime.Write(image, _snippets.Count);
-        ProgramTables.Write(image, Source(0));
+        ProgramRuntime.Write(image, _snippets.Count, _pae);
+        ProgramTables.Write(image, Source(0), _pae);
         foreach (Snippet snippet in _snippets)
         {
             if (keep is not null && !keep(snippet.Number))

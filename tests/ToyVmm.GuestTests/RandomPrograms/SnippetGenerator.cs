@@ -3,7 +3,7 @@ using L = ToyVmm.GuestTests.RandomPrograms.ProgramLayout;
 namespace ToyVmm.GuestTests.RandomPrograms;
 
 /// <summary>Makes random snippets. Every one ends in an exception or in the vector that ends it.</summary>
-internal sealed class SnippetGenerator(Random random)
+internal sealed partial class SnippetGenerator(Random random, bool pae)
 {
     private const uint FlagsOfSystem = 0x24_7FD5; // all but TF's neighbours RF and VM, VIF, VIP; TF has its own snippet
 
@@ -21,7 +21,7 @@ internal sealed class SnippetGenerator(Random random)
         ("privileged", 14, Privileged),
         ("system register", 6, SystemRegister),
         ("port", 6, Port),
-        ("page", 16, Page),
+        ("page", pae ? 32 : 16, pae ? PaePage : Page),
         ("string over a page edge", 6, StringOverEdge),
         ("exception", 6, ProgrammedException),
         ("task switch", 8, TaskSwitch),
@@ -250,7 +250,7 @@ internal sealed class SnippetGenerator(Random random)
             1 => s.Code(0x0F, 0x01, 0xE3),
             2 => s.Code(0x0F, 0x01, 0x05).Word(L.Scratch).Read(L.Scratch + 2),
             3 => s.Code(0x0F, 0x01, 0x0D).Word(L.Scratch).Read(L.Scratch + 2),
-            4 => s.Load(0, 1u << Pick(2, 3, 4, 7)).Code(0x0F, 0x22, 0xE0, 0x0F, 0x20, 0xE3),
+            4 => s.Load(0, (1u << Pick(2, 3, 4, 7)) | (pae ? L.Cr4Pae : 0)).Code(0x0F, 0x22, 0xE0, 0x0F, 0x20, 0xE3),
             _ => s.Load(0, L.Cr0 ^ (1u << Pick(1, 2, 3, 16, 18))).Code(0x0F, 0x22, 0xC0, 0x0F, 0x20, 0xC3),
         };
     }
@@ -291,7 +291,12 @@ internal sealed class SnippetGenerator(Random random)
         }
 
         MaybeUser(s);
-        uint address = linear + (OneIn(2) ? 0xFFCu + (uint)random.Next(8) : (uint)random.Next(0x1000));
+        PageAccess(s, linear + (OneIn(2) ? 0xFFCu + (uint)random.Next(8) : (uint)random.Next(0x1000)));
+        _ = s.Code(0x2E, 0x8B, 0x0D).Word(L.WindowTable + (page * 4)).Code(0x2E, 0x8B, 0x15).Word(L.WindowTable + ((page + 1) * 4));
+    }
+
+    private void PageAccess(Snippet s, uint address)
+    {
         int access = random.Next(9);
 
         // An instruction that reads and writes demands the write from the start, and its fault says so; QEMU reads first, and its fault
@@ -310,7 +315,6 @@ internal sealed class SnippetGenerator(Random random)
             7 => s.Code(0x87, 0x1E),
             _ => s.Code(0xF0, 0x0F, 0xB1, 0x1E),
         };
-        _ = s.Code(0x2E, 0x8B, 0x0D).Word(L.WindowTable + (page * 4)).Code(0x2E, 0x8B, 0x15).Word(L.WindowTable + ((page + 1) * 4));
     }
 
     private void StringOverEdge(Snippet s)

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using ToyVmm.Engines;
 using ToyVmm.Hardware;
 using ToyVmm.Hardware.Memory;
 using ToyVmm.VirtualMachines;
@@ -21,7 +22,7 @@ public sealed class AcpiTablesTests
     public void TheChainOfTablesIsValid(uint mebibytes, int serialPorts)
     {
         using Machine machine = new(new MachineConfig { MemorySize = mebibytes << 20, SerialPorts = serialPorts });
-        FirmwareTableArea.Write(new MachineConfig { MemorySize = mebibytes << 20, SerialPorts = serialPorts }, machine.Memory);
+        FirmwareTableArea.Write(new MachineConfig { MemorySize = mebibytes << 20, SerialPorts = serialPorts }, CpuModels.Default, machine.Memory);
         CheckChain(machine.Memory);
     }
 
@@ -98,10 +99,10 @@ public sealed class AcpiTablesTests
     [Fact]
     public void ABiosWithoutRoomForTheTableIsRefused()
     {
-        Assert.Throws<ArgumentException>(() => FirmwareTableArea.WriteToBios(new byte[0x8000]));
+        Assert.Throws<ArgumentException>(() => FirmwareTableArea.WriteToBios(new byte[0x8000], CpuModels.Default));
         byte[] full = new byte[0x1_0000];
         Array.Fill(full, (byte)0x90);
-        Assert.Throws<ArgumentException>(() => FirmwareTableArea.WriteToBios(full));
+        Assert.Throws<ArgumentException>(() => FirmwareTableArea.WriteToBios(full, CpuModels.Default));
     }
 
     private static uint? FindPointer(GuestMemory memory)

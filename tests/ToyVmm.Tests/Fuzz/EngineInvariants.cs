@@ -45,6 +45,8 @@ public static unsafe class EngineInvariants
             _ when (s->Cr0 & ~Cr0.Writable) != Cr0.ET => $"CR0 is {s->Cr0:X8}",
             _ when (s->Cr0 & (Cr0.PE | Cr0.PG)) == Cr0.PG => "paging without protection",
             _ when (s->Cr4 & ~Cr4.Writable) != 0 => $"CR4 is {s->Cr4:X8}",
+            _ when (s->Efer & ~Efer.Writable) != 0 => $"EFER is {s->Efer:X8}",
+            _ when ReservedPointer(s) => "a reserved bit in a PDPTE register that is present",
             _ when !isProtected && s->Cpl != 0 => $"CPL {s->Cpl} in real mode",
             _ when !isProtected && isVirtual => "EFLAGS.VM in real mode",
             _ when isVirtual && s->Cpl != 3 => $"CPL {s->Cpl} in virtual-8086 mode",
@@ -55,6 +57,19 @@ public static unsafe class EngineInvariants
             _ when (uint)s->Shadow > 2 => $"shadow {s->Shadow}",
             _ => null,
         };
+    }
+
+    // Bits 1-2, 5-8 and 36-63: with one of them set the load is a #GP and loads nothing (SDM 3A table 4-8).
+    private static bool ReservedPointer(CpuState* s)
+    {
+        bool reserved = false;
+        for (int n = 0; n < 4; n++)
+        {
+            ulong pointer = s->PageDirectoryPointers[n];
+            reserved |= (pointer & 1) != 0 && (pointer & 0xFFFF_FFF0_0000_01E6) != 0;
+        }
+
+        return reserved;
     }
 
     private static string? Segments(CpuState* s)

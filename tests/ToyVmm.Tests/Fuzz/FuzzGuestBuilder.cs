@@ -116,6 +116,12 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
             s->Cr0 |= Cr0.PE | (paging ? Cr0.PG : 0) | (_random.OneIn(2) ? Cr0.WP : 0) | (_random.OneIn(4) ? Cr0.AM : 0);
             s->Cr3 = FuzzLayout.PageDirectory;
             s->Cr4 = _random.OneIn(2) ? Cr4.PSE : _random.Bits32() & Cr4.Writable;
+            s->Efer = _random.OneIn(2) ? 0 : Efer.NXE;
+            if (paging && (s->Cr4 & Cr4.PAE) != 0)
+            {
+                PaeTables(s);
+            }
+
             s->IdtBase = FuzzLayout.Idt;
             s->IdtLimit = (Vectors * 8) - 1;
             s->Cpl = user ? 3u : 0;
@@ -263,6 +269,33 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
             Word(First + 0x1000 + (page * 4), _random.OneIn(4) ? _random.UInt32() : ((uint)_random.Below(64) << 12) | (uint)_random.Below(512));
         }
     }
+
+    // In the same three pages: the four pointers, a directory, a table.
+    private void PaeTables(CpuState* s)
+    {
+        const uint Table = FuzzLayout.PageDirectory + 0x2000;
+        const uint PaeDirectory = FuzzLayout.PageDirectory + 0x1000;
+        ulong[] pointers = [PaeDirectory | Presence, PaeDirectory | Presence, _random.OneIn(2) ? 0 : FuzzLayout.Data | Presence, PaeDirectory | (ulong)_random.Below(2)];
+        for (int n = 0; n < pointers.Length; n++)
+        {
+            s->PageDirectoryPointers[n] = pointers[n];
+            Long(FuzzLayout.PageDirectory + ((uint)n * 8), _random.OneIn(20) ? pointers[n] ^ (1ul << _random.Below(64)) : pointers[n]);
+        }
+
+        Long(PaeDirectory, Table | Presence | Writable | User);
+        Long(PaeDirectory + 8, Table | Presence | (ulong)_random.Below(8) | NoExecute());
+        Long(PaeDirectory + 16, 0x81 | (ulong)_random.Below(8) | NoExecute());
+        Long(PaeDirectory + 24, _random.Bits64());
+        Long(PaeDirectory + 0xFF8, Table | Presence | (ulong)_random.Below(8));
+        for (uint page = 0; page < 64; page++)
+        {
+            ulong entry = (page << 12) | Presence | Writable | User;
+            bool odd = page << 12 >= FuzzLayout.Data && _random.OneIn(3);
+            Long(Table + (page * 8), odd ? entry ^ (1ul << _random.Below(64)) ^ NoExecute() : entry);
+        }
+    }
+
+    private ulong NoExecute() => _random.OneIn(2) ? 0 : 1ul << 63;
 
     private void Interrupts()
     {

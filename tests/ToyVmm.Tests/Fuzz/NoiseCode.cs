@@ -173,6 +173,20 @@ public sealed class NoiseCode(EdgeRandom random, bool code32)
 
     private void ChangeControlRegister()
     {
+        if (random.OneIn(8))
+        {
+            // EFER: RDMSR, XOR EAX with NXE (rarely another bit), WRMSR.
+            Load(1, 0xC000_0080);
+            Byte(0x0F);
+            Byte(0x32);
+            Wide();
+            Byte(0x35);
+            Word(random.OneIn(6) ? 1u << random.Below(32) : 0x800);
+            Byte(0x0F);
+            Byte(0x30);
+            return;
+        }
+
         int register = random.Pick([0, 0, 0, 2, 3, 4]);
         Byte(0x0F);
         Byte(0x20);

@@ -17,11 +17,11 @@ internal sealed unsafe class TestCpu : IEngineObserver, IDisposable
 
     private readonly Interpreter _engine;
 
-    public TestCpu(bool code32 = true, bool stack32 = true)
+    public TestCpu(bool code32 = true, bool stack32 = true, CpuModel? model = null, bool portable = false)
     {
         Memory = new GuestMemory(MemorySize);
-        Vcpu = new Vcpu(Memory) { Observer = this };
-        _engine = new Interpreter(Vcpu);
+        Vcpu = new Vcpu(Memory, model) { Observer = this };
+        _engine = new Interpreter(Vcpu, portable);
         Reset(code32, stack32);
     }
 

@@ -53,6 +53,35 @@ public sealed unsafe class VectorFaultTests : IDisposable
         { "0F100501800000", 0, true, TestCpu.None },
         { "F30F100503800000", 0, true, TestCpu.None },
         { "0F5A0501800000", 0, true, TestCpu.None },
+
+        // HADDPS, PSHUFB, MOVNTDQA, PTEST must be aligned; LDDQU, PCMPISTRI, PMOVSXBW, MOVDDUP, INSERTPS and PSHUFB of MMX need not.
+        { "F20F7C0501800000", 0, true, Vector.GeneralProtection },
+        { "660F38000501800000", 0, true, Vector.GeneralProtection },
+        { "660F382A0508800000", 0, true, Vector.GeneralProtection },
+        { "660F38170508800000", 0, true, Vector.GeneralProtection },
+        { "F20FF00501800000", 0, true, TestCpu.None },
+        { "660F3A63050180000000", 0, true, TestCpu.None },
+        { "660F38200501800000", 0, true, TestCpu.None },
+        { "F20F120501800000", 0, true, TestCpu.None },
+        { "660F3A21050180000000", 0, true, TestCpu.None },
+        { "0F38000501800000", 0, false, TestCpu.None },
+
+        // SSSE3 of XMM and of MMX registers, SSE4.1, SSE4.2; FISTTP is an x87 instruction; CRC32 and POPCNT are guarded by nothing.
+        { "660F381CC1", 0, false, Vector.InvalidOpcode },
+        { "0F381CC1", 0, false, TestCpu.None },
+        { "0F381CC1", Cr0.TS, false, Vector.DeviceNotAvailable },
+        { "0F381CC1", Cr0.EM, false, Vector.InvalidOpcode },
+        { "660F3A14C000", 0, false, Vector.InvalidOpcode },
+        { "660F3A14C000", Cr0.TS, true, Vector.DeviceNotAvailable },
+        { "660F3A62C100", Cr0.EM, true, Vector.InvalidOpcode },
+        { "DF0D00800000", Cr0.EM, true, Vector.DeviceNotAvailable },
+        { "F20F38F0C1", Cr0.EM | Cr0.TS, false, TestCpu.None },
+        { "F30FB8C1", Cr0.EM | Cr0.TS, false, TestCpu.None },
+
+        // MONITOR and MWAIT, which CPUID does not promise; LOCK belongs to none of these.
+        { "0F01C8", 0, true, Vector.InvalidOpcode },
+        { "0F01C9", 0, true, Vector.InvalidOpcode },
+        { "F0F30FB80500800000", 0, true, Vector.InvalidOpcode },
     };
 
     [Theory]
@@ -151,6 +180,24 @@ public sealed unsafe class VectorFaultTests : IDisposable
         _ = _cpu.Run();
         Assert.Equal(Vector.SimdFloatingPoint, _cpu.FaultVector);
         Assert.Equal(flags, _cpu.AtFault.Mxcsr & 0x3F);
+    }
+
+    [Theory]
+    [InlineData(0x01u, 0x01u)] // infinity times zero: the overflow of another lane's product is not told
+    [InlineData(0x08u, 0x29u)] // that overflow, and with it what the products raised; the sums are not computed
+    [InlineData(0x20u, 0x29u)]
+    public void A_dot_product_stops_where_an_exception_is_unmasked(uint unmasked, uint flags)
+    {
+        _cpu.State->Cr4 |= Cr4.OSXMMEXCPT;
+        _cpu.State->Mxcsr = 0x1F80 & ~(unmasked << 7);
+        _cpu.State->XmmRegisters[0] = 0x7F7F_FFFF_7F80_0000;
+        _cpu.State->XmmRegisters[2] = 0x7F7F_FFFF_0000_0000;
+        _cpu.Load(0x66, 0x0F, 0x3A, 0x40, 0xC1, 0x3F); // dpps xmm0, xmm1, 3F
+        _ = _cpu.Run();
+        Assert.Equal(Vector.SimdFloatingPoint, _cpu.FaultVector);
+        Assert.Equal(flags, _cpu.AtFault.Mxcsr & 0x3F);
+        CpuState state = _cpu.AtFault;
+        Assert.Equal(0x7F7F_FFFF_7F80_0000ul, state.XmmRegisters[0]);
     }
 
     [Fact]

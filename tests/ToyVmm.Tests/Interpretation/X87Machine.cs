@@ -15,10 +15,10 @@ internal sealed unsafe class X87Machine : IEngineObserver, IDisposable
     private readonly Interpreter _engine;
     private int _vector = -1;
 
-    public X87Machine()
+    public X87Machine(bool portable = false)
     {
         _vcpu = new Vcpu(Memory) { Observer = this };
-        _engine = new Interpreter(_vcpu);
+        _engine = new Interpreter(_vcpu, portable);
         EnterProtected();
     }
 

@@ -4,13 +4,13 @@ using Xunit;
 
 namespace ToyVmm.Tests.Interpretation;
 
-/// <summary>Results that are known without a host to ask: the constants of mathematics, and the manual's tables of special operands.</summary>
+/// <summary>Results that are known without a host to ask, so the engine does not ask one either: the constants of mathematics, and the manual's tables of special operands.</summary>
 public sealed unsafe class X87ResultTests : IDisposable
 {
     private const uint Invalid = 1;
     private const uint DivideByZero = 4;
 
-    private readonly X87Machine _machine = new();
+    private readonly X87Machine _machine = new(portable: true);
 
     public X87ResultTests() => Assert.Equal(-1, _machine.RunOne([0xDB, 0xE3]));
 

@@ -21,9 +21,14 @@ public sealed unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver
     private OracleState _atTrap;
 
     public InterpreterUnderTest()
+        : this(portable: false)
+    {
+    }
+
+    public InterpreterUnderTest(bool portable)
     {
         _vcpu = new Vcpu(_memory) { Observer = this };
-        _engine = new Interpreter(_vcpu);
+        _engine = new Interpreter(_vcpu, portable);
         EnterUserMode();
     }
 

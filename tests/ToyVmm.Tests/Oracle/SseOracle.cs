@@ -26,9 +26,12 @@ public sealed class SseOracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
 
     private readonly byte[] window = new byte[OracleLayout.WindowSize];
 
+    /// <summary>Cases judged so far.</summary>
+    public int Judged { get; private set; }
+
     /// <summary>Judges one form.</summary>
     /// <param name="form">The form.</param>
-    /// <param name="cases">How many cases at least.</param>
+    /// <param name="cases">How many cases at least; <see cref="Judged"/> counts them.</param>
     public IReadOnlyList<string> Judge(SseForm form, int cases)
     {
         host.Note(string.Create(CultureInfo.InvariantCulture, $"TOYVMM_SEED=0x{seed:X16} {form}"));
@@ -51,6 +54,7 @@ public sealed class SseOracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
             for (int n = 0; n < StatesPerEncoding && mismatches.Count < MaxMismatches; n++)
             {
                 Compare(form, instruction, host.Input(n), host.Output(n), mismatches);
+                Judged++;
             }
         }
 
@@ -79,6 +83,12 @@ public sealed class SseOracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
             Edi = OracleLayout.WindowAddress + (uint)operand,
             Eflags = OracleState.FixedFlags | (random.Bits32() & OracleState.VaryingFlags),
         };
+        if (form.ComparesStrings && !random.OneIn(4))
+        {
+            image.State.Eax = (uint)(random.Below(40) - 20);
+            image.State.Edx = (uint)(random.Below(40) - 20);
+        }
+
         Span<byte> bytes = image.Window;
         bytes.Clear();
         BinaryPrimitives.WriteUInt16LittleEndian(bytes, 0x37F);
@@ -102,6 +112,11 @@ public sealed class SseOracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
     // Mostly what the instruction works on; sometimes anything.
     private static SseValues.Lanes LanesFor(SseForm form, EdgeRandom random)
     {
+        if (form.ComparesStrings && !random.OneIn(8))
+        {
+            return SseValues.Lanes.Text;
+        }
+
         string name = form.Mnemonic.ToString();
         if (name.Contains("2p", StringComparison.OrdinalIgnoreCase) || name.Contains("2s", StringComparison.OrdinalIgnoreCase) || random.OneIn(8))
         {

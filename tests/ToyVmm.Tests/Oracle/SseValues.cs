@@ -14,6 +14,9 @@ public sealed class SseValues(EdgeRandom random)
         Integers,
         Singles,
         Doubles,
+
+        /// <summary>Bytes of a small alphabet, so that strings meet.</summary>
+        Text,
     }
 
     /// <summary>Fills 16 bytes.</summary>
@@ -32,6 +35,14 @@ public sealed class SseValues(EdgeRandom random)
                 for (int n = 0; n < 2; n++)
                 {
                     BinaryPrimitives.WriteUInt64LittleEndian(to[(8 * n)..], Float(11, 52));
+                }
+
+                break;
+            case Lanes.Text:
+                ReadOnlySpan<byte> alphabet = random.OneIn(2) ? [0, 1, 1, 2, 2] : [0, 1, 0x61, 0x61, 0x62, 0x7F, 0x80, 0xFF];
+                for (int n = 0; n < 16; n++)
+                {
+                    to[n] = random.Pick(alphabet);
                 }
 
                 break;

@@ -8,15 +8,12 @@ namespace ToyVmm.Tests.Oracle;
 /// <param name="IsMemory">True when an address follows.</param>
 public sealed record X87Form(Code Code, IReadOnlyList<byte[]> Encodings, bool IsMemory)
 {
-    /// <summary>The instructions whose last bits no two processor families agree on (SDM 1 8.3.10); compared within a bound elsewhere.</summary>
+    /// <summary>The instructions whose last bits no two processor families agree on (SDM 1 8.3.10); an engine without the host's unit is within a bound.</summary>
     public static IReadOnlySet<Code> Approximate { get; } =
         new HashSet<Code> { Code.F2xm1, Code.Fyl2x, Code.Fyl2xp1, Code.Fptan, Code.Fpatan, Code.Fsin, Code.Fcos, Code.Fsincos };
 
     /// <summary>Every form that Iced decodes as a P6 does.</summary>
     public static IReadOnlyList<X87Form> Every { get; } = [.. All()];
-
-    /// <summary>True for a form of <see cref="Approximate"/>.</summary>
-    public bool IsApproximate => Approximate.Contains(Code);
 
     /// <summary>True for a control instruction, which leaves FIP, FDP and FOP alone (SDM 1 8.1.8).</summary>
     public bool IsControl => Code.Mnemonic() is Mnemonic.Fldcw or Mnemonic.Fldenv or Mnemonic.Frstor or Mnemonic.Fnstcw or Mnemonic.Fnstsw
@@ -58,9 +55,7 @@ public sealed record X87Form(Code Code, IReadOnlyList<byte[]> Encodings, bool Is
                 foreach (byte[] bytes in (byte[][])[[(byte)escape, (byte)modrm], [0x66, (byte)escape, (byte)modrm]])
                 {
                     Instruction instruction = Decoder.Create(32, new ByteArrayCodeReader([.. bytes, 0, 0, 0, 0])).Decode();
-
-                    // FISTTP came with SSE3, later than the processor that CPUID tells of.
-                    if (instruction.IsInvalid || instruction.Mnemonic == Mnemonic.Fisttp)
+                    if (instruction.IsInvalid)
                     {
                         continue;
                     }

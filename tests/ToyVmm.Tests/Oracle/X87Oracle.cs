@@ -24,10 +24,14 @@ public sealed class X87Oracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
 
     private readonly byte[] window = new byte[OracleLayout.WindowSize];
 
+    /// <summary>Cases judged so far.</summary>
+    public int Judged { get; private set; }
+
     /// <summary>Judges one form.</summary>
     /// <param name="form">The form.</param>
-    /// <param name="cases">How many cases at least.</param>
-    public IReadOnlyList<string> Judge(X87Form form, int cases)
+    /// <param name="cases">How many cases at least; <see cref="Judged"/> counts them.</param>
+    /// <param name="isApproximate">True where a unit in the last place, and what follows from it, may differ.</param>
+    public IReadOnlyList<string> Judge(X87Form form, int cases, bool isApproximate = false)
     {
         host.Note(string.Create(CultureInfo.InvariantCulture, $"TOYVMM_SEED=0x{seed:X16} {form}"));
         var random = new EdgeRandom(HostOracle.SeedFor(seed, form.Code));
@@ -47,7 +51,8 @@ public sealed class X87Oracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
             host.Run(StatesPerEncoding);
             for (int n = 0; n < StatesPerEncoding && mismatches.Count < MaxMismatches; n++)
             {
-                Compare(form, code, host.Input(n), host.Output(n), operand, mismatches);
+                Compare(form, isApproximate, code, host.Input(n), host.Output(n), operand, mismatches);
+                Judged++;
             }
         }
 
@@ -147,7 +152,7 @@ public sealed class X87Oracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
         }
     }
 
-    private void Compare(X87Form form, byte[] code, OracleImage before, OracleImage expected, int operand, List<string> mismatches)
+    private void Compare(X87Form form, bool isApproximate, byte[] code, OracleImage before, OracleImage expected, int operand, List<string> mismatches)
     {
         OracleState actual = before.State;
         before.Window.CopyTo(window);
@@ -165,7 +170,7 @@ public sealed class X87Oracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
             IgnorePointers(window, operand, wide, false);
         }
 
-        if (form.IsApproximate)
+        if (isApproximate)
         {
             Approximate(expected.Window[After..], window.AsSpan(After));
         }

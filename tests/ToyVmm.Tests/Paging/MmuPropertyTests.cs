@@ -1,4 +1,3 @@
-using System.Globalization;
 using FsCheck.Xunit;
 using ToyVmm.Engines;
 using ToyVmm.Hardware.Cpu;
@@ -10,184 +9,201 @@ using Xunit;
 namespace ToyVmm.Tests.Paging;
 
 /// <summary>
-/// The MMU against a model written from SDM 3A 4.3-4.10 alone: random tables, edits with and without a flush, control register
-/// changes and accesses. After every step the answer, the error code and the accessed and dirty bits in memory agree.
+/// The MMU against a model written from SDM 3A 4.3-4.10 alone: random tables, edits with and without a flush, changes between the
+/// paging modes and accesses. After every step the answer, the error code and the accessed and dirty bits in memory agree.
 /// </summary>
 public sealed unsafe class MmuPropertyTests
 {
+    // Without PAE: a directory and three tables. With it: PDPTEs at an odd multiple of 32, two directories and two tables,
+    // in the same pages, so that a change of mode reads what the other one wrote.
     private const uint Directory = 0x1000;
     private const uint FirstTable = 0x2000;
     private const int Tables = 3;
+    private const uint Pointers = 0x6020;
+    private const uint FirstPaeDirectory = 0x2000;
+    private const uint FirstPaeTable = 0x4000;
 
-    // The tables lie in the first 32 KiB; entries may also point to empty memory above, or beyond it, where all-ones are read.
-    private const int Watched = 0x8000;
-
-    /// <summary>1,000 random histories of 300 steps.</summary>
-    [Property(MaxTest = 1000, Arbitrary = [typeof(Generators)])]
+    /// <summary>1,500 random histories of 300 steps.</summary>
+    [Property(MaxTest = 1500, Arbitrary = [typeof(Generators)])]
     public void The_mmu_does_what_an_infinite_tlb_over_the_tables_does(ulong seed)
     {
         var random = new Random((int)(seed ^ (seed >> 32)));
         using var memory = new GuestMemory(1 << 20);
         using var vcpu = new Vcpu(memory);
         CpuState* s = vcpu.State;
-        s->Cr3 = Directory;
         s->Cr0 |= Cr0.PE | Cr0.PG;
-        var model = new Model(memory);
+        s->Efer = random.Next(2) == 0 ? 0 : Efer.NXE;
+        var model = new MmuModel(memory);
+        SetMode(random, vcpu, model, pae: random.Next(3) != 0);
         for (int n = 0; n < 24; n++)
         {
-            Edit(random, memory);
+            Edit(random, memory, IsPae(s));
         }
 
+        LoadPageDirectory(vcpu, model);
         for (int step = 0; step < 300; step++)
         {
-            switch (random.Next(12))
+            switch (random.Next(14))
             {
-                case 0 or 1:
-                    Edit(random, memory);
+                case 0 or 1 or 2:
+                    Edit(random, memory, IsPae(s));
                     break;
-                case 2:
-                    uint flushed = Address(random);
+                case 3:
+                    uint flushed = Address(random, IsPae(s));
                     vcpu.Mmu.Tlb.FlushPage(flushed);
                     _ = model.Entries.Remove(flushed >> 12);
                     break;
-                case 3:
-                    vcpu.Mmu.Tlb.FlushNonGlobal();
-                    model.FlushNonGlobal();
+                case 4:
+                    LoadPageDirectory(vcpu, model);
                     break;
-                case 4 when random.Next(4) == 0:
-                    s->Cr4 ^= random.Next(2) == 0 ? Cr4.PSE : Cr4.PGE;
-                    vcpu.Mmu.Tlb.FlushAll();
-                    model.Entries.Clear();
+                case 5 when random.Next(4) == 0:
+                    ChangeMode(random, vcpu, model);
                     break;
-                case 5:
+                case 6:
                     s->Cr0 ^= Cr0.WP;
                     break;
                 default:
-                    uint linear = Address(random);
-                    bool write = random.Next(2) == 0;
+                    uint linear = Address(random, IsPae(s));
+                    bool fetch = random.Next(3) == 0;
+                    bool write = !fetch && random.Next(2) == 0;
                     bool user = random.Next(2) == 0;
-                    string expected = model.Access(*s, linear, write, user);
-                    bool mapped = vcpu.Mmu.Translate(linear, write, user, out uint physical, out _, out uint error);
+                    string expected = model.Access(*s, linear, write, user, fetch);
+                    PageAccess access = (write ? PageAccess.Write : 0) | (user ? PageAccess.User : 0) | (fetch ? PageAccess.Fetch : 0);
+                    bool mapped = vcpu.Mmu.Translate(linear, access, out ulong physical, out _, out uint error);
                     string actual = mapped ? $"page {physical:x}" : $"fault {error:x}";
-                    Assert.True(expected == actual, $"step {step}: access {linear:x8} write={write} user={user}: expected {expected}, got {actual}");
+                    Assert.True(expected == actual, $"step {step}: {access} of {linear:x8}, CR4 {s->Cr4:x} EFER {s->Efer:x}: expected {expected}, got {actual}");
                     Assert.Equal(model.Tables(), Snapshot(memory));
                     break;
             }
         }
     }
 
-    private static void Edit(Random random, GuestMemory memory)
+    private static bool IsPae(CpuState* s) => (s->Cr4 & Cr4.PAE) != 0;
+
+    // MOV CR3, also with the same value.
+    private static void LoadPageDirectory(Vcpu vcpu, MmuModel model)
     {
-        // Flags: mostly present; every combination of R/W, U/S, A, D, PS, G; sometimes a reserved bit of a large page.
+        if (IsPae(vcpu.State))
+        {
+            bool loads = model.LoadPointers(vcpu.State->Cr3);
+            Assert.Equal(loads, vcpu.Mmu.TryLoadPointers(vcpu.State->Cr3));
+            if (!loads)
+            {
+                return;
+            }
+        }
+
+        vcpu.Mmu.Tlb.FlushNonGlobal();
+        model.FlushNonGlobal();
+    }
+
+    private static void ChangeMode(Random random, Vcpu vcpu, MmuModel model)
+    {
+        CpuState* s = vcpu.State;
+        switch (random.Next(4))
+        {
+            case 0:
+                s->Cr4 ^= Cr4.PSE;
+                break;
+            case 1:
+                s->Cr4 ^= Cr4.PGE;
+                break;
+            case 2:
+                s->Efer ^= Efer.NXE;
+                break;
+            default:
+                SetMode(random, vcpu, model, !IsPae(s));
+                break;
+        }
+
+        vcpu.Mmu.Tlb.FlushAll();
+        model.Entries.Clear();
+    }
+
+    // Entering PAE needs PDPTEs that load; a few edits behind, they may no more.
+    private static void SetMode(Random random, Vcpu vcpu, MmuModel model, bool pae)
+    {
+        CpuState* s = vcpu.State;
+        s->Cr4 = pae ? s->Cr4 | Cr4.PAE : s->Cr4 & ~Cr4.PAE;
+        s->Cr3 = pae ? Pointers | ((uint)random.Next(4) << 3) : Directory;
+        if (pae)
+        {
+            for (uint n = 0; n < 4; n++)
+            {
+                Write64(vcpu.Memory, Pointers + (n * 8), Pointer(random));
+            }
+
+            Assert.True(model.LoadPointers(s->Cr3));
+            Assert.True(vcpu.Mmu.TryLoadPointers(s->Cr3));
+        }
+    }
+
+    private static void Edit(Random random, GuestMemory memory, bool pae)
+    {
+        // Flags: mostly present; every combination of R/W, U/S, A, D, PS or PAT, G.
         uint flags = (random.Next(5) == 0 ? 0u : 1u) | ((uint)random.Next(8) << 1) | (random.Next(4) == 0 ? 0x60u : 0)
             | (random.Next(6) == 0 ? 0x80u : 0) | (random.Next(4) == 0 ? 0x100u : 0);
-        if (random.Next(3) == 0)
+        if (pae)
+        {
+            EditPae(random, memory, flags);
+        }
+        else if (random.Next(3) == 0)
         {
             int entry = random.Next(Tables) == 0 ? 1023 : random.Next(3);
             uint target = (flags & 0x80) != 0 ? (uint)random.Next(3) << 22 : FirstTable + ((uint)random.Next(Tables) << 12);
             target |= random.Next(12) == 0 ? 1u << random.Next(12, 22) : 0;
-            Write(memory, Directory + ((uint)entry * 4), target | flags);
+            Write32(memory, Directory + ((uint)entry * 4), target | flags);
         }
         else
         {
             uint table = FirstTable + ((uint)random.Next(Tables) << 12);
-            Write(memory, table + ((uint)random.Next(3) * 4), ((uint)random.Next(0x10, 0x20) << 12) | flags);
+            Write32(memory, table + ((uint)random.Next(3) * 4), ((uint)random.Next(0x10, 0x20) << 12) | flags);
         }
     }
 
-    private static uint Address(Random random) =>
-        ((random.Next(4) == 0 ? 1023u : (uint)random.Next(3)) << 22) | ((uint)random.Next(3) << 12) | (uint)random.Next(0x1000);
+    private static void EditPae(Random random, GuestMemory memory, uint flags)
+    {
+        ulong value = flags | (random.Next(4) == 0 ? 1ul << 63 : 0) | (random.Next(16) == 0 ? 1ul << random.Next(36, 63) : 0);
+        switch (random.Next(6))
+        {
+            case 0:
+                ulong broken = random.Next(4) == 0 ? 1ul << random.Next(64) : 0;
+                Write64(memory, Pointers + ((uint)random.Next(4) * 8), Pointer(random) ^ broken);
+                break;
+            case 1 or 2:
+                ulong target = (flags & 0x80) != 0 ? (ulong)random.Next(3) << (random.Next(3) == 0 ? 34 : 21) : FirstPaeTable + ((ulong)random.Next(2) << 12);
+                target |= random.Next(12) == 0 ? 1ul << random.Next(12, 22) : 0;
+                Write64(memory, FirstPaeDirectory + ((uint)random.Next(2) << 12) + (PaeIndex(random) * 8), target | value);
+                break;
+            default:
+                ulong frame = ((ulong)random.Next(0x10, 0x20) << 12) | (random.Next(8) == 0 ? 1ul << random.Next(32, 36) : 0);
+                value = random.Next(3) == 0 ? value : value & ~0x80ul;
+                Write64(memory, FirstPaeTable + ((uint)random.Next(2) << 12) + (PaeIndex(random) * 8), frame | value);
+                break;
+        }
+    }
 
-    private static void Write(GuestMemory memory, uint address, uint value) =>
+    private static ulong Pointer(Random random) =>
+        FirstPaeDirectory | ((ulong)random.Next(2) << 12) | ((ulong)random.Next(4) << 3) | ((ulong)random.Next(8) << 9) | (random.Next(6) == 0 ? 0ul : 1)
+        | (random.Next(12) == 0 ? 1ul << random.Next(20, 36) : 0);
+
+    private static uint PaeIndex(Random random) => random.Next(4) == 0 ? 511u : (uint)random.Next(2);
+
+    private static uint Address(Random random, bool pae) => (uint)random.Next(0x1000)
+        | (pae
+            ? ((uint)random.Next(4) << 30) | (PaeIndex(random) << 21) | (PaeIndex(random) << 12)
+            : ((random.Next(4) == 0 ? 1023u : (uint)random.Next(3)) << 22) | ((uint)random.Next(3) << 12));
+
+    private static void Write32(GuestMemory memory, uint address, uint value) =>
+        Assert.True(memory.TryWrite(new GuestPhysicalAddress(address), BitConverter.GetBytes(value)));
+
+    private static void Write64(GuestMemory memory, uint address, ulong value) =>
         Assert.True(memory.TryWrite(new GuestPhysicalAddress(address), BitConverter.GetBytes(value)));
 
     private static string Snapshot(GuestMemory memory)
     {
-        byte[] bytes = new byte[Watched];
+        byte[] bytes = new byte[MmuModel.Watched];
         Assert.True(memory.TryRead(new GuestPhysicalAddress(0), bytes));
-        return Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(bytes));
-    }
-
-    /// <summary>Paging as the manual's text has it, with a dictionary for a TLB.</summary>
-    private sealed class Model(GuestMemory memory)
-    {
-        private readonly byte[] _shadow = new byte[Watched];
-
-        public Dictionary<uint, (uint Page, bool Writable, bool User, bool Dirty, bool Global)> Entries { get; } = [];
-
-        public void FlushNonGlobal()
-        {
-            foreach (uint page in Entries.Where(entry => !entry.Value.Global).Select(entry => entry.Key).ToList())
-            {
-                _ = Entries.Remove(page);
-            }
-        }
-
-        // The tables as they must look: a copy taken before the access, with the bits that the access sets.
-        public string Tables() => Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(_shadow));
-
-        public string Access(in CpuState cpu, uint linear, bool write, bool user)
-        {
-            Assert.True(memory.TryRead(new GuestPhysicalAddress(0), _shadow));
-            bool protect = (cpu.Cr0 & Cr0.WP) != 0;
-            bool Permits(bool writable, bool userPage) => (!user || userPage) && (!write || writable || (!user && !protect));
-            if (Entries.TryGetValue(linear >> 12, out var cached) && Permits(cached.Writable, cached.User) && (!write || cached.Dirty))
-            {
-                return Found(cached.Page | (linear & 0xFFF));
-            }
-
-            uint kind = (write ? 2u : 0) | (user ? 4u : 0);
-            uint directoryAt = Directory + ((linear >> 22) * 4);
-            uint directory = Get(directoryAt);
-            if ((directory & 1) == 0)
-            {
-                return Fault(linear, kind);
-            }
-
-            bool large = (directory & 0x80) != 0 && (cpu.Cr4 & Cr4.PSE) != 0;
-            if (large && (directory & 0x3FE000) != 0)
-            {
-                return Fault(linear, kind | 9);
-            }
-
-            uint leafAt = large ? directoryAt : (directory & 0xFFFFF000) + (((linear >> 12) & 0x3FF) * 4);
-            uint leaf = large ? directory : Get(leafAt);
-            if ((leaf & 1) == 0)
-            {
-                return Fault(linear, kind);
-            }
-
-            uint both = directory & leaf;
-            if (!Permits((both & 2) != 0, (both & 4) != 0))
-            {
-                return Fault(linear, kind | 1);
-            }
-
-            uint page = large ? (leaf & 0xFFC00000) | (linear & 0x003FF000) : leaf & 0xFFFFF000;
-            Set(directoryAt, 0x20);
-            Set(leafAt, write ? 0x60u : 0x20u);
-            bool global = (leaf & 0x100) != 0 && (cpu.Cr4 & Cr4.PGE) != 0;
-            Entries[linear >> 12] = (page, (both & 2) != 0, (both & 4) != 0, write || (leaf & 0x40) != 0, global);
-            return Found(page | (linear & 0xFFF));
-        }
-
-        private static string Found(uint physical) => "page " + physical.ToString("x", CultureInfo.InvariantCulture);
-
-        private string Fault(uint linear, uint code)
-        {
-            _ = Entries.Remove(linear >> 12);
-            return "fault " + code.ToString("x", CultureInfo.InvariantCulture);
-        }
-
-        private uint Get(uint address) =>
-            address < Watched ? BitConverter.ToUInt32(_shadow, (int)address) : address < memory.RamSize ? 0 : uint.MaxValue;
-
-        private void Set(uint address, uint bits)
-        {
-            if (address < Watched)
-            {
-                _ = BitConverter.TryWriteBytes(_shadow.AsSpan((int)address), Get(address) | bits);
-            }
-        }
+        return MmuModel.Hash(bytes);
     }
 }

@@ -52,16 +52,32 @@ public sealed unsafe partial class Interpreter
 
     private string ExplainPageFault(in TrapInfo trap)
     {
-        string access = (trap.ErrorCode & 2) != 0 ? "write to" : "read of";
+        bool fetch = (trap.ErrorCode & (uint)PageAccess.Fetch) != 0;
+        string access = fetch ? "fetch from" : (trap.ErrorCode & 2) != 0 ? "write to" : "read of";
         string ring = (trap.ErrorCode & 4) != 0 ? "user" : "supervisor";
         string reason = (trap.ErrorCode & 8) != 0 ? "a reserved bit is set" : (trap.ErrorCode & 1) != 0 ? "the page's rights forbid it" : "no page is mapped there";
-        PageWalk walk = PageWalker.Walk(Memory, State->Cr3, State->Cr4, Vcpu.Mmu.PhysicalMask, trap.FaultAddress);
-        string table = walk.TableEntryAddress == 0
-            ? string.Empty
-            : string.Create(CultureInfo.InvariantCulture, $", PTE {walk.TableEntry:X8} at {walk.TableEntryAddress:X8}");
-        return string.Create(
-            CultureInfo.InvariantCulture,
-            $"{ring} {access} {trap.FaultAddress:X8}: {reason} (PDE {walk.DirectoryEntry:X8} at {walk.DirectoryEntryAddress:X8}{table})");
+        PageWalk walk = PageWalker.Walk(Memory, State, Vcpu.Mmu.PhysicalMask, trap.FaultAddress);
+        string width = walk.PointerIndex is null ? "X8" : "X16";
+        List<string> entries = [];
+        if (walk.PointerIndex is int index)
+        {
+            entries.Add(string.Create(CultureInfo.InvariantCulture, $"PDPTE {index} {walk.PointerEntry:X16}"));
+        }
+
+        if (walk.HasDirectoryEntry)
+        {
+            entries.Add(Entry("PDE", walk.DirectoryEntry, walk.DirectoryEntryAddress));
+        }
+
+        if (walk.HasTableEntry)
+        {
+            entries.Add(Entry("PTE", walk.TableEntry, walk.TableEntryAddress));
+        }
+
+        return string.Create(CultureInfo.InvariantCulture, $"{ring} {access} {trap.FaultAddress:X8}: {reason} ({string.Join(", ", entries)})");
+
+        string Entry(string name, ulong value, ulong address) =>
+            string.Create(CultureInfo.InvariantCulture, $"{name} {value.ToString(width, CultureInfo.InvariantCulture)} at {address:X8}");
     }
 
     // Error codes with a selector: bit 1 the IDT, bit 2 the LDT (SDM 3A 6.13).
@@ -90,6 +106,12 @@ public sealed unsafe partial class Interpreter
             string.Create(CultureInfo.InvariantCulture, $"SS:ESP {s->Ss.Selector:X4}:{s->Esp:X8} base {s->Ss.Base:X8} limit {s->Ss.Limit:X8}"),
             string.Create(CultureInfo.InvariantCulture, $"CR0 {s->Cr0:X8} CR2 {s->Cr2:X8} CR3 {s->Cr3:X8} CR4 {s->Cr4:X8}, EFLAGS {LazyFlags.GetEflags(s):X8}"),
         ];
+        if ((s->Cr4 & Cr4.PAE) != 0)
+        {
+            ulong* pointers = s->PageDirectoryPointers;
+            lines.Add(string.Create(CultureInfo.InvariantCulture, $"PDPTEs {pointers[0]:X16} {pointers[1]:X16} {pointers[2]:X16} {pointers[3]:X16}, EFER {s->Efer:X8}"));
+        }
+
         for (int n = 0; n < _chainLength; n++)
         {
             uint size = IsReal ? 4u : 8;

@@ -12,7 +12,7 @@ public sealed unsafe partial class Interpreter
     private bool EnterTask(in TaskImage task, TaskState layout, bool nested, uint? errorCode)
     {
         CpuState* s = State;
-        uint eflags = (task.Eflags & Eflags.Defined & (layout.Is32Bit ? uint.MaxValue : 0xFFFF)) | Eflags.Fixed | (nested ? Eflags.NT : 0);
+        uint eflags = (task.Eflags & EflagsBits & (layout.Is32Bit ? uint.MaxValue : 0xFFFF)) | Eflags.Fixed | (nested ? Eflags.NT : 0);
         LazyFlags.Set(s, eflags);
         s->OtherFlags = eflags & ~Eflags.Arithmetic;
         KeepResumeFlag();
@@ -33,6 +33,11 @@ public sealed unsafe partial class Interpreter
         s->Ldtr.LoadNull(task.LocalTable);
         bool virtual8086 = (eflags & Eflags.VM) != 0;
         s->Cpl = virtual8086 ? 3u : task.Segments[1] & 3u;
+        if (layout.Is32Bit && (s->Cr0 & Cr0.PG) != 0 && !LoadPageDirectory(task.Cr3, isTaskSwitch: true))
+        {
+            return false;
+        }
+
         if (!LoadTaskTable(task.LocalTable))
         {
             return false;

@@ -128,13 +128,6 @@ public sealed unsafe partial class Interpreter
         s->Tr.LoadDescriptor(selector, task.Low, task.High | Descriptor.Busy);
         s->Cr0 |= Cr0.TS;
         DropStepTrap();
-        if (next.Is32Bit && (s->Cr0 & Cr0.PG) != 0)
-        {
-            s->Cr3 = loaded.Cr3;
-            Vcpu.Mmu.Tlb.FlushNonGlobal();
-            FlushTlbProjection();
-        }
-
         _ = EnterTask(loaded, next, nests, errorCode);
         UpdateMode();
         UpdateAttention();

@@ -82,7 +82,7 @@ internal static unsafe class FlagInstructions
         uint changes = PopfSystem;
         changes |= s->Cpl == 0 ? Eflags.IoplMask : 0;
         changes |= s->Cpl <= cpu.Iopl || cpu.IsReal ? Eflags.IF : 0;
-        changes &= Operand.Mask<T>();
+        changes &= Operand.Mask<T>() & cpu.EflagsBits;
         uint clears = Eflags.RF | (sizeof(T) == 4 && !cpu.IsVirtual8086 ? Eflags.VIF | Eflags.VIP : 0);
         Stack.Move(s, sizeof(T));
         LazyFlags.Set(s, image);

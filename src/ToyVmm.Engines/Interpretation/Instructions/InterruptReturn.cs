@@ -120,6 +120,7 @@ internal static unsafe class InterruptReturn
     private static void SetFlags(CpuState* s, Interpreter cpu, uint image, uint changes)
     {
         LazyFlags.Set(s, image);
+        changes &= cpu.EflagsBits;
         s->OtherFlags = (s->OtherFlags & ~changes) | (image & changes);
         cpu.KeepResumeFlag();
     }

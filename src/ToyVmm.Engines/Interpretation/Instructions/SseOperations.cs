@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using ToyVmm.Engines.Interpretation.FloatingPoint;
 
 namespace ToyVmm.Engines.Interpretation.Instructions;
@@ -114,13 +116,15 @@ internal readonly struct SseMinimum : ISseOperation
 }
 
 /// <summary>
-/// RCPPS RCPSS: 1/x rounded to 12 bits, which is inside the bound of 1.5 * 2^-12 that every processor reaches with a table of its own. Denormal
+/// RCPPS RCPSS where the host has no such instruction: 1/x rounded to 12 bits, which is inside the bound of 1.5 * 2^-12 that every processor reaches with a table of its own. Denormal
 /// operands and results are zeros; there are no exceptions, and MXCSR does not matter (SDM 2B, RCPPS).
 /// </summary>
-internal readonly struct SseReciprocal : ISseOperation
+internal readonly struct SseReciprocal : ISseApproximation
 {
     /// <summary>How many bits of the fraction are not there.</summary>
     private const int MissingBits = 12;
+
+    public static Vector128<float> OnHost(Vector128<float> value) => Sse.Reciprocal(value);
 
     public static ulong Apply<TFormat>(ulong a, ulong b, ref SseEnvironment env)
         where TFormat : struct, ISseFormat
@@ -150,8 +154,10 @@ internal readonly struct SseReciprocal : ISseOperation
 }
 
 /// <summary>RSQRTPS RSQRTSS: 1 over the square root, likewise.</summary>
-internal readonly struct SseReciprocalSquareRoot : ISseOperation
+internal readonly struct SseReciprocalSquareRoot : ISseApproximation
 {
+    public static Vector128<float> OnHost(Vector128<float> value) => Sse.ReciprocalSqrt(value);
+
     public static ulong Apply<TFormat>(ulong a, ulong b, ref SseEnvironment env)
         where TFormat : struct, ISseFormat
     {

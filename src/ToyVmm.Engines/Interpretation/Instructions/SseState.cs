@@ -77,8 +77,13 @@ internal static unsafe class SseState
         BinaryPrimitives.WriteUInt16LittleEndian(image[12..], s->FpuInstructionSelector);
         BinaryPrimitives.WriteUInt32LittleEndian(image[16..], s->FpuDataOffset);
         BinaryPrimitives.WriteUInt16LittleEndian(image[20..], s->FpuDataSelector);
-        BinaryPrimitives.WriteUInt32LittleEndian(image[24..], s->Mxcsr);
-        BinaryPrimitives.WriteUInt32LittleEndian(image[28..], MxcsrMask);
+        bool hasSse = cpu.Vcpu.Model.Has(CpuFeatures.Sse);
+        if (hasSse)
+        {
+            BinaryPrimitives.WriteUInt32LittleEndian(image[24..], s->Mxcsr);
+            BinaryPrimitives.WriteUInt32LittleEndian(image[28..], MxcsrMask);
+        }
+
         for (int n = 0; n < 8; n++)
         {
             Float80 value = X87Unit.Get(s, n);
@@ -88,6 +93,9 @@ internal static unsafe class SseState
         }
 
         new ReadOnlySpan<byte>(s->XmmRegisters, 128).CopyTo(image[XmmAt..]);
+
+        // A Pentium II's image ends behind the x87 registers; what follows is software's.
+        image = hasSse ? image : image[..XmmAt];
         return CheckAligned(s, i, cpu) && X87Memory.TryWrite(s, i, cpu, image, 16, out bool goOn)
             ? Flow.NextIf(goOn, s, i, cpu)
             : Flow.StopHere(i, cpu);
@@ -106,7 +114,8 @@ internal static unsafe class SseState
             return Flow.StopHere(i, cpu);
         }
 
-        uint mxcsr = BinaryPrimitives.ReadUInt32LittleEndian(image[24..]);
+        bool hasSse = cpu.Vcpu.Model.Has(CpuFeatures.Sse);
+        uint mxcsr = hasSse ? BinaryPrimitives.ReadUInt32LittleEndian(image[24..]) : s->Mxcsr;
         if (!CheckControl(cpu, mxcsr))
         {
             return Flow.StopHere(i, cpu);
@@ -127,7 +136,11 @@ internal static unsafe class SseState
             X87Unit.SetPhysical(s, X87Unit.Physical(s, n), value);
         }
 
-        image.Slice(XmmAt, 128).CopyTo(new Span<byte>(s->XmmRegisters, 128));
+        if (hasSse)
+        {
+            image.Slice(XmmAt, 128).CopyTo(new Span<byte>(s->XmmRegisters, 128));
+        }
+
         X87Control.SetControl(s, BinaryPrimitives.ReadUInt16LittleEndian(image));
         return Flow.Next(s, i, cpu);
     }

@@ -37,10 +37,10 @@ internal static unsafe class SseTable
         Mnemonic.Minpd => &SseInstructions.Packed<SseMinimum, SseDouble>,
         Mnemonic.Minss => &SseInstructions.Scalar<SseMinimum, SseSingle>,
         Mnemonic.Minsd => &SseInstructions.Scalar<SseMinimum, SseDouble>,
-        Mnemonic.Rcpps => &SseInstructions.Packed<SseReciprocal, SseSingle>,
-        Mnemonic.Rcpss => &SseInstructions.Scalar<SseReciprocal, SseSingle>,
-        Mnemonic.Rsqrtps => &SseInstructions.Packed<SseReciprocalSquareRoot, SseSingle>,
-        Mnemonic.Rsqrtss => &SseInstructions.Scalar<SseReciprocalSquareRoot, SseSingle>,
+        Mnemonic.Rcpps => &SseApproximations.Packed<SseReciprocal>,
+        Mnemonic.Rcpss => &SseApproximations.Scalar<SseReciprocal>,
+        Mnemonic.Rsqrtps => &SseApproximations.Packed<SseReciprocalSquareRoot>,
+        Mnemonic.Rsqrtss => &SseApproximations.Scalar<SseReciprocalSquareRoot>,
 
         // Comparison (CMPSD is a mnemonic of strings too, which another table has)
         Mnemonic.Cmpps => &SseComparison.Packed<SseSingle>,

@@ -89,9 +89,11 @@ internal static unsafe class SystemRegisters
                 s->Cr2 = value;
                 break;
             case 3:
-                s->Cr3 = value;
-                cpu.Vcpu.Mmu.Tlb.FlushNonGlobal();
-                cpu.FlushTlbProjection();
+                if (!cpu.LoadPageDirectory(value))
+                {
+                    return Flow.StopHere(i, cpu);
+                }
+
                 break;
             default:
                 if (!SetCr4(s, cpu, value))
@@ -107,6 +109,8 @@ internal static unsafe class SystemRegisters
 
     private static bool SetCr0(CpuState* s, Interpreter cpu, uint value)
     {
+        // Bits that do not exist are ignored, which makes 386 and 486 tell apart (SDM 3B 22.21).
+        value &= cpu.Vcpu.Model.Cr0Bits;
         if ((value & (Cr0.PG | Cr0.PE)) == Cr0.PG)
         {
             return cpu.Raise(Vector.GeneralProtection, 0, "CR0.PG without CR0.PE");
@@ -117,8 +121,15 @@ internal static unsafe class SystemRegisters
             return cpu.Raise(Vector.GeneralProtection, 0, "CR0.NW without CR0.CD");
         }
 
+        value |= Cr0.ET;
         uint changes = s->Cr0 ^ value;
-        s->Cr0 = (value & Cr0.Writable) | Cr0.ET;
+        bool loads = (value & Cr0.PG) != 0 && (s->Cr4 & Cr4.PAE) != 0 && (changes & Cr0.LoadsPointers) != 0;
+        if (loads && !cpu.LoadPointers(s->Cr3))
+        {
+            return false;
+        }
+
+        s->Cr0 = value;
         if ((changes & Cr0.PG) != 0)
         {
             cpu.Vcpu.Mmu.Tlb.FlushAll();
@@ -141,12 +152,18 @@ internal static unsafe class SystemRegisters
 
     private static bool SetCr4(CpuState* s, Interpreter cpu, uint value)
     {
-        if ((value & ~Cr4.Writable) != 0)
+        if ((value & ~cpu.Vcpu.Model.Cr4Bits) != 0)
         {
             return cpu.Raise(Vector.GeneralProtection, 0, "a reserved bit of CR4");
         }
 
         uint changes = s->Cr4 ^ value;
+        bool loads = (value & Cr4.PAE) != 0 && (s->Cr0 & Cr0.PG) != 0 && (changes & Cr4.Paging) != 0;
+        if (loads && !cpu.LoadPointers(s->Cr3))
+        {
+            return false;
+        }
+
         s->Cr4 = value;
         if ((changes & Cr4.Paging) != 0)
         {

@@ -98,8 +98,9 @@ internal static unsafe class VectorShuffles
         return Flow.Next(s, i, cpu);
     }
 
-    /// <summary>PSHUFW.</summary>
-    public static nint ShuffleMmx(CpuState* s, DecodedInstruction* i, Interpreter cpu)
+    /// <summary>A shuffle of MMX registers, as the low halves of XMM ones.</summary>
+    public static nint ShuffleMmx<TShuffle>(CpuState* s, DecodedInstruction* i, Interpreter cpu)
+        where TShuffle : struct, IVectorShuffle
     {
         if (!VectorUnit.IsMmxReady(s))
         {
@@ -111,8 +112,10 @@ internal static unsafe class VectorShuffles
             return Flow.StopHere(i, cpu);
         }
 
+        Vector128<byte> destination = Vector128.CreateScalar(VectorUnit.Mmx(s, i->Destination)).AsByte();
+        Vector128<byte> result = TShuffle.Apply(destination, Vector128.CreateScalar(source).AsByte(), i->Immediate);
         VectorUnit.EnterMmx(s);
-        VectorUnit.SetMmx(s, i->Destination, ShuffleLowWords.Words(source, i->Immediate));
+        VectorUnit.SetMmx(s, i->Destination, result.AsUInt64().ToScalar());
         return Flow.Next(s, i, cpu);
     }
 

@@ -81,7 +81,7 @@ internal static unsafe class VectorTable
         Mnemonic.Punpckhwd => VectorInteger.Select<UnpackHighWords, High64<UnpackLowWords>>(x),
         Mnemonic.Punpckhdq or Mnemonic.Unpckhps => VectorInteger.Select<UnpackHighDoubles, High64<UnpackLowDoubles>>(x),
         Mnemonic.Punpckhqdq or Mnemonic.Unpckhpd => VectorInteger.Select<UnpackHighQuads>(x),
-        Mnemonic.Pshufw => &VectorShuffles.ShuffleMmx,
+        Mnemonic.Pshufw => &VectorShuffles.ShuffleMmx<ShuffleLowWords>,
         Mnemonic.Pshufd => &VectorShuffles.Shuffle<ShuffleDoubles>,
         Mnemonic.Pshuflw => &VectorShuffles.Shuffle<ShuffleLowWords>,
         Mnemonic.Pshufhw => &VectorShuffles.Shuffle<ShuffleHighWords>,

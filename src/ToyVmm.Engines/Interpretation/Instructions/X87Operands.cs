@@ -64,3 +64,23 @@ internal readonly unsafe struct Integer64Format : IX87Format
 
     public static ulong Convert(Float80 value, ref FloatEnvironment env) => (ulong)IntegerConversions.ToInteger(value, 64, ref env);
 }
+
+/// <summary>An integer format, truncated whatever the control word says (FISTTP).</summary>
+internal readonly unsafe struct TruncatedFormat<TFormat> : IX87Format
+    where TFormat : struct, IX87Format
+{
+    private const uint TowardZero = (uint)RoundingMode.Zero << 10;
+
+    public static int Size => TFormat.Size;
+
+    public static Float80 Load(byte* from, ref FloatEnvironment env) => TFormat.Load(from, ref env);
+
+    public static ulong Convert(Float80 value, ref FloatEnvironment env)
+    {
+        // Truncation never rounds up, so exceptions are all there is to take over.
+        FloatEnvironment truncating = new(env.Control | TowardZero);
+        ulong result = TFormat.Convert(value, ref truncating);
+        env.Raise(truncating.Raised);
+        return result;
+    }
+}

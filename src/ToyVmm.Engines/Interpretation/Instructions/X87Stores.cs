@@ -5,7 +5,7 @@ using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation.Instructions;
 
-/// <summary>FST FSTP FIST FISTP FBSTP, FXCH, FCMOVcc: what moves ST(0) away, or others to it (SDM 2A).</summary>
+/// <summary>FST FSTP FIST FISTP FISTTP FBSTP, FXCH, FCMOVcc: what moves ST(0) away, or others to it (SDM 2A).</summary>
 internal static unsafe class X87Stores
 {
     /// <summary>The handler of FST and FIST (no pop), FSTP and FISTP (pop).</summary>
@@ -26,6 +26,14 @@ internal static unsafe class X87Stores
             _ => &MemoryAndPop<Integer64Format>,
         };
     }
+
+    /// <summary>The handler of FISTTP (SSE3).</summary>
+    public static Handler SelectTruncated(in Instruction x) => x.MemorySize switch
+    {
+        MemorySize.Int16 => &MemoryAndPop<TruncatedFormat<Integer16Format>>,
+        MemorySize.Int32 => &MemoryAndPop<TruncatedFormat<Integer32Format>>,
+        _ => &MemoryAndPop<TruncatedFormat<Integer64Format>>,
+    };
 
     /// <summary>FBSTP.</summary>
     public static nint DecimalAndPop(CpuState* s, DecodedInstruction* i, Interpreter cpu)

@@ -31,7 +31,7 @@ internal static unsafe class X87Table
         Mnemonic.Fxtract => &X87Remainder.Extract,
 
         // Transcendental
-        Mnemonic.F2xm1 => &X87Arithmetic.Unary<X87ExponentialMinusOne>,
+        Mnemonic.F2xm1 => &X87Transcendental.Exponential,
         Mnemonic.Fyl2x => &X87Transcendental.Binary<X87YLog2X>,
         Mnemonic.Fyl2xp1 => &X87Transcendental.Binary<X87YLog2XPlusOne>,
         Mnemonic.Fsin => &X87Transcendental.Angle<X87Sine>,
@@ -54,6 +54,7 @@ internal static unsafe class X87Table
         // Stores and moves
         Mnemonic.Fst or Mnemonic.Fist => X87Stores.Select(x, pops: false),
         Mnemonic.Fstp or Mnemonic.Fistp => X87Stores.Select(x, pops: true),
+        Mnemonic.Fisttp => X87Stores.SelectTruncated(x),
         Mnemonic.Fstpnce => &X87Stores.RegisterAndPopUnchecked,
         Mnemonic.Fbstp => &X87Stores.DecimalAndPop,
         Mnemonic.Fxch => &X87Stores.Exchange,

@@ -4,16 +4,30 @@ using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation.Instructions;
 
-/// <summary>F2XM1 FYL2X FYL2XP1 FSIN FCOS FSINCOS FPTAN FPATAN (SDM 2A). Precision control does not apply to them.</summary>
+/// <summary>
+/// F2XM1 FYL2X FYL2XP1 FSIN FCOS FSINCOS FPTAN FPATAN (SDM 2A). Precision control does not apply to them. On x86 hosts they run on the host's
+/// unit (<see cref="X87HostInstructions"/>); what stands here is for all others.
+/// </summary>
 internal static unsafe class X87Transcendental
 {
+    /// <summary>F2XM1: ST(0) is replaced.</summary>
+    public static nint Exponential(CpuState* s, DecodedInstruction* i, Interpreter cpu) =>
+        X87Unit.IsReady(s) && X87HostInstructions.TryExecute(s, i, cpu, TranscendentalOpcode.ExponentialMinusOne)
+            ? Flow.Next(s, i, cpu)
+            : X87Arithmetic.Unary<X87ExponentialMinusOne>(s, i, cpu);
+
     /// <summary>FSIN and FCOS: ST(0) is replaced, unless it is out of range (C2).</summary>
     public static nint Angle<TOp>(CpuState* s, DecodedInstruction* i, Interpreter cpu)
-        where TOp : struct, IX87UnaryOperation
+        where TOp : struct, IX87Transcendental, IX87UnaryOperation
     {
         if (!X87Unit.IsReady(s))
         {
             return X87Unit.Refuse(s, i, cpu);
+        }
+
+        if (X87HostInstructions.TryExecute(s, i, cpu, TOp.Opcode))
+        {
+            return Flow.Next(s, i, cpu);
         }
 
         return IsOutOfRange(s) ? LeaveOutOfRange(s, i, cpu) : Finish<TOp>(s, i, cpu);
@@ -27,7 +41,7 @@ internal static unsafe class X87Transcendental
             return X87Unit.Refuse(s, i, cpu);
         }
 
-        return Pair(s, i, cpu, tangent: false);
+        return X87HostInstructions.TryExecute(s, i, cpu, TranscendentalOpcode.SineAndCosine) ? Flow.Next(s, i, cpu) : Pair(s, i, cpu, tangent: false);
     }
 
     /// <summary>FPTAN: ST(0) becomes the tangent, and 1 is pushed.</summary>
@@ -38,16 +52,21 @@ internal static unsafe class X87Transcendental
             return X87Unit.Refuse(s, i, cpu);
         }
 
-        return Pair(s, i, cpu, tangent: true);
+        return X87HostInstructions.TryExecute(s, i, cpu, TranscendentalOpcode.Tangent) ? Flow.Next(s, i, cpu) : Pair(s, i, cpu, tangent: true);
     }
 
     /// <summary>FYL2X, FYL2XP1, FPATAN: ST(1) becomes the result of ST(1) and ST(0), and ST(0) is popped.</summary>
     public static nint Binary<TOp>(CpuState* s, DecodedInstruction* i, Interpreter cpu)
-        where TOp : struct, IX87Operation
+        where TOp : struct, IX87Transcendental, IX87Operation
     {
         if (!X87Unit.IsReady(s))
         {
             return X87Unit.Refuse(s, i, cpu);
+        }
+
+        if (X87HostInstructions.TryExecute(s, i, cpu, TOp.Opcode))
+        {
+            return Flow.Next(s, i, cpu);
         }
 
         FloatEnvironment env = X87Unit.Environment(s);
@@ -117,13 +136,24 @@ internal static unsafe class X87Transcendental
     }
 }
 
-internal readonly struct X87Sine : IX87UnaryOperation
+/// <summary>An operation that the host may perform.</summary>
+internal interface IX87Transcendental
 {
+    /// <summary>Its instruction.</summary>
+    static abstract TranscendentalOpcode Opcode { get; }
+}
+
+internal readonly struct X87Sine : IX87Transcendental, IX87UnaryOperation
+{
+    public static TranscendentalOpcode Opcode => TranscendentalOpcode.Sine;
+
     public static Float80 Apply(Float80 value, ref FloatEnvironment env) => Trigonometry80.Sine(value, ref env);
 }
 
-internal readonly struct X87Cosine : IX87UnaryOperation
+internal readonly struct X87Cosine : IX87Transcendental, IX87UnaryOperation
 {
+    public static TranscendentalOpcode Opcode => TranscendentalOpcode.Cosine;
+
     public static Float80 Apply(Float80 value, ref FloatEnvironment env) => Trigonometry80.Cosine(value, ref env);
 }
 
@@ -132,17 +162,23 @@ internal readonly struct X87ExponentialMinusOne : IX87UnaryOperation
     public static Float80 Apply(Float80 value, ref FloatEnvironment env) => Logarithm80.ExponentialMinusOne(value, ref env);
 }
 
-internal readonly struct X87ArcTangent : IX87Operation
+internal readonly struct X87ArcTangent : IX87Transcendental, IX87Operation
 {
+    public static TranscendentalOpcode Opcode => TranscendentalOpcode.ArcTangent;
+
     public static Float80 Apply(Float80 destination, Float80 source, ref FloatEnvironment env) => Trigonometry80.ArcTangent(destination, source, ref env);
 }
 
-internal readonly struct X87YLog2X : IX87Operation
+internal readonly struct X87YLog2X : IX87Transcendental, IX87Operation
 {
+    public static TranscendentalOpcode Opcode => TranscendentalOpcode.YLog2X;
+
     public static Float80 Apply(Float80 destination, Float80 source, ref FloatEnvironment env) => Logarithm80.YLog2X(destination, source, ref env);
 }
 
-internal readonly struct X87YLog2XPlusOne : IX87Operation
+internal readonly struct X87YLog2XPlusOne : IX87Transcendental, IX87Operation
 {
+    public static TranscendentalOpcode Opcode => TranscendentalOpcode.YLog2XPlusOne;
+
     public static Float80 Apply(Float80 destination, Float80 source, ref FloatEnvironment env) => Logarithm80.YLog2XPlusOne(destination, source, ref env);
 }

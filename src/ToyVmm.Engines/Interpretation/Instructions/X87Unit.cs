@@ -151,6 +151,16 @@ internal static unsafe class X87Unit
         s->FpuStatus = (ushort)status;
     }
 
+    /// <summary>Exceptions whose flags are in the status word already: an unmasked one becomes pending.</summary>
+    public static void ReportRaised(CpuState* s, DecodedInstruction* i, uint raised)
+    {
+        if ((raised & ~s->FpuControl) != 0)
+        {
+            s->FpuStatus |= (ushort)(ErrorSummary | Busy);
+            NotePointers(s, i);
+        }
+    }
+
     /// <summary>ES and B follow from flags and masks: after either was loaded or cleared.</summary>
     public static void UpdateErrorSummary(CpuState* s)
     {

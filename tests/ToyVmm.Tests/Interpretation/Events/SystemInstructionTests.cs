@@ -184,7 +184,9 @@ public sealed unsafe class SystemInstructionTests : IDisposable
     [InlineData(0x174u, true)]
     [InlineData(0x8Bu, true)]
     [InlineData(0xFEu, false)]
-    [InlineData(0xC0000080u, false)]
+    [InlineData(0x1A0u, true)]
+    [InlineData(0xC0000080u, true)]
+    [InlineData(0xC0000081u, false)]
     public void Model_specific_registers(uint number, bool exists)
     {
         _ = _bench.Protected(0).Program(0x0F, 0x32);
