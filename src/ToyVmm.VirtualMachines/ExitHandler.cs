@@ -13,10 +13,13 @@ internal sealed class ExitHandler
     private readonly VirtualMachine _vm;
     private readonly ILogger _ports;
 
-    public ExitHandler(VirtualMachine vm, ILoggerFactory logging)
+    private readonly Action<VirtualMachine, VmExit>? _readObserver;
+
+    public ExitHandler(VirtualMachine vm, VirtualMachineOptions options)
     {
         _vm = vm;
-        _ports = logging.CreateLogger("ToyVmm.Bus");
+        _readObserver = options.ReadObserver;
+        _ports = options.Logging.CreateLogger("ToyVmm.Bus");
         if (_ports.IsEnabled(LogLevel.Debug))
         {
             vm.Machine.Ports.UnmappedAccess = access => Report("port", access);
@@ -34,13 +37,13 @@ internal sealed class ExitHandler
                 _vm.Machine.Ports.Write((ushort)exit.Address, exit.Width, (uint)exit.Value);
                 return null;
             case ExitReason.PortIo:
-                _vm.Vcpu.CompleteRead(_vm.Machine.Ports.Read((ushort)exit.Address, exit.Width));
+                Answer(exit, _vm.Machine.Ports.Read((ushort)exit.Address, exit.Width));
                 return null;
             case ExitReason.Mmio when exit.IsWrite:
                 _vm.Machine.Mmio.Write(new GuestPhysicalAddress(exit.Address), exit.Width, exit.Value);
                 return null;
             case ExitReason.Mmio:
-                _vm.Vcpu.CompleteRead(_vm.Machine.Mmio.Read(new GuestPhysicalAddress(exit.Address), exit.Width));
+                Answer(exit, _vm.Machine.Mmio.Read(new GuestPhysicalAddress(exit.Address), exit.Width));
                 return null;
             case ExitReason.Hypercall:
                 return HypercallTable.Call(_vm);
@@ -67,6 +70,12 @@ internal sealed class ExitHandler
             MachineRequestKind.DebugExit => new StopReason(StopKind.DebugExit, request.Code, $"the guest wrote {request.Code} to the debug exit port"),
             _ => new StopReason(StopKind.Reset, 0, "the guest asked for a reset"),
         };
+    }
+
+    private void Answer(in VmExit exit, ulong value)
+    {
+        _readObserver?.Invoke(_vm, exit with { Value = value });
+        _vm.Vcpu.CompleteRead(value);
     }
 
     private void Report(string kind, UnmappedAccess access)

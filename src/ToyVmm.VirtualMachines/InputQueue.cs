@@ -4,21 +4,28 @@ using ToyVmm.Hardware.Devices;
 namespace ToyVmm.VirtualMachines;
 
 /// <summary>
-/// The one door for everything that the image does not determine: bytes for COM1 and what the mouse does, from any thread. The machine takes them between
-/// runs of the engine, at an instruction count that is therefore known.
+/// The one door for everything that the image does not determine: bytes for COM1, keys and the mouse, from any thread. The machine takes them
+/// between runs of the engine, when the device has room, at a moment that is therefore known; <see cref="Recorder"/> is told of it.
 /// </summary>
 public sealed class InputQueue : IDisposable
 {
+    // A guest that never reads its keyboard must not make keys pile up: a real one would lose them after 16 bytes.
+    private const int MostKeys = 4096;
+
     private readonly ConcurrentQueue<byte> _bytes = new();
+    private readonly ConcurrentQueue<KeyInput> _keys = new();
     private readonly ConcurrentQueue<MouseEvent> _mouse = new();
-    private readonly SemaphoreSlim _arrived = new(0);
+    private readonly AutoResetEvent _arrived = new(false);
     private volatile bool _open;
 
     /// <summary>True while more input may come: an idle guest is then waited for, not given up.</summary>
     public bool IsOpen => _open;
 
     /// <summary>True when nothing waits.</summary>
-    public bool IsEmpty => _bytes.IsEmpty && _mouse.IsEmpty;
+    public bool IsEmpty => _bytes.IsEmpty && _keys.IsEmpty && _mouse.IsEmpty;
+
+    /// <summary>Told of every event at the moment when the machine takes it, from the thread that runs the machine.</summary>
+    public Action<StampedInput>? Recorder { get; set; }
 
     /// <summary>Says that input will come.</summary>
     public void Open() => _open = true;
@@ -27,7 +34,7 @@ public sealed class InputQueue : IDisposable
     public void Close()
     {
         _open = false;
-        _ = _arrived.Release();
+        _ = _arrived.Set();
     }
 
     /// <summary>Adds input.</summary>
@@ -39,7 +46,27 @@ public sealed class InputQueue : IDisposable
             _bytes.Enqueue(value);
         }
 
-        _ = _arrived.Release();
+        _ = _arrived.Set();
+    }
+
+    /// <summary>Adds keys.</summary>
+    /// <param name="keys">What happens at the keyboard, in order; fed to it as the guest takes the codes.</param>
+    /// <returns>False when the guest has left so many untaken that these are lost.</returns>
+    public bool Enqueue(IReadOnlyCollection<KeyInput> keys)
+    {
+        ArgumentNullException.ThrowIfNull(keys);
+        if (_keys.Count + keys.Count > MostKeys)
+        {
+            return false;
+        }
+
+        foreach (KeyInput key in keys)
+        {
+            _keys.Enqueue(key);
+        }
+
+        _ = _arrived.Set();
+        return true;
     }
 
     /// <summary>Adds what the user does to the mouse.</summary>
@@ -47,25 +74,30 @@ public sealed class InputQueue : IDisposable
     public void Enqueue(MouseEvent mouse)
     {
         _mouse.Enqueue(mouse);
-        _ = _arrived.Release();
+        _ = _arrived.Set();
     }
 
     /// <inheritdoc/>
     public void Dispose() => _arrived.Dispose();
 
+    internal bool HasBytes => !_bytes.IsEmpty;
+
+    internal bool HasKeys => !_keys.IsEmpty;
+
+    internal bool HasMouseEvents => !_mouse.IsEmpty;
+
     internal bool TryTake(out byte value) => _bytes.TryDequeue(out value);
 
     internal bool TryTake(out MouseEvent mouse) => _mouse.TryDequeue(out mouse);
 
+    internal bool TryTake([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out KeyInput? key) => _keys.TryDequeue(out key);
+
+    internal void Record(StampedInput input) => Recorder?.Invoke(input);
+
     /// <summary>Sleeps until input arrives, the queue closes, <see cref="Wake"/> is called, or the time is over.</summary>
-    internal void Wait(TimeSpan longest)
-    {
-        if (IsEmpty)
-        {
-            _ = _arrived.Wait(longest);
-        }
-    }
+    /// <remarks>Whole milliseconds, rounded up: rounded down, the last one before each timer would be spent spinning.</remarks>
+    internal void Wait(TimeSpan longest) => _arrived.WaitOne((int)Math.Ceiling(longest.TotalMilliseconds));
 
     /// <summary>Ends a <see cref="Wait"/> from another thread.</summary>
-    internal void Wake() => _arrived.Release();
+    internal void Wake() => _arrived.Set();
 }

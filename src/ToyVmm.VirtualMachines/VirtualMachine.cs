@@ -6,6 +6,7 @@ using ToyVmm.Engines.Interpretation;
 using ToyVmm.Hardware;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Devices;
+using ToyVmm.Hardware.Memory;
 using ToyVmm.Hardware.Time;
 using ToyVmm.VirtualMachines.FirmwareTables;
 using ToyVmm.VirtualMachines.Hypercalls;
@@ -32,6 +33,16 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     // A guest that sleeps through so much of its own time, with no input to come, will not wake.
     private static readonly TimeSpan s_longestSleep = TimeSpan.FromHours(25);
 
+    // However far the next timer is, the host is looked at this often.
+    private static readonly TimeSpan s_longestWait = TimeSpan.FromMilliseconds(100);
+
+    // A sleeping guest is woken for its timers this much too late at most, so that those of a whole interval share one wake-up of the
+    // host: a kernel with a periodic tick of 250 Hz has it for 25 a second. Its clock says what it should, and input wakes it at once.
+    private static readonly TimeSpan s_timerSlack = TimeSpan.FromMilliseconds(40);
+
+    // So far a busy guest's clock may be ahead of the host's.
+    private static readonly TimeSpan s_mostAhead = TimeSpan.FromMilliseconds(20);
+
     private readonly Interpreter _engine;
     private readonly ExitHandler _exits;
     private readonly TrapCounter _traps;
@@ -39,13 +50,19 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     private readonly DriveBay _drives;
     private readonly VirtualMachineOptions _options;
     private readonly ILogger _logger;
+    private readonly ReadOnlyMemory<byte> _imageFile;
+    private readonly HostPace _host;
     private volatile bool _stopRequested;
     private ulong _idle;
     private ulong _sleptSince;
+    private ulong _exitsHandled;
+    private bool _asleep;
 
-    private VirtualMachine(VirtualMachineOptions options, Machine machine, LoadedImage image)
+    private VirtualMachine(VirtualMachineOptions options, Machine machine, LoadedImage image, ReadOnlyMemory<byte> imageFile)
     {
         _options = options;
+        _imageFile = imageFile;
+        _host = new HostPace(machine.Clock);
         _logger = options.Logging.CreateLogger("ToyVmm.VirtualMachine");
         Machine = machine;
         Image = image;
@@ -53,7 +70,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         _traps = new TrapCounter(Statistics, options.Observer);
         Vcpu.Observer = _traps;
         _engine = new Interpreter(Vcpu);
-        _exits = new ExitHandler(this, options.Logging);
+        _exits = new ExitHandler(this, options);
         _drives = new DriveBay(_logger);
         machine.SerialPorts[0].Peer = this;
         machine.A20.Changed = SetA20;
@@ -79,13 +96,16 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     /// <summary>What was loaded.</summary>
     public LoadedImage Image { get; }
 
+    /// <summary>What the machine was built from.</summary>
+    public MachineConfig Configuration => _options.Machine;
+
     /// <summary>The engine that runs the guest, for people.</summary>
     public string EngineName => "interpreter";
 
     /// <summary>What happened so far.</summary>
     public RunStatistics Statistics { get; } = new();
 
-    /// <summary>Input for the guest: its COM1 and its mouse.</summary>
+    /// <summary>Input for the guest: COM1, the keyboard and the mouse.</summary>
     public InputQueue Input { get; } = new();
 
     /// <summary>What the guest has sent through COM1, one char a byte; empty where <see cref="VirtualMachineOptions.SerialOutput"/> takes it.</summary>
@@ -93,6 +113,9 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
 
     /// <summary>Instructions retired so far.</summary>
     public ulong InstructionsRetired => Vcpu.State->Retired;
+
+    /// <summary>The present moment, as input is stamped with it.</summary>
+    public InputMoment Now => new(InstructionsRetired, _exitsHandled, Machine.Clock.Now);
 
     /// <summary>Builds a machine and loads an image into it.</summary>
     /// <param name="image">The image file's bytes.</param>
@@ -118,7 +141,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             throw new InvalidImageException(result.Error, result.Explanation);
         }
 
-        return Finish(options, config, machine, result.Image);
+        return Finish(options, config, machine, result.Image, image);
     }
 
     /// <summary>Builds a machine without an image: its firmware - <see cref="MachineConfig.Bios"/>, or the built-in BIOS - boots one of the drives.</summary>
@@ -130,7 +153,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         MachineConfig config = WithBios(options.Machine, options.Cpu);
         Machine machine = new(config);
         LoadedImage nothing = new(ImageFormat.BootSector, new EntryState { BootThroughBios = true }, ["The BIOS boots one of the drives."]);
-        return Finish(options, config, machine, nothing);
+        return Finish(options, config, machine, nothing, default);
     }
 
     /// <summary>Runs the guest until it stops or a limit is reached; may be called again after a limit.</summary>
@@ -139,9 +162,54 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     public StopReason Run(RunLimits? limits = null)
     {
         limits ??= RunLimits.None;
+        _host.Start();
+        try
+        {
+            return RunLoop(limits);
+        }
+        finally
+        {
+            _host.Stop();
+        }
+    }
+
+    /// <summary>
+    /// The reset button: every chip and the CPU to its power-on state, and the image loaded again into cleared memory. The clock, the
+    /// statistics, CMOS memory and what was written to the disks live on.
+    /// </summary>
+    /// <remarks>Not while <see cref="Run"/> runs.</remarks>
+    public void Reset()
+    {
+        Input.Record(new StampedInput(Now, new ResetInput()));
+        Machine.Reset();
+        ClearMemory();
+        EntryState entry = Image.Entry;
+        if (!_imageFile.IsEmpty)
+        {
+            LoadResult result = ImageLoader.Load(_imageFile, Machine.Memory, _options.Load);
+            entry = result.Succeeded ? result.Image.Entry : throw new InvalidOperationException($"the image loaded once, and now it does not: {result.Error}");
+        }
+
+        if (_options.Machine.Bios is null && HasTables(_options.Cpu))
+        {
+            FirmwareTableArea.Write(_options.Machine, _options.Cpu, Machine.Memory);
+        }
+
+        Vcpu.Reset();
+        SetA20(Machine.A20Enabled);
+        EntryPoint.Apply(entry, Vcpu);
+        _asleep = false;
+    }
+
+    private StopReason RunLoop(RunLimits limits)
+    {
         long started = Stopwatch.GetTimestamp();
-        ulong virtualStart = Machine.Clock.Now;
         ulong lastInstruction = Saturate(InstructionsRetired, limits.MaxInstructions);
+        if (_asleep && Sleep(limits, started) is { } stillAsleep)
+        {
+            return stillAsleep;
+        }
+
         for (; ; )
         {
             if (HostStop(limits, started) is { } hostStop)
@@ -162,8 +230,17 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             Machine.Clock.AdvanceTo(InstructionsRetired + _idle);
             Statistics.Count(exit.Reason);
             _options.ExitObserver?.Invoke(this, exit);
+            if (exit.Reason is not (ExitReason.BudgetSpent or ExitReason.InterruptWindow or ExitReason.Cancelled))
+            {
+                _exitsHandled++;
+            }
+            else if (_options.Pace == true)
+            {
+                WaitForHost();
+            }
+
             StopReason? stop = exit.Reason == ExitReason.Halt
-                ? Sleep(limits, started, virtualStart)
+                ? Sleep(limits, started)
                 : _exits.Handle(exit);
             if ((stop ?? _exits.HandleRequest()) is { } reason)
             {
@@ -225,14 +302,14 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         return config with { Bios = bios };
     }
 
-    private static VirtualMachine Finish(VirtualMachineOptions options, MachineConfig config, Machine machine, LoadedImage image)
+    private static VirtualMachine Finish(VirtualMachineOptions options, MachineConfig config, Machine machine, LoadedImage image, ReadOnlyMemory<byte> imageFile)
     {
         if (options.Machine.Bios is null && HasTables(options.Cpu))
         {
             FirmwareTableArea.Write(config, options.Cpu, machine.Memory);
         }
 
-        VirtualMachine vm = new(options, machine, image);
+        VirtualMachine vm = new(options, machine, image, imageFile);
         try
         {
             vm._drives.Attach(machine, config, image.Disk);
@@ -259,25 +336,55 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         {
             _stopRequested = false;
             Vcpu.CancelRequested = false;
+            Input.Record(new StampedInput(Now, new StopInput()));
             return new StopReason(StopKind.Stopped, 0, "stopped by the user");
         }
 
-        return limits.Timeout >= TimeSpan.Zero && Stopwatch.GetElapsedTime(started) >= limits.Timeout
-            ? new StopReason(StopKind.TimeLimit, 0, $"the limit of {limits.Timeout.TotalSeconds:0.###} s of host time is reached")
-            : null;
+        if (limits.Timeout >= TimeSpan.Zero && Stopwatch.GetElapsedTime(started) >= limits.Timeout)
+        {
+            Input.Record(new StampedInput(Now, new StopInput()));
+            return new StopReason(StopKind.TimeLimit, 0, $"the limit of {limits.Timeout.TotalSeconds:0.###} s of host time is reached");
+        }
+
+        return null;
     }
+
+    // What waits in the queue and what its device has room for.
+    private bool CanTakeInput => (Input.HasBytes && Machine.SerialPorts[0].CanReceive) || (Input.HasKeys && Machine.Keyboard.HasRoom) || Input.HasMouseEvents;
 
     private void DrainInput()
     {
         Serial16550 port = Machine.SerialPorts[0];
-        while (port.CanReceive && Input.TryTake(out byte value))
+        while (Input.HasBytes && port.CanReceive && Input.TryTake(out byte value))
         {
+            if (Input.Recorder is not null)
+            {
+                Input.Record(new StampedInput(Now, new SerialInput(value)));
+            }
+
             _ = port.Receive(value);
         }
 
-        while (Input.TryTake(out MouseEvent mouse))
+        while (Input.HasKeys && Machine.Keyboard.HasRoom && Input.TryTake(out KeyInput? key))
         {
+            Input.Record(new StampedInput(Now, key));
+            Machine.Keyboard.KeyEvent(key.Key, key.Pressed);
+        }
+
+        while (Input.HasMouseEvents && Input.TryTake(out MouseEvent mouse))
+        {
+            Input.Record(new StampedInput(Now, new MouseInput(mouse)));
             Machine.MoveMouse(mouse.DeltaX, mouse.DeltaY, mouse.Wheel, mouse.Buttons);
+        }
+    }
+
+    // A busy guest on a fast host must not get ahead of it: its clock would run away, and its next sleep would last too long.
+    private void WaitForHost()
+    {
+        TimeSpan ahead = _host.Until(Machine.Clock.Now);
+        if (ahead > s_mostAhead)
+        {
+            Input.Wait(ahead);
         }
     }
 
@@ -301,7 +408,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     }
 
     // The CPU sleeps: time goes on without it, to the next thing that can wake it.
-    private StopReason? Sleep(RunLimits limits, long started, ulong virtualStart)
+    private StopReason? Sleep(RunLimits limits, long started)
     {
         Machine.CoprocessorError.SetError(Cpu.FpuError != 0);
         if ((Cpu.OtherFlags & Eflags.IF) == 0 && !Machine.NmiPending)
@@ -310,19 +417,21 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         }
 
         VirtualClock clock = Machine.Clock;
-        _sleptSince = clock.Now;
+        _sleptSince = _asleep ? _sleptSince : clock.Now;
+        _asleep = true;
         ulong longest = (ulong)s_longestSleep.TotalSeconds * clock.Frequency;
         while (!Machine.InterruptRequested && !Machine.NmiPending)
         {
-            DrainInput();
-            if (Machine.InterruptRequested)
+            if (CanTakeInput)
             {
-                break;
+                TakeHostTime();
+                DrainInput();
+                continue;
             }
 
             if (HostStop(limits, started) is { } hostStop)
             {
-                return hostStop;
+                return hostStop; // still asleep: the next run goes on here
             }
 
             bool waits = Input.IsOpen;
@@ -332,31 +441,52 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
                 return new StopReason(StopKind.HaltedForever, 0, "the CPU halted, and no interrupt will wake it");
             }
 
-            if (waits || _options.Pace)
+            TimeSpan sleep = !timeToCome ? s_longestWait : _options.Pace ?? waits ? _host.Until(clock.NextDeadline) : TimeSpan.Zero;
+            if (sleep > TimeSpan.Zero)
             {
-                TimeSpan ahead = timeToCome ? HostTimeUntil(clock.NextDeadline - virtualStart, started) : TimeSpan.FromMilliseconds(100);
-                if (ahead > TimeSpan.Zero)
-                {
-                    Input.Wait(ahead < TimeSpan.FromMilliseconds(100) ? ahead : TimeSpan.FromMilliseconds(100));
-                    continue;
-                }
+                TimeSpan least = _options.Pace == true ? s_timerSlack : TimeSpan.Zero;
+                Input.Wait(sleep < least ? least : sleep < s_longestWait ? sleep : s_longestWait);
             }
-
-            if (timeToCome)
+            else
             {
-                ulong skipped = clock.NextDeadline - clock.Now;
-                _idle += skipped;
-                Statistics.IdleTicks += skipped;
-                Cpu.TscOffset += skipped;
-                clock.AdvanceTo(clock.NextDeadline);
+                SkipIdleTime(clock.NextDeadline - clock.Now);
             }
         }
 
+        _asleep = false;
         return null;
     }
 
-    private TimeSpan HostTimeUntil(ulong ticks, long started) =>
-        TimeSpan.FromSeconds((double)ticks / Machine.Clock.Frequency) - Stopwatch.GetElapsedTime(started);
+    // Input wakes a guest before its timer does: its clock has to say when that was.
+    private void TakeHostTime()
+    {
+        ulong now = Math.Min(_host.Now, Machine.Clock.NextDeadline);
+        if (_options.Pace == true && now > Machine.Clock.Now)
+        {
+            Input.Record(new StampedInput(Now, new HostTimeInput(now - Machine.Clock.Now)));
+            SkipIdleTime(now - Machine.Clock.Now);
+        }
+    }
+
+    private void SkipIdleTime(ulong ticks)
+    {
+        _idle += ticks;
+        Statistics.IdleTicks += ticks;
+        Cpu.TscOffset += ticks;
+        Machine.Clock.AdvanceTo(Machine.Clock.Now + ticks);
+    }
+
+    private void ClearMemory()
+    {
+        ReadOnlySpan<byte> zeros = new byte[GuestPhysicalAddress.PageSize];
+        for (uint page = 0; page < Machine.Memory.RamSize; page += GuestPhysicalAddress.PageSize)
+        {
+            if (Machine.Memory.KindAt(new GuestPhysicalAddress(page)) == PageKind.Ram)
+            {
+                _ = Machine.Memory.TryWrite(new GuestPhysicalAddress(page), zeros);
+            }
+        }
+    }
 
     private sealed class TrapCounter(RunStatistics statistics, IEngineObserver? next) : IEngineObserver
     {

@@ -24,14 +24,20 @@ public sealed record VirtualMachineOptions
     /// <summary>Takes what the guest sends through COM1, byte by byte; null collects it in <see cref="VirtualMachine.SerialOutput"/>.</summary>
     public Action<byte>? SerialOutput { get; init; }
 
-    /// <summary>Sleep while the guest is idle, so that its clock keeps host time; otherwise idle time is skipped.</summary>
-    public bool Pace { get; init; }
+    /// <summary>
+    /// True: the guest's clock keeps host time. It sleeps while the guest idles, never gets ahead, and makes lag up by skipping idle
+    /// time. False: idle time is skipped. Null: skipped, but while input may come (<see cref="InputQueue.IsOpen"/>) the guest sleeps.
+    /// </summary>
+    public bool? Pace { get; init; }
 
     /// <summary>Told of every trap and, if it wants, of every instruction.</summary>
     public IEngineObserver? Observer { get; init; }
 
-    /// <summary>Told of every exit.</summary>
+    /// <summary>Told of every exit, before it is handled.</summary>
     public Action<VirtualMachine, VmExit>? ExitObserver { get; init; }
+
+    /// <summary>Told of every read exit (IN, a load from a device) once it is answered: <see cref="VmExit.Value"/> is the answer.</summary>
+    public Action<VirtualMachine, VmExit>? ReadObserver { get; init; }
 
     /// <summary>Where log messages go; nothing is logged on the hot path.</summary>
     public ILoggerFactory Logging { get; init; } = NullLoggerFactory.Instance;

@@ -29,6 +29,9 @@ internal static class HelpText
           toyvmm run kernel.elf --trace exits:trace.txt
           echo 'a line for COM1' | toyvmm run kernel.elf
 
+        On a terminal every key goes to the guest, Ctrl-C too - to COM1, with --display text to the PS/2 keyboard - but for:
+          Ctrl-A X leaves    Ctrl-A C the monitor prompt (help lists its commands)    Ctrl-A A sends Ctrl-A    Ctrl-A H help
+
         Exit status:
           0      the guest asked for success: power-off (0x2000 to port 0x604), or the hypercall exit(0)
           n      the hypercall exit(n); a write of v to port 0xF4 gives (v << 1) | 1, as in QEMU
@@ -40,7 +43,7 @@ internal static class HelpText
           72, 73 the instruction limit, the time limit is reached
           74     ToyVmm itself failed: a bug
           75     the guest asked for a reset
-          128+n  signal n stopped the run: 130 for Ctrl-C, 141 when nobody reads the output
+          128+n  signal n stopped the run: 130 for Ctrl-C, or Ctrl-A X on a terminal, 141 when nobody reads the output
         """;
 
     private const string Disasm = """

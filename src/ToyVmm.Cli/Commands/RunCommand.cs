@@ -10,8 +10,8 @@ internal sealed class RunCommand(HostConsole console)
 {
     private readonly MachineArguments _machine = new();
     private readonly Option<string> _engine = EngineOption.Create();
-    private readonly Option<string> _serial = new("--serial") { HelpName = "WHERE", Description = "Where the guest's COM1 goes: stdio (the default), none, or file:PATH." };
-    private readonly Option<string> _display = new("--display") { HelpName = "HOW", Description = "none (the default), or text: draw the guest's VGA text screen on the terminal while it runs; serial output then comes at the end." };
+    private readonly Option<string> _serial = new("--serial") { HelpName = "WHERE", Description = "Where the guest's COM1 goes: stdio (the default; a terminal becomes a raw line), none, or file:PATH." };
+    private readonly Option<string> _display = new("--display") { HelpName = "HOW", Description = "none (the default), or text: draw the guest's VGA text screen on the terminal while it runs, and send keys to the PS/2 keyboard; serial output then comes at the end." };
     private readonly Option<bool> _screen = new("--screen") { Description = "Print the guest's last text screen when it stops." };
     private readonly Option<string> _screenshot = new("--screenshot") { HelpName = "FILE", Description = "Write the guest's last screen, text or graphics, to a PNG file when it stops." };
     private readonly Option<string> _maxInstructions = new("--max-instructions") { HelpName = "N", Description = "Stop after N guest instructions (1_000_000, 10M), status 72." };
@@ -21,7 +21,8 @@ internal sealed class RunCommand(HostConsole console)
     private readonly Option<string> _trace = new("--trace") { HelpName = "LEVEL[:FILE]", Description = "One line for each event, to standard error or a file: traps, exits or instructions." };
     private readonly Option<bool> _traceHash = new("--trace-hash") { Description = "Print a fingerprint of the run: equal runs have equal ones." };
     private readonly Option<bool> _haltOk = new("--halt-ok") { Description = "A guest that halts for ever has succeeded: status 0 instead of 70." };
-    private readonly Option<bool> _pace = new("--pace") { Description = "Keep the guest's clock at host time while it idles, instead of skipping idle time." };
+    private readonly Option<bool> _pace = new("--pace") { Description = "Keep the guest's clock at host time and sleep while it idles; the default on a terminal." };
+    private readonly Option<bool> _noPace = new("--no-pace") { Description = "Skip idle time; the default where standard input is no terminal." };
     private readonly Option<bool> _quiet = new("--quiet", "-q") { Description = "No verdict line." };
 
     private readonly Option<bool> _verbose = new("--verbose", "-v")
@@ -37,7 +38,7 @@ internal sealed class RunCommand(HostConsole console)
         Command command = new("run", "Run a guest image.");
         _machine.AddTo(command);
         foreach (Option option in (ReadOnlySpan<Option>)[_engine, _serial, _display, _screen, _screenshot, _maxInstructions, _timeout, _stats, _json,
-            _trace, _traceHash, _haltOk, _pace, _quiet, _verbose])
+            _trace, _traceHash, _haltOk, _pace, _noPace, _quiet, _verbose])
         {
             command.Options.Add(option);
         }
@@ -78,11 +79,19 @@ internal sealed class RunCommand(HostConsole console)
             TraceFile = trace?.File,
             TraceHash = parsed.GetValue(_traceHash),
             HaltOk = parsed.GetValue(_haltOk),
-            Pace = parsed.GetValue(_pace),
+            Pace = ReadPace(parsed),
             Quiet = parsed.GetValue(_quiet),
             Verbosity = parsed.GetResult(_verbose)?.IdentifierTokenCount ?? 0,
         };
     }
+
+    private bool? ReadPace(ParseResult parsed) => (parsed.GetValue(_pace), parsed.GetValue(_noPace)) switch
+    {
+        (true, true) => throw UserErrorException.Usage("--pace and --no-pace: one or the other"),
+        (true, false) => true,
+        (false, true) => false,
+        _ => null,
+    };
 
     private static (TraceLevel Level, string? File) ReadTrace(string text)
     {

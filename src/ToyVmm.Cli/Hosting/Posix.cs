@@ -36,6 +36,17 @@ internal static unsafe partial class Posix
     [LibraryImport("libc", SetLastError = true)]
     public static partial int tcsetattr(int descriptor, int actions, byte* attributes);
 
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int ioctl(int descriptor, nuint request, void* argument);
+
+    /// <summary>The size of the terminal on a descriptor (Linux ioctl_tty(2)); null where it is not known.</summary>
+    public static (int Rows, int Columns)? TerminalSize(int descriptor)
+    {
+        const nuint TIOCGWINSZ = 0x5413;
+        ushort* size = stackalloc ushort[4]; // struct winsize: rows, columns, and both in dots
+        return OperatingSystem.IsLinux() && ioctl(descriptor, TIOCGWINSZ, size) == 0 && size[0] > 0 && size[1] > 0 ? (size[0], size[1]) : null;
+    }
+
     /// <summary>struct pollfd.</summary>
     [StructLayout(LayoutKind.Sequential)]
     public struct PollDescriptor

@@ -35,6 +35,12 @@ internal sealed class SerialSink : IDisposable
     /// <summary>The machine to stop when the bytes cannot be written any more.</summary>
     public VirtualMachine? Machine { get; set; }
 
+    /// <summary>
+    /// True to put a carriage return before line feeds, for a terminal that does not do so itself. It ends with the first one that the guest
+    /// sends: a guest that knows terminals (the tty driver of an operating system) is passed through unchanged.
+    /// </summary>
+    public bool AddCarriageReturns { get; set; }
+
     /// <summary>Why writing failed, if it did.</summary>
     public IOException? Failure => _failure;
 
@@ -52,9 +58,17 @@ internal sealed class SerialSink : IDisposable
                 return;
             }
 
-            if (_count == _pending.Length)
+            if (_count + 2 > _pending.Length)
             {
                 Array.Resize(ref _pending, _pending.Length * 2);
+            }
+
+            bool first = _count == 0;
+            if (AddCarriageReturns && value == '\n')
+            {
+                AddCarriageReturns = _last != '\r';
+                _pending[_count] = (byte)'\r';
+                _count += AddCarriageReturns ? 1 : 0;
             }
 
             _pending[_count++] = value;
@@ -65,7 +79,7 @@ internal sealed class SerialSink : IDisposable
             }
 
             full = _count >= 4096;
-            if (_count == 1)
+            if (first)
             {
                 StartThread();
                 _ = _arrived.Release();

@@ -5,40 +5,50 @@ namespace ToyVmm.Cli.Hosting;
 
 /// <summary>
 /// Carries standard input to the guest's COM1. What is there at the start (a file, a here-document) is handed over before the
-/// first instruction, so that such a run is the same every time; for the rest a thread waits.
+/// first instruction, so that such a run is the same every time; for the rest a thread waits. A terminal that can be made raw is
+/// <see cref="Interactive.TerminalSession"/>'s.
 /// </summary>
-internal sealed unsafe class StandardInput : IDisposable
+internal sealed unsafe class StandardInput
 {
     private const int ChunkSize = 4096;
     private const int MostAtStart = 1 << 20;
     private readonly InputQueue _queue;
-    private RawTerminal? _terminal;
 
     private StandardInput(InputQueue queue) => _queue = queue;
 
     /// <summary>Begins to carry input.</summary>
     /// <param name="queue">The guest's input.</param>
-    /// <param name="isTerminal">True when standard input is a terminal: it becomes a raw line.</param>
-    public static StandardInput Start(InputQueue queue, bool isTerminal)
+    /// <param name="isTerminal">True when standard input is a terminal.</param>
+    public static void Start(InputQueue queue, bool isTerminal)
     {
         StandardInput input = new(queue);
-        if (isTerminal)
-        {
-            input._terminal = RawTerminal.Enter();
-        }
-
         if (Posix.IsAvailable ? !input.ReadWhatIsThere() : !isTerminal && !Console.IsInputRedirected)
         {
-            return input;
+            return;
         }
 
+        // The thread stays in its read until the process ends: a read of a terminal or a pipe cannot be called back.
         queue.Open();
         new Thread(input.Pump) { IsBackground = true, Name = "standard input" }.Start();
-        return input;
     }
 
-    /// <summary>Restores the terminal. The thread stays in its read until the process ends: a read of a terminal cannot be called back.</summary>
-    public void Dispose() => _terminal?.Dispose();
+    /// <summary>Waits for bytes.</summary>
+    /// <returns>False when none came in time.</returns>
+    public static bool WaitForInput(int milliseconds)
+    {
+        Posix.PollDescriptor descriptor = new() { Descriptor = 0, Events = Posix.POLLIN };
+        return Posix.poll(&descriptor, 1, milliseconds) > 0;
+    }
+
+    /// <summary>Reads what there is, at least a byte.</summary>
+    /// <returns>How many bytes; 0 or less at the end.</returns>
+    public static int Read(Span<byte> buffer)
+    {
+        fixed (byte* start = buffer)
+        {
+            return Read(start, buffer.Length);
+        }
+    }
 
     // False when the input is at its end (or closed, or /dev/null).
     private bool ReadWhatIsThere()
@@ -57,7 +67,7 @@ internal sealed unsafe class StandardInput : IDisposable
                 return false;
             }
 
-            int count = Read(buffer);
+            int count = Read(buffer, ChunkSize);
             if (count <= 0)
             {
                 return false;
@@ -81,7 +91,7 @@ internal sealed unsafe class StandardInput : IDisposable
             }
 
             byte* buffer = stackalloc byte[ChunkSize];
-            for (int count = Read(buffer); count > 0; count = Read(buffer))
+            for (int count = Read(buffer, ChunkSize); count > 0; count = Read(buffer, ChunkSize))
             {
                 _queue.Enqueue(new ReadOnlySpan<byte>(buffer, count));
             }
@@ -106,11 +116,11 @@ internal sealed unsafe class StandardInput : IDisposable
         _queue.Close();
     }
 
-    private static int Read(byte* buffer)
+    private static int Read(byte* buffer, int length)
     {
         for (; ; )
         {
-            nint count = Posix.read(0, buffer, ChunkSize);
+            nint count = Posix.read(0, buffer, (nuint)length);
             if (count >= 0)
             {
                 return (int)count;

@@ -11,13 +11,15 @@ internal sealed class StopSignals : IDisposable
 
     /// <summary>Begins to listen.</summary>
     /// <param name="machine">The machine to stop.</param>
-    public StopSignals(VirtualMachine machine)
+    /// <param name="stopping">Called too, from the signal's thread: the machine may be paused.</param>
+    public StopSignals(VirtualMachine machine, Action stopping)
     {
         PosixSignalRegistration On(PosixSignal signal, int number) => PosixSignalRegistration.Create(signal, context =>
         {
             context.Cancel = true;
             _number = number;
             machine.RequestStop();
+            stopping();
         });
         _registrations = [On(PosixSignal.SIGINT, 2), On(PosixSignal.SIGTERM, 15), On(PosixSignal.SIGHUP, 1), On(PosixSignal.SIGQUIT, 3)];
     }

@@ -2,8 +2,10 @@ using System.Diagnostics;
 using System.Text;
 using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
+using ToyVmm.Cli.Interactive;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.VirtualMachines;
+using ToyVmm.VirtualMachines.Monitoring;
 using ToyVmm.VirtualMachines.Tracing;
 
 namespace ToyVmm.Cli.Running;
@@ -23,7 +25,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         Tracing tracing = new(settings, traceFile ?? console.Error);
         using VirtualMachine vm = MakeMachine(sink, tracing);
         sink.Machine = vm;
-        (StopReason stop, TimeSpan elapsed, int signal) = Run(vm);
+        (StopReason stop, TimeSpan elapsed, int signal) = Run(vm, sink);
 
         try
         {
@@ -56,9 +58,10 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         VirtualMachineOptions complete = options with
         {
             SerialOutput = sink.Add,
-            Pace = settings.Pace,
+            Pace = settings.Pace ?? (console.InputIsTerminal ? true : null),
             Observer = tracing.Observer,
             ExitObserver = tracing.ExitObserver,
+            ReadObserver = tracing.ReadObserver,
             Logging = ErrorLogger.Create(settings.Verbosity, console),
         };
         VirtualMachine vm = ImageRefusal.Create(image, complete, console);
@@ -74,19 +77,54 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         return vm;
     }
 
-    private (StopReason Stop, TimeSpan Elapsed, int Signal) Run(VirtualMachine vm)
+    private (StopReason Stop, TimeSpan Elapsed, int Signal) Run(VirtualMachine vm, SerialSink sink)
     {
-        RunLimits limits = new()
+        // A screen on the terminal comes with its keyboard; without one the terminal is the serial line.
+        bool display = settings.Display && console.OutputIsTerminal;
+        bool takesTerminal = console.InputIsTerminal && (display || settings.SerialToOutput);
+        using TerminalSession? session = takesTerminal ? TerminalSession.Start(vm, console, toKeyboard: display, settings.Quiet) : null;
+        using StopSignals signals = new(vm, () => session?.Interrupt());
+        if (session is null && settings.SerialToOutput)
         {
-            MaxInstructions = settings.MaxInstructions ?? ulong.MaxValue,
-            Timeout = settings.Timeout ?? Timeout.InfiniteTimeSpan,
-        };
-        using StopSignals signals = new(vm);
-        using StandardInput? input = settings.SerialToOutput ? StandardInput.Start(vm.Input, console.InputIsTerminal) : null;
-        using ScreenPainter? painter = settings.Display && console.OutputIsTerminal ? new ScreenPainter(vm, console) : null;
-        long started = Stopwatch.GetTimestamp();
-        StopReason stop = vm.Run(limits);
-        return (stop, Stopwatch.GetElapsedTime(started), signals.Number);
+            StandardInput.Start(vm.Input, console.InputIsTerminal);
+        }
+
+        sink.AddCarriageReturns = session is not null && settings.SerialToOutput && !display && console.OutputIsTerminal;
+        using ScreenPainter? painter = display ? new ScreenPainter(vm, console) : null;
+        if (session is not null)
+        {
+            session.Painter = painter;
+        }
+
+        (StopReason stop, TimeSpan elapsed) = RunWithPrompts(vm, sink, session);
+        return (stop, elapsed, signals.Number);
+    }
+
+    // Time and instructions count over the whole run; time at the prompt does not.
+    private (StopReason Stop, TimeSpan Elapsed) RunWithPrompts(VirtualMachine vm, SerialSink sink, TerminalSession? session)
+    {
+        TimeSpan elapsed = TimeSpan.Zero;
+        for (; ; )
+        {
+            RunLimits limits = new()
+            {
+                MaxInstructions = settings.MaxInstructions is { } most ? most - Math.Min(most, vm.InstructionsRetired) : ulong.MaxValue,
+                Timeout = settings.Timeout is not { } longest ? Timeout.InfiniteTimeSpan : longest > elapsed ? longest - elapsed : TimeSpan.Zero,
+            };
+            long started = Stopwatch.GetTimestamp();
+            StopReason stop = vm.Run(limits);
+            elapsed += Stopwatch.GetElapsedTime(started);
+            if (stop.Kind != StopKind.Stopped || session is not { PromptWanted: true })
+            {
+                return (stop, elapsed);
+            }
+
+            sink.Flush();
+            if (session.Prompt() == MonitorAction.Quit)
+            {
+                return (stop, elapsed);
+            }
+        }
     }
 
     private SerialSink OpenSerial()
@@ -192,6 +230,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             Hash = settings.TraceHash ? new TraceHash(writer) : null;
             Observer = (Engines.IEngineObserver?)Hash ?? writer;
             ExitObserver += writer is null ? null : writer.OnExit;
+            ReadObserver = writer is null ? null : writer.OnRead;
             ExitObserver += Hash is null ? null : Hash.OnExit;
         }
 
@@ -200,5 +239,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         public Engines.IEngineObserver? Observer { get; }
 
         public Action<VirtualMachine, Engines.VmExit>? ExitObserver { get; }
+
+        public Action<VirtualMachine, Engines.VmExit>? ReadObserver { get; }
     }
 }

@@ -44,8 +44,8 @@ internal sealed record RunSettings
     /// <summary>True when halting for ever is a success.</summary>
     public bool HaltOk { get; init; }
 
-    /// <summary>True to keep the guest's clock at host time.</summary>
-    public bool Pace { get; init; }
+    /// <summary>True to keep the guest's clock at host time, false to skip idle time; null where the user does not say.</summary>
+    public bool? Pace { get; init; }
 
     /// <summary>True for no verdict.</summary>
     public bool Quiet { get; init; }

@@ -22,7 +22,12 @@ internal sealed class ScreenPainter : IDisposable
     private readonly Thread _thread;
     private readonly ManualResetEventSlim _stop = new(false);
     private readonly StringBuilder _text = new();
+    private readonly Lock _painting = new();
     private TextScreen? _shown;
+    private volatile bool _all = true;          // the whole screen must be drawn: the terminal has changed
+    private bool _paused;
+    private int _top;                           // the first row shown: a small terminal shows the part with the cursor
+    private (int Rows, int Columns) _size;
     private string? _note;          // stands in a graphics mode's place
     private bool _failed;
 
@@ -37,6 +42,30 @@ internal sealed class ScreenPainter : IDisposable
         _thread.Start();
     }
 
+    /// <summary>Draws everything again, for the terminal's present size.</summary>
+    public void Invalidate() => _all = true;
+
+    /// <summary>Clears the terminal and leaves it to somebody else.</summary>
+    public void Pause()
+    {
+        lock (_painting)
+        {
+            _paused = true;
+            _ = _text.Append("\x1b[0m\x1b[2J\x1b[H\x1b[?25h");
+            Send();
+        }
+    }
+
+    /// <summary>Goes on drawing.</summary>
+    public void Resume()
+    {
+        lock (_painting)
+        {
+            _paused = false;
+            Invalidate();
+        }
+    }
+
     /// <summary>What is said in the place of a picture that only has dots.</summary>
     public static string GraphicsNote(Vga vga) => $"({vga.Mode}; --screenshot FILE.png takes the picture when the guest stops)";
 
@@ -45,7 +74,11 @@ internal sealed class ScreenPainter : IDisposable
     {
         _stop.Set();
         _thread.Join();
-        Paint();
+        if (!_paused)
+        {
+            Paint();
+        }
+
         _ = _text.Append($"\x1b[{(_shown?.Rows ?? 1) + 1};1H\x1b[?25h");
         Send();
         _stop.Dispose();
@@ -55,7 +88,13 @@ internal sealed class ScreenPainter : IDisposable
     {
         while (!_stop.Wait(PeriodMilliseconds) && !_failed)
         {
-            Paint();
+            lock (_painting)
+            {
+                if (!_paused)
+                {
+                    Paint();
+                }
+            }
         }
     }
 
@@ -70,13 +109,23 @@ internal sealed class ScreenPainter : IDisposable
 
         _note = null;
         TextScreen screen = vga.ReadScreen();
-        bool all = _shown is null || _shown.Rows != screen.Rows || _shown.Columns != screen.Columns;
+        bool all = _all || _shown is null || _shown.Rows != screen.Rows || _shown.Columns != screen.Columns;
+        _all = false;
+        if (all)
+        {
+            _size = Posix.IsAvailable && Posix.TerminalSize(1) is { } size ? size : (int.MaxValue, int.MaxValue);
+        }
+
+        int rows = Math.Min(screen.Rows, _size.Rows);
+        int top = Math.Clamp(screen.Cursor.Row - rows + 1, 0, screen.Rows - rows);
+        all |= top != _top;
+        _top = top;
         if (all)
         {
             _ = _text.Append("\x1b[0m\x1b[2J");
         }
 
-        for (int row = 0; row < screen.Rows; row++)
+        for (int row = top; row < top + rows; row++)
         {
             if (all || !SameRow(screen, _shown!, row))
             {
@@ -86,7 +135,7 @@ internal sealed class ScreenPainter : IDisposable
 
         if (_text.Length > 0 || _shown!.Cursor != screen.Cursor)
         {
-            _ = _text.Append($"\x1b[{screen.Cursor.Row + 1};{screen.Cursor.Column + 1}H").Append(screen.Cursor.Visible ? "\x1b[?25h" : "\x1b[?25l");
+            _ = _text.Append($"\x1b[{screen.Cursor.Row - top + 1};{screen.Cursor.Column + 1}H").Append(screen.Cursor.Visible ? "\x1b[?25h" : "\x1b[?25l");
         }
 
         _shown = screen;
@@ -96,8 +145,9 @@ internal sealed class ScreenPainter : IDisposable
     // The terminal cannot show dots: it says what there is to see. The next text screen is drawn as a whole.
     private void PaintNote(string note)
     {
-        if (note != _note)
+        if (note != _note || _all)
         {
+            _all = false;
             _note = note;
             _shown = null;
             _ = _text.Append("\x1b[0m\x1b[2J\x1b[1;1H").Append(note).Append("\r\n");
@@ -107,9 +157,9 @@ internal sealed class ScreenPainter : IDisposable
 
     private void AppendRow(TextScreen screen, int row)
     {
-        _ = _text.Append($"\x1b[{row + 1};1H");
+        _ = _text.Append($"\x1b[{row - _top + 1};1H");
         int attribute = -1;
-        for (int column = 0; column < screen.Columns; column++)
+        for (int column = 0; column < Math.Min(screen.Columns, _size.Columns); column++)
         {
             TextCell cell = screen[row, column];
             if (_console.UseColour && cell.Attribute != attribute)

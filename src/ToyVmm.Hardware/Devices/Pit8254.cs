@@ -63,6 +63,10 @@ public sealed class Pit8254 : IPortDevice
     /// <param name="counter">0, 1 or 2.</param>
     public bool Output(int counter) => _counters[counter].Output(Pulse);
 
+    /// <summary>What a counter does, for people and debuggers: nothing is latched, and no read in progress is disturbed.</summary>
+    /// <param name="counter">0, 1 or 2.</param>
+    public PitCounterState State(int counter) => _counters[counter].State(Pulse);
+
     /// <inheritdoc/>
     /// <remarks>The control register cannot be read; the bus floats.</remarks>
     public uint ReadPort(uint offset, int width) =>
@@ -144,3 +148,11 @@ public sealed class Pit8254 : IPortDevice
         }
     }
 }
+
+/// <summary>A counter of an 8254.</summary>
+/// <param name="Mode">0 to 5.</param>
+/// <param name="Count">The counting element, as a read would give it.</param>
+/// <param name="Reload">The count that was written; 0 before the first one.</param>
+/// <param name="Gate">The level of GATE.</param>
+/// <param name="Output">The level of OUT.</param>
+public readonly record struct PitCounterState(int Mode, int Count, int Reload, bool Gate, bool Output);

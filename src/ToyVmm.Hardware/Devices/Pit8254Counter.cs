@@ -227,6 +227,9 @@ internal sealed class Pit8254Counter
         return (to - _anchor + CycleOffset) / _period > (from - _anchor + CycleOffset) / _period;
     }
 
+    /// <summary>What the counter does.</summary>
+    public PitCounterState State(long now) => new(Mode, Count(now), _reload, _gate, Output(now));
+
     // Mode 3 that was anchored in its low half is that many pulses into its cycle.
     private long CycleOffset => Mode == 3 && _lowHalf ? HighPulses : 0;
 

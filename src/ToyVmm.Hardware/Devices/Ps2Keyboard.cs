@@ -50,6 +50,9 @@ public sealed class Ps2Keyboard : IPs2Device
     /// <summary>The scan code set in use: 1, 2 or 3.</summary>
     public int ScanCodeSet { get; private set; } = 2;
 
+    /// <summary>True when another key's codes fit the buffer with room to spare: whoever holds keys back goes on.</summary>
+    public bool HasRoom => _codes.Count <= BufferSize / 2;
+
     /// <summary>How many events of <see cref="Type"/> still wait for room in the buffer.</summary>
     public int PendingEvents => _typed.Count;
 
@@ -313,7 +316,7 @@ public sealed class Ps2Keyboard : IPs2Device
 
     private void FeedTyped()
     {
-        while (_scanning && _codes.Count <= BufferSize / 2 && _typed.TryDequeue(out (Ps2Key Key, bool Pressed) next))
+        while (_scanning && HasRoom && _typed.TryDequeue(out (Ps2Key Key, bool Pressed) next))
         {
             KeyEvent(next.Key, next.Pressed);
         }

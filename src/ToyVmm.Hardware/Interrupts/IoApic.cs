@@ -64,6 +64,10 @@ public sealed class IoApic : IMmioDevice
     /// <param name="pin">0 to 23.</param>
     public IInterruptLine Line(int pin) => _lines[pin];
 
+    /// <summary>The redirection entry of a pin (82093AA 3.2.4).</summary>
+    /// <param name="pin">0 to 23.</param>
+    public ulong Entry(int pin) => _entries[pin];
+
     /// <summary>The state after RESET. The pins keep their levels.</summary>
     public void Reset()
     {

@@ -7,8 +7,8 @@ namespace ToyVmm.VirtualMachines.Tracing;
 
 /// <summary>
 /// Writes what happens in a machine, one line an event: the number of instructions retired before it, where it happened
-/// (CS:EIP), and what it is. Attach it as <see cref="VirtualMachineOptions.Observer"/>, and <see cref="OnExit"/> as
-/// <see cref="VirtualMachineOptions.ExitObserver"/>.
+/// (CS:EIP), and what it is. Attach it as <see cref="VirtualMachineOptions.Observer"/>, <see cref="OnExit"/> as
+/// <see cref="VirtualMachineOptions.ExitObserver"/>, and <see cref="OnRead"/> as <see cref="VirtualMachineOptions.ReadObserver"/>.
 /// </summary>
 /// <example>
 /// <code>
@@ -48,11 +48,24 @@ public sealed unsafe class TraceWriter(TextWriter output, TraceLevel level) : IE
 
     /// <summary>Takes an exit: see <see cref="VirtualMachineOptions.ExitObserver"/>.</summary>
     /// <param name="machine">The machine.</param>
-    /// <param name="exit">The exit, not yet handled.</param>
+    /// <param name="exit">The exit, not yet handled. A read is written when it is answered: see <see cref="OnRead"/>.</param>
     public void OnExit(VirtualMachine machine, VmExit exit)
     {
         ArgumentNullException.ThrowIfNull(machine);
-        if (level >= TraceLevel.Exits && exit.Reason != ExitReason.BudgetSpent)
+        bool isRead = exit.Reason is ExitReason.PortIo or ExitReason.Mmio && !exit.IsWrite;
+        if (level >= TraceLevel.Exits && exit.Reason != ExitReason.BudgetSpent && !isRead)
+        {
+            Write(machine.Vcpu, "exit  " + Describe(exit, machine.Vcpu));
+        }
+    }
+
+    /// <summary>Takes an answered read: see <see cref="VirtualMachineOptions.ReadObserver"/>.</summary>
+    /// <param name="machine">The machine.</param>
+    /// <param name="exit">The exit, with the answer.</param>
+    public void OnRead(VirtualMachine machine, VmExit exit)
+    {
+        ArgumentNullException.ThrowIfNull(machine);
+        if (level >= TraceLevel.Exits)
         {
             Write(machine.Vcpu, "exit  " + Describe(exit, machine.Vcpu));
         }
@@ -73,9 +86,9 @@ public sealed unsafe class TraceWriter(TextWriter output, TraceLevel level) : IE
     private static string Describe(in VmExit exit, Vcpu vcpu) => exit.Reason switch
     {
         ExitReason.PortIo when exit.IsWrite => string.Create(CultureInfo.InvariantCulture, $"out 0x{exit.Address:x}, {Width(exit.Width)} 0x{exit.Value:x}"),
-        ExitReason.PortIo => string.Create(CultureInfo.InvariantCulture, $"in {Width(exit.Width)} from 0x{exit.Address:x}"),
+        ExitReason.PortIo => string.Create(CultureInfo.InvariantCulture, $"in 0x{exit.Address:x}, {Width(exit.Width)} 0x{exit.Value:x}"),
         ExitReason.Mmio when exit.IsWrite => string.Create(CultureInfo.InvariantCulture, $"write {Width(exit.Width)} 0x{exit.Value:x} at 0x{exit.Address:x8}"),
-        ExitReason.Mmio => string.Create(CultureInfo.InvariantCulture, $"read {Width(exit.Width)} at 0x{exit.Address:x8}"),
+        ExitReason.Mmio => string.Create(CultureInfo.InvariantCulture, $"read {Width(exit.Width)} 0x{exit.Value:x} at 0x{exit.Address:x8}"),
         ExitReason.Hypercall => string.Create(CultureInfo.InvariantCulture, $"hypercall {vcpu.State->Eax} (0x{vcpu.State->Ebx:x}, 0x{vcpu.State->Ecx:x}, 0x{vcpu.State->Edx:x})"),
         ExitReason.Halt => "hlt",
         ExitReason.InterruptWindow => "interrupt window",

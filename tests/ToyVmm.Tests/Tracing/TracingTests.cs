@@ -17,7 +17,7 @@ public sealed class TracingTests
         Assert.Equal(
             """
                        2 0000:00007c04  exit  out 0xe9, byte 0x41
-                       2 0000:00007c04  exit  in byte from 0x99
+                       2 0000:00007c04  exit  in 0x99, byte 0xff
                        5 0000:00007c08  exit  hlt
 
             """,
@@ -104,7 +104,7 @@ public sealed class TracingTests
         using StringWriter output = new();
         TraceWriter writer = new(output, level);
         hash = new TraceHash(writer);
-        using VirtualMachine vm = VirtualMachine.Create(code, new VirtualMachineOptions { Observer = hash, ExitObserver = (Action<VirtualMachine, ToyVmm.Engines.VmExit>)writer.OnExit + hash.OnExit });
+        using VirtualMachine vm = VirtualMachine.Create(code, new VirtualMachineOptions { Observer = hash, ExitObserver = (Action<VirtualMachine, ToyVmm.Engines.VmExit>)writer.OnExit + hash.OnExit, ReadObserver = writer.OnRead });
         _ = vm.Run(new RunLimits { MaxInstructions = maxInstructions });
         return output.ToString();
     }
