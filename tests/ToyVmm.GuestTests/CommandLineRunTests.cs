@@ -120,6 +120,12 @@ public sealed class CommandLineRunTests
         using TemporaryFile loop = CommandLine.File([0xBA, 0xF8, 0x03, 0xB0, 0x21, 0xEE, 0xEB, 0xFE]);
         foreach ((string name, int status) in ((string, int)[])[("INT", 130), ("TERM", 143)])
         {
+            // A shell starts background jobs with SIGINT ignored, and their children inherit that: then it stops nothing, as it should.
+            if (name == "INT" && IsInterruptIgnored())
+            {
+                continue;
+            }
+
             ProcessStartInfo start = new("dotnet", [CommandLine.Tool, "run", loop.Path]) { RedirectStandardOutput = true, RedirectStandardError = true };
             using Process process = Process.Start(start)!;
             try
@@ -135,6 +141,14 @@ public sealed class CommandLineRunTests
                 process.Kill(entireProcessTree: true);
             }
         }
+    }
+
+    private static bool IsInterruptIgnored()
+    {
+        const string Status = "/proc/self/status";
+        const ulong Interrupt = 1 << (2 - 1);
+        string? ignored = File.Exists(Status) ? File.ReadLines(Status).FirstOrDefault(line => line.StartsWith("SigIgn:", StringComparison.Ordinal)) : null;
+        return ignored is not null && (Convert.ToUInt64(ignored["SigIgn:".Length..].Trim(), 16) & Interrupt) != 0;
     }
 
     [Fact]
