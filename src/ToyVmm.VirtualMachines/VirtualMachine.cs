@@ -36,9 +36,10 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     // However far the next timer is, the host is looked at this often.
     private static readonly TimeSpan s_longestWait = TimeSpan.FromMilliseconds(100);
 
-    // A sleeping guest is woken for its timers this much too late at most, so that those of a whole interval share one wake-up of the
-    // host: a kernel with a periodic tick of 250 Hz has it for 25 a second. Its clock says what it should, and input wakes it at once.
-    private static readonly TimeSpan s_timerSlack = TimeSpan.FromMilliseconds(40);
+    // A sleeping guest is woken for its timers a little too late, so that those of a whole interval share one wake-up of the host. The
+    // interval starts short and doubles while nothing comes in or goes out: an idle kernel with a periodic tick of 250 Hz has it for
+    // 10 wake-ups a second. The guest's clock says what it should, and input wakes it at once.
+    private static readonly TimeSpan s_leastSlack = TimeSpan.FromMilliseconds(5);
 
     // So far a busy guest's clock may be ahead of the host's.
     private static readonly TimeSpan s_mostAhead = TimeSpan.FromMilliseconds(20);
@@ -57,6 +58,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     private ulong _sleptSince;
     private ulong _exitsHandled;
     private bool _asleep;
+    private TimeSpan _slack = s_leastSlack;
 
     private VirtualMachine(VirtualMachineOptions options, Machine machine, LoadedImage image, ReadOnlyMemory<byte> imageFile)
     {
@@ -273,6 +275,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
 
     internal void TransmitSerial(byte value)
     {
+        _slack = s_leastSlack;
         if (_options.SerialOutput is { } sink)
         {
             sink(value);
@@ -426,6 +429,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             {
                 TakeHostTime();
                 DrainInput();
+                _slack = s_leastSlack;
                 continue;
             }
 
@@ -444,8 +448,9 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             TimeSpan sleep = !timeToCome ? s_longestWait : _options.Pace ?? waits ? _host.Until(clock.NextDeadline) : TimeSpan.Zero;
             if (sleep > TimeSpan.Zero)
             {
-                TimeSpan least = _options.Pace == true ? s_timerSlack : TimeSpan.Zero;
+                TimeSpan least = _options.Pace == true ? _slack : TimeSpan.Zero;
                 Input.Wait(sleep < least ? least : sleep < s_longestWait ? sleep : s_longestWait);
+                _slack = _slack * 2 < s_longestWait ? _slack * 2 : s_longestWait;
             }
             else
             {

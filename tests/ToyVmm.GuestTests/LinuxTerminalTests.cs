@@ -7,7 +7,7 @@ namespace ToyVmm.GuestTests;
 /// <summary>Debian's kernel with a shell on a terminal: keys, job control, a clock that keeps host time, and what idling costs.</summary>
 public sealed class LinuxTerminalTests(Xunit.Abstractions.ITestOutputHelper output)
 {
-    private const double MostIdleShare = 0.05;      // the bar is 2 %; a machine that runs other tests meanwhile has cold caches
+    private const double MostIdleShare = 0.03;      // 1.4 % on a quiet machine; beside other tests its caches are cold
 
     private const string Init = """
         #!/bin/busybox sh
@@ -45,7 +45,7 @@ public sealed class LinuxTerminalTests(Xunit.Abstractions.ITestOutputHelper outp
         double guestBefore = Uptime(terminal);
         DateTime hostBefore = DateTime.UtcNow;
         double share = double.MaxValue;
-        for (int n = 0; n < 4 && share > MostIdleShare; n++)
+        for (int n = 0; n < 6 && share > MostIdleShare; n++)
         {
             TimeSpan before = CpuTime(process);
             Thread.Sleep(5000);
