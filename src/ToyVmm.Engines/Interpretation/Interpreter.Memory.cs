@@ -170,8 +170,9 @@ public sealed unsafe partial class Interpreter
     /// <summary>INVLPG.</summary>
     internal void InvalidatePage(uint linear)
     {
+        bool mayBeLarge = Vcpu.Mmu.Tlb.MayBeLarge(linear);
         Vcpu.Mmu.Tlb.FlushPage(linear);
-        DropFromProjection(linear);
+        DropFromProjection(linear, mayBeLarge);
         _blocks.ForgetTranslations();
     }
 
@@ -213,12 +214,13 @@ public sealed unsafe partial class Interpreter
 
     private bool TranslatePage(uint linear, PageAccess access, out ulong physical)
     {
+        bool mayBeLarge = Vcpu.Mmu.Tlb.MayBeLarge(linear);
         bool wasCached = Vcpu.Mmu.Tlb.TryGet(linear, out ulong cachedPage, out TlbRights cachedRights);
         if (!Vcpu.Mmu.Translate(linear, access, out physical, out TlbRights rights, out uint error))
         {
             // A page fault takes the page's entry out of the TLB (SDM 3A 4.10.4.1), for instruction fetches too.
-            DropFromProjection(linear);
-            if (wasCached)
+            DropFromProjection(linear, mayBeLarge);
+            if (wasCached || mayBeLarge)
             {
                 _blocks.ForgetTranslations();
             }
@@ -241,7 +243,7 @@ public sealed unsafe partial class Interpreter
     // not in the links between blocks and in the block that is running.
     private void ReplaceTranslation(uint linear, ulong oldPage)
     {
-        DropFromProjection(linear);
+        DropFromProjection(linear, mayBeLarge: false);
         _blocks.ForgetTranslations();
         _blocks.CodeWritten(new GuestPhysicalAddress(oldPage), (int)GuestPhysicalAddress.PageSize);
     }
@@ -269,8 +271,15 @@ public sealed unsafe partial class Interpreter
         entry->WriteTag = writable ? page : TlbEntry.None;
     }
 
-    private void DropFromProjection(uint linear)
+    // One page; of a large page the TLB has lost all pieces.
+    private void DropFromProjection(uint linear, bool mayBeLarge)
     {
+        if (mayBeLarge)
+        {
+            FlushTlbProjection();
+            return;
+        }
+
         uint index = (linear >> 12) & (TlbEntry.Count - 1);
         SupervisorTlb[index].ReadTag = TlbEntry.None;
         SupervisorTlb[index].WriteTag = TlbEntry.None;

@@ -52,7 +52,7 @@ public sealed unsafe class Mmu(GuestMemory memory, CpuState* state) : IDisposabl
         if (walk.Result == PageWalkResult.Mapped && Allows(rights, access))
         {
             PageWalker.MarkUsed(memory, walk, write);
-            Tlb.Insert(linear, walk.Page, rights);
+            Tlb.Insert(linear, walk.Page, rights, walk.PageShift);
             physical = (walk.Page | (linear & 0xFFF)) & PhysicalMask;
             return true;
         }

@@ -171,6 +171,9 @@ public readonly record struct PageWalk
     /// <summary>GPA of the 4 KiB page (of that part of a 2 or 4 MiB page).</summary>
     public ulong Page { get; init; }
 
+    /// <summary>Log2 of the size of the page: 12, 21 or 22.</summary>
+    public int PageShift => HasTableEntry ? 12 : PointerIndex is null ? 22 : 21;
+
     /// <summary>The rights; D as it was before the access.</summary>
     public TlbRights Rights { get; init; }
 }

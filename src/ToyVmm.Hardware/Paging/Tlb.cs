@@ -9,17 +9,23 @@ namespace ToyVmm.Hardware.Paging;
 /// </summary>
 /// <remarks>
 /// One 64-bit word a linear page: bits 0-4 rights (<see cref="TlbRights"/>), bits 12-43 the physical page (36 bits are used), bits 44-63 the
-/// generation in which it was filled. Flushing is starting a new generation; global entries have a generation of their own.
+/// generation in which it was filled; bit 5 marks a piece of a larger page. A large page is cached in pieces of 4 KiB as they are used, but
+/// INVLPG takes all of them out (SDM 3A 4.10.4.1, "fractured" pages). Flushing is starting a new generation; global entries have a generation of their own.
 /// </remarks>
 public sealed unsafe class Tlb : IDisposable
 {
+    private const int PageShift = 12;
     private const int Entries = 1 << 20;
     private const int GenerationShift = 44;
     private const uint LastGeneration = (1u << (64 - GenerationShift)) - 1;
     private const ulong RightsMask = 0x1F;
+    private const ulong PieceOfLarge = 0x20;
+    private const int RegionShift = 21;
     private const ulong PageMask = ((1ul << GenerationShift) - 1) & ~0xFFFul;
 
     private ulong* _entries = Allocate();
+    // For each 2 MiB of linear addresses: log2 of the size of the large pages that pieces were cached of; 0 for none.
+    private readonly byte[] _largeShifts = new byte[1 << (32 - RegionShift)];
     private uint _generation = 1;
     private uint _globalGeneration = 1;
 
@@ -40,15 +46,42 @@ public sealed unsafe class Tlb : IDisposable
     /// <param name="linear">Any address in the page.</param>
     /// <param name="page">The physical page.</param>
     /// <param name="rights">The rights.</param>
-    public void Insert(uint linear, ulong page, TlbRights rights)
+    /// <param name="pageShift">Log2 of the size of the page that it is a part of: 12, 21 or 22.</param>
+    public void Insert(uint linear, ulong page, TlbRights rights, int pageShift)
     {
+        page &= PageMask;
+        if (pageShift > PageShift)
+        {
+            page |= PieceOfLarge;
+            Regions(linear, pageShift).Fill((byte)pageShift);
+        }
+
         ulong generation = (rights & TlbRights.Global) != 0 ? _globalGeneration : _generation;
-        _entries[linear >> 12] = (generation << GenerationShift) | (page & PageMask) | (ulong)rights;
+        _entries[linear >> 12] = (generation << GenerationShift) | page | (ulong)rights;
     }
 
-    /// <summary>INVLPG, and what a page fault does to its own page: removes one page's entry, global or not.</summary>
+    /// <summary>INVLPG, and what a page fault does to its own page: removes one page's entry, global or not; of a large page, all pieces.</summary>
     /// <param name="linear">Any address in the page.</param>
-    public void FlushPage(uint linear) => _entries[linear >> 12] = 0;
+    public void FlushPage(uint linear)
+    {
+        _entries[linear >> PageShift] = 0;
+        int shift = _largeShifts[linear >> RegionShift];
+        if (shift == 0)
+        {
+            return;
+        }
+
+        foreach (ref ulong entry in new Span<ulong>(_entries + ((linear >> shift) << (shift - PageShift)), 1 << (shift - PageShift)))
+        {
+            entry = (entry & PieceOfLarge) != 0 ? 0 : entry;
+        }
+
+        Regions(linear, shift).Clear();
+    }
+
+    /// <summary>True where a flush of this page may take its neighbours with it.</summary>
+    /// <param name="linear">Any address in the page.</param>
+    public bool MayBeLarge(uint linear) => _largeShifts[linear >> RegionShift] != 0;
 
     /// <summary>MOV CR3: removes every entry that is not global.</summary>
     public void FlushNonGlobal()
@@ -77,6 +110,10 @@ public sealed unsafe class Tlb : IDisposable
         _entries = null;
     }
 
+    // The marks of the regions that a large page covers.
+    private Span<byte> Regions(uint linear, int pageShift) =>
+        _largeShifts.AsSpan((int)((linear >> pageShift) << (pageShift - RegionShift)), 1 << (pageShift - RegionShift));
+
     private static ulong* Allocate() => (ulong*)NativeMemory.AllocZeroed(Entries, sizeof(ulong));
 
     // The generation numbers have run out: start again with an empty table, taking over the global entries that must live on.
@@ -92,7 +129,7 @@ public sealed unsafe class Tlb : IDisposable
             ulong entry = old[i];
             if ((entry & (ulong)TlbRights.Global) != 0 && (uint)(entry >> GenerationShift) == oldGlobal)
             {
-                Insert((uint)i << 12, entry, (TlbRights)(entry & RightsMask));
+                _entries[i] = (1ul << GenerationShift) | (entry & (PageMask | PieceOfLarge | RightsMask));
             }
         }
 

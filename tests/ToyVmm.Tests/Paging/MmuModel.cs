@@ -21,13 +21,22 @@ internal sealed class MmuModel(GuestMemory memory)
     public Dictionary<uint, Entry> Entries { get; } = [];
 
     /// <summary>A cached translation.</summary>
-    internal readonly record struct Entry(ulong Page, bool Writable, bool User, bool Dirty, bool Global, bool NoExecute);
+    internal readonly record struct Entry(ulong Page, bool Writable, bool User, bool Dirty, bool Global, bool NoExecute, int Shift);
 
     /// <summary>The memory as it must look after the last access.</summary>
     public string Tables() => Hash(_shadow);
 
     /// <summary>A fingerprint of the memory that holds the tables.</summary>
     public static string Hash(ReadOnlySpan<byte> bytes) => Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(bytes));
+
+    /// <summary>INVLPG: the page, and all that is cached of a large page around the address.</summary>
+    public void FlushPage(uint linear)
+    {
+        foreach (uint page in Entries.Where(entry => entry.Key << 12 >> entry.Value.Shift == linear >> entry.Value.Shift).Select(entry => entry.Key).ToList())
+        {
+            _ = Entries.Remove(page);
+        }
+    }
 
     /// <summary>MOV CR3 keeps what is global.</summary>
     public void FlushNonGlobal()
@@ -119,7 +128,7 @@ internal sealed class MmuModel(GuestMemory memory)
         }
 
         ulong page = large ? (leaf & 0xFFC00000) | (linear & 0x003FF000) : leaf & 0xFFFFF000;
-        entry = Make(cpu, page, directory, leaf);
+        entry = Make(cpu, page, directory, leaf, large ? 22 : 12);
         used = large ? [leafAt] : [directoryAt, leafAt];
         return Mapped;
     }
@@ -160,18 +169,19 @@ internal sealed class MmuModel(GuestMemory memory)
         }
 
         ulong page = large ? Bits(leaf, 21, PhysicalBits - 1) + Bits(linear, 12, 20) : Bits(leaf, 12, PhysicalBits - 1);
-        entry = Make(cpu, page, directory, leaf);
+        entry = Make(cpu, page, directory, leaf, large ? 21 : 12);
         used = large ? [leafAt] : [directoryAt, leafAt];
         return Mapped;
     }
 
-    private static Entry Make(in CpuState cpu, ulong page, ulong directory, ulong leaf) => new(
+    private static Entry Make(in CpuState cpu, ulong page, ulong directory, ulong leaf, int shift) => new(
         page,
         (directory & leaf & 2) != 0,
         (directory & leaf & 4) != 0,
         (leaf & 0x40) != 0,
         (leaf & 0x100) != 0 && (cpu.Cr4 & (1u << 7)) != 0,
-        ((directory | leaf) >> 63) != 0);
+        ((directory | leaf) >> 63) != 0,
+        shift);
 
     private static ulong Bits(ulong value, int first, int last) => value & (ulong.MaxValue << first) & (ulong.MaxValue >> (63 - last));
 
@@ -179,7 +189,7 @@ internal sealed class MmuModel(GuestMemory memory)
 
     private string Fault(uint linear, uint code)
     {
-        _ = Entries.Remove(linear >> 12);
+        FlushPage(linear);
         return "fault " + code.ToString("x", CultureInfo.InvariantCulture);
     }
 
