@@ -44,7 +44,7 @@ public sealed class Machine : IDisposable
         ArgumentNullException.ThrowIfNull(config);
         config.Validate();
         _config = config;
-        Memory = new GuestMemory(config.MemorySize);
+        Memory = new GuestMemory(config.MemorySize, config.SharedRam);
         Clock = new VirtualClock(config.InstructionsPerSecond);
         A20.Set(config.A20AtReset);
 

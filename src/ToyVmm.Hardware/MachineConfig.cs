@@ -14,6 +14,9 @@ public sealed record MachineConfig
     /// <summary>Bytes of RAM: whole 4 KiB pages, 1 MiB to 3.5 GiB.</summary>
     public uint MemorySize { get; init; } = DefaultMemorySize;
 
+    /// <summary>RAM that an engine can map a second time (see <see cref="Memory.GuestMemory"/>); the guest does not notice.</summary>
+    public bool SharedRam { get; init; }
+
     /// <summary>How many retired instructions make a second of guest time.</summary>
     public ulong InstructionsPerSecond { get; init; } = 1_000_000_000;
 

@@ -52,8 +52,10 @@ public struct SegmentCache
     public readonly bool IsConforming => (Access & 0x1C) == 0x1C;
 
     /// <summary>True where offsets are linear addresses: base 0, 4 GiB, the given rights.</summary>
-    public readonly bool IsFlat(SegmentRights rights) =>
-        Base == 0 && Lowest == 0 && Highest == uint.MaxValue && (Rights & rights) == rights;
+    public readonly bool IsFlat(SegmentRights rights) => Base == 0 && IsWide(rights);
+
+    /// <summary>True where every offset may be used: 4 GiB from any base, the given rights.</summary>
+    public readonly bool IsWide(SegmentRights rights) => Lowest == 0 && Highest == uint.MaxValue && (Rights & rights) == rights;
 
     /// <summary>Recomputes <see cref="Lowest"/>, <see cref="Highest"/> and <see cref="Rights"/> from the access bits and the limit.</summary>
     public void Refresh()

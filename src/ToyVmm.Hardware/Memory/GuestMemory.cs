@@ -22,12 +22,14 @@ public sealed unsafe class GuestMemory : IDisposable
 
     private readonly Dictionary<uint, nint> _romPages = [];
     private readonly List<nint> _allocations = [];
+    private readonly SharedMemory? _shared;
     private byte* _kinds;
 
     /// <summary>Makes a memory with <paramref name="ramSize"/> bytes of zeroed RAM at address 0.</summary>
     /// <param name="ramSize">Bytes; a multiple of 4096, at most 3.5 GiB (above it lie the devices of a 32-bit PC).</param>
+    /// <param name="shared">True for RAM that can be mapped a second time (<see cref="RamDescriptor"/>), where the host has that.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="ramSize"/> is zero, too large or not whole pages.</exception>
-    public GuestMemory(uint ramSize)
+    public GuestMemory(uint ramSize, bool shared = false)
     {
         if (ramSize is 0 or > 0xE000_0000 || ramSize % PageSize != 0)
         {
@@ -35,7 +37,8 @@ public sealed unsafe class GuestMemory : IDisposable
         }
 
         RamSize = ramSize;
-        RamBase = AllocatePages(ramSize);
+        _shared = shared ? SharedMemory.TryCreate(ramSize) : null;
+        RamBase = _shared != null ? _shared.Address : AllocatePages(ramSize);
         _kinds = (byte*)AllocateZeroed(MarkedPages);
         CodePages = (byte*)AllocateZeroed(MarkedPages);
         SetKind(new GuestPhysicalAddress(0), ramSize, PageKind.Ram);
@@ -46,6 +49,9 @@ public sealed unsafe class GuestMemory : IDisposable
 
     /// <summary>Host address of guest-physical byte 0; page-aligned.</summary>
     public byte* RamBase { get; private set; }
+
+    /// <summary>The file descriptor whose byte n is RAM byte n; -1 where RAM is private to the process.</summary>
+    public int RamDescriptor => _shared?.Descriptor ?? -1;
 
     /// <summary>One byte a guest-physical page: non-zero where an engine holds decoded code from that page.</summary>
     public byte* CodePages { get; private set; }
@@ -189,6 +195,7 @@ public sealed unsafe class GuestMemory : IDisposable
         }
 
         _allocations.Clear();
+        _shared?.Dispose();
         RamBase = null;
         CodePages = null;
         _kinds = null;
