@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using ToyVmm.Engines.Translation;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Memory;
 using ToyVmm.Hardware.Paging;
@@ -21,14 +22,19 @@ public sealed unsafe class Vcpu : IDisposable
     {
         Memory = memory;
         Model = model ?? CpuModels.Default;
-        _state = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
-        new Span<byte>(_state, sizeof(CpuState)).Clear();
+        nuint size = (nuint)(sizeof(HostFrame) + sizeof(CpuState));
+        Frame = (HostFrame*)NativeMemory.AlignedAlloc(size, 64);
+        new Span<byte>(Frame, (int)size).Clear();
+        _state = (CpuState*)(Frame + 1);
         Mmu = new Mmu(memory, _state);
         Reset();
     }
 
     /// <summary>The architectural state, in native memory; valid until <see cref="Dispose"/>.</summary>
     public CpuState* State => _state;
+
+    /// <summary>What emitted code needs beside the state.</summary>
+    internal HostFrame* Frame { get; }
 
     /// <summary>The guest's physical memory.</summary>
     public GuestMemory Memory { get; }
@@ -48,6 +54,9 @@ public sealed unsafe class Vcpu : IDisposable
         get => Volatile.Read(ref _cancelRequested);
         set => Volatile.Write(ref _cancelRequested, value);
     }
+
+    /// <summary>What the translator did; null where everything is interpreted.</summary>
+    public TranslationStatistics? Translation { get; internal set; }
 
     /// <summary>Which processor it is.</summary>
     public CpuModel Model { get; }
@@ -165,6 +174,6 @@ public sealed unsafe class Vcpu : IDisposable
     public void Dispose()
     {
         Mmu.Dispose();
-        NativeMemory.AlignedFree(_state);
+        NativeMemory.AlignedFree(Frame);
     }
 }

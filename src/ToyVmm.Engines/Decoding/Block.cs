@@ -34,6 +34,15 @@ internal unsafe struct Block
     /// <summary>Next block in the same hash bucket.</summary>
     public Block* HashNext;
 
+    /// <summary>Its emitted code: an offset in the code cache; 0 where there is none.</summary>
+    public int Host;
+
+    /// <summary>Which translation that is.</summary>
+    public int HostIndex;
+
+    /// <summary>How often it was interpreted, until it is translated.</summary>
+    public int Heat;
+
     /// <summary>Non-zero when its only instruction crosses into the next page.</summary>
     public byte CrossesPage;
 

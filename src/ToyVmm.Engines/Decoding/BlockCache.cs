@@ -305,6 +305,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
     private void Kill(Block* block)
     {
         block->Dead = 1;
+        _cpu.Translated?.Invalidate(block);
         DecodedInstruction* instruction = Block.Instructions(block);
         for (int n = 0; n <= block->Count; n++)
         {
@@ -345,6 +346,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
             Mark(page, false);
         }
 
+        _cpu.Translated?.Clear();
         _pages.Clear();
         new Span<nint>(_buckets, BucketCount).Clear();
         new Span<Lookaside>(_lookaside, LookasideCount).Clear();

@@ -152,8 +152,10 @@ public sealed unsafe partial class Interpreter
         TranslatePage(linear, State->Cpl == 3 ? PageAccess.Fetch | PageAccess.User : PageAccess.Fetch, out physical);
 
     /// <summary>Empties the projections: after any architectural flush, a change of A20, WP or the memory map.</summary>
-    internal void FlushTlbProjection()
+    /// <param name="keepGlobal">True when only what is not global was flushed.</param>
+    internal void FlushTlbProjection(bool keepGlobal = false)
     {
+        Translated?.Flush(keepGlobal);
         bool all = _filledCount == _filledLines.Length;
         int count = all ? 2 * TlbEntry.Count : _filledCount;
         for (int n = 0; n < count; n++)
@@ -179,6 +181,7 @@ public sealed unsafe partial class Interpreter
     /// <summary>Takes the write permission for a physical page (any address in it) out of the projections: it holds decoded code now.</summary>
     internal void ProtectCodePage(GuestPhysicalAddress page)
     {
+        Translated?.Protect(page);
         byte* host = Memory.HostPage(page);
         TlbEntry* end = NeverTlb;
         for (TlbEntry* entry = SupervisorTlb; entry < end; entry++)
@@ -280,6 +283,7 @@ public sealed unsafe partial class Interpreter
             return;
         }
 
+        Translated?.Drop(linear);
         uint index = (linear >> 12) & (TlbEntry.Count - 1);
         SupervisorTlb[index].ReadTag = TlbEntry.None;
         SupervisorTlb[index].WriteTag = TlbEntry.None;

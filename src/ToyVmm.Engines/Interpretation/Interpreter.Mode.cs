@@ -19,6 +19,9 @@ public sealed unsafe partial class Interpreter
     /// <summary>EFLAGS.IOPL.</summary>
     internal uint Iopl => (State->OtherFlags >> 12) & 3;
 
+    /// <summary>True unless every access must be checked (an armed watchpoint, alignment checks).</summary>
+    internal bool MayRunTranslated => State->Tlb != NeverTlb;
+
     /// <summary>Derives the decode mode and the TLB in use. After any change of a segment register, CPL, CR0, EFLAGS.AC or DR7.</summary>
     internal void UpdateMode()
     {
@@ -38,6 +41,9 @@ public sealed unsafe partial class Interpreter
             _ => DecodeMode.OddCodeLimit,
         };
         s->Mode = mode;
+
+        Vcpu.Frame->FsGate = s->Fs.IsWide(ReadWrite) ? (nint)(&s->Fs.Base) : 0;
+        Vcpu.Frame->GsGate = s->Gs.IsWide(ReadWrite) ? (nint)(&s->Gs.Base) : 0;
 
         bool watching = (s->Dr7 & 0xFF) != 0;
         bool aligning = s->Cpl == 3 && (s->OtherFlags & Eflags.AC) != 0 && (s->Cr0 & Cr0.AM) != 0;

@@ -82,7 +82,7 @@ public sealed unsafe partial class Interpreter
 
         State->Cr3 = value;
         Vcpu.Mmu.Tlb.FlushNonGlobal();
-        FlushTlbProjection();
+        FlushTlbProjection(keepGlobal: true);
         return true;
     }
 

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using ToyVmm.Engines.Decoding;
 using ToyVmm.Engines.Interpretation.FloatingPoint;
+using ToyVmm.Engines.Translation;
 using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation;
@@ -76,6 +77,9 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
     /// <summary>Instructions retired before the last one of the running block: what RDTSC reads, exact where it ends its block.</summary>
     internal ulong RetiredAtBlockEnd => _retiredAtEnd - (ulong)_left - 1;
 
+    /// <summary>Instructions retired when the run loop is between two blocks.</summary>
+    internal ulong RetiredNow => _retiredAtEnd - (ulong)_left;
+
     /// <summary>Ends a block with an indirect near branch: straight to a block that one look finds, or by way of the run loop.</summary>
     /// <param name="target">The offset in CS, checked.</param>
     /// <returns>What the handler returns.</returns>
@@ -84,6 +88,31 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
     {
         State->Eip = target;
         return IsSingleStepping ? Flow.Lookup : (nint)_blocks.FindFast(State, target);
+    }
+
+    /// <summary>The engine's emitted code; null where everything is interpreted.</summary>
+    internal TranslatedCode? Translated { get; private set; }
+
+    /// <summary>How often a block is interpreted before it is translated, where nobody says otherwise.</summary>
+    public const int DefaultHotness = TranslatedCode.DefaultHotness;
+
+    /// <summary>Why emitted code cannot run on this host; null where it can.</summary>
+    public static string? TranslationUnavailable => ExecutableArena.Process.Unavailable;
+
+    /// <summary>Lets hot blocks run as emitted code from now on.</summary>
+    /// <returns>Null, or why this host cannot.</returns>
+    /// <param name="hotness">How often a block is interpreted before it is translated.</param>
+    /// <param name="verify">True to have every translation checked before it runs.</param>
+    public string? TryTranslate(int hotness = DefaultHotness, bool verify = false)
+    {
+        Translated = TranslatedCode.TryCreate(this, out string? unavailable);
+        if (Translated is not null)
+        {
+            Translated.Hotness = hotness;
+            Translated.Verifier = verify ? new CodeVerifier(sizeof(HostFrame), sizeof(CpuState)) : null;
+        }
+
+        return unavailable;
     }
 
     /// <summary>The exit that a handler has asked for with <see cref="Flow.Stop"/> or <see cref="Flow.Leave"/>.</summary>
@@ -116,6 +145,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         Vcpu.WasReset -= ForgetInstructionInFlight;
         Vcpu.StateReplaced -= OnStateReplaced;
         _blocks.Dispose();
+        Translated?.Dispose();
         _hostX87?.Dispose();
         DisposeTlb();
     }
@@ -124,19 +154,24 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
     private VmExit RunLoop()
     {
         CpuState* s = State;
+        TranslatedCode? translated = Translated;
+        bool callOut = false;
         for (; ; )
         {
+            translated?.Fill();
             if (_left <= 0)
             {
                 LinkSlot = null;
                 return new VmExit(ExitReason.BudgetSpent);
             }
 
-            bool single = false;
+            bool single = callOut;
+            callOut = false;
             if (s->Attention != Attention.None)
             {
                 // What comes next may be a handler, not the branch's target.
                 LinkSlot = null;
+                translated?.ForgetLink();
                 switch (Attend(out VmExit exit))
                 {
                     case Attended.Leave:
@@ -177,6 +212,14 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
             nint flow;
             for (; ; )
             {
+                if (translated != null && !single && translated.IsReady(block))
+                {
+                    callOut = translated.Run(block, ref _left);
+                    flow = Flow.Lookup;
+                    break;
+                }
+
+                translated?.ForgetLink();
                 _left -= block->Count;
                 DecodedInstruction* first = Block.Instructions(block);
                 flow = first->Handler(s, first, this);

@@ -40,6 +40,43 @@ public sealed class EngineFuzzTests(ITestOutputHelper output)
         output.WriteLine($"seed 0x{first:X}: {cases} guests, {instructions} instructions; {summary}");
     }
 
+    [Theory]
+    [InlineData(FuzzKind.Real, 200)]
+    [InlineData(FuzzKind.Flat, 4_000)]
+    [InlineData(FuzzKind.Tables, 2_000)]
+    [InlineData(FuzzKind.Virtual8086, 200)]
+    public void The_translator_does_what_the_interpreter_does(FuzzKind kind, int standardCases)
+    {
+        ulong first = FuzzSettings.FirstSeed();
+        int cases = FuzzSettings.Cases(standardCases);
+        using FuzzMachine interpreter = new();
+        using FuzzMachine translator = new(translates: true);
+        for (int n = 0; n < cases; n++)
+        {
+            FuzzGuest guest = new(kind, first + (ulong)n);
+            string stage = "interpreted";
+            try
+            {
+                FuzzOutcome expected = interpreter.Run(guest);
+                stage = "translated";
+                Assert.Equal(expected, translator.Run(guest));
+                if (n % SampleEvery == 0)
+                {
+                    stage = "translated, in slices";
+                    Assert.Equal(expected, translator.Run(guest, new EdgeRandom(guest.Seed)));
+                }
+            }
+            catch (Exception e)
+            {
+                throw new FuzzViolationException($"{guest}, {stage}, interpreter {Where(interpreter.Vcpu)}, translator {Where(translator.Vcpu)}: {e.GetType().Name}: {e.Message}\n{e.StackTrace}");
+            }
+        }
+
+        TranslationStatistics done = translator.Vcpu.Translation!;
+        output.WriteLine($"seed 0x{first:X}: {cases} guests; {done.HostInstructions} instructions on the host in {done.BlocksTranslated} blocks, {done.HostFaults} faults");
+        Assert.True(kind is not (FuzzKind.Flat or FuzzKind.Tables) || done.HostInstructions > (ulong)cases, "hardly anything ran on the host");
+    }
+
     private static FuzzOutcome Try(FuzzMachine machine, FuzzKind kind, ulong seed, bool sampled, bool afresh)
     {
         FuzzGuest guest = new(kind, seed);

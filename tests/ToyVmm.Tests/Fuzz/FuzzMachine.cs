@@ -34,19 +34,25 @@ public sealed unsafe class FuzzMachine : IDisposable
     private const int MostExits = 2000;
     private const ulong HashPrime = 0x9E37_79B9_7F4A_7C15;
 
-    private readonly GuestMemory _memory = new(FuzzLayout.MemorySize);
+    private readonly GuestMemory _memory;
     private readonly Interpreter _engine;
     private ulong _traffic;
 
     /// <summary>Makes one.</summary>
-    public FuzzMachine()
+    /// <param name="translates">True for the translator; it then translates everything at once and has its work checked.</param>
+    public FuzzMachine(bool translates = false)
     {
+        _memory = new GuestMemory(FuzzLayout.MemorySize, shared: translates);
         byte[] rom = new byte[GuestPhysicalAddress.PageSize];
         rom.AsSpan().Fill(0x90);
         _memory.MapRom(new GuestPhysicalAddress(FuzzLayout.Rom), rom);
         _memory.MapRom(new GuestPhysicalAddress(0xFFFF_F000), rom);
         Vcpu = new Vcpu(_memory);
         _engine = new Interpreter(Vcpu);
+        if (translates && _engine.TryTranslate(hotness: 0, verify: true) is { } unavailable)
+        {
+            throw new PlatformNotSupportedException(unavailable);
+        }
     }
 
     /// <summary>The CPU.</summary>

@@ -1,0 +1,121 @@
+using Iced.Intel;
+using ToyVmm.Engines.Decoding;
+using ToyVmm.Engines.Interpretation;
+using ToyVmm.Hardware.Cpu;
+using ToyVmm.Hardware.Memory;
+
+namespace ToyVmm.Engines.Translation;
+
+/// <summary>
+/// Emits host code for one decoded block. Most instructions are emitted as the guest wrote them, with their memory operand moved
+/// into the view (GS, 32-bit address size); EAX..EDI are themselves, ESP is R12D.
+/// </summary>
+/// <remarks>
+/// R15: the state. R14: the budget. R13, R8, R9: scratch. R12D: ESP. R11: the jump table. R10: the code cache. The guest's
+/// arithmetic flags and DF are the host's, so what is added around the guest's instructions never touches a flag. Nothing
+/// that the guest can see changes before an instruction's last access that can fault: its state is exact at every host
+/// instruction, and the interpreter can take over at its start.
+/// </remarks>
+internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
+{
+    private readonly BlockBytes _bytes = new(memory);
+    private readonly Instruction[] _instructions = new Instruction[InstructionDecoder.LongestBlock];
+
+    // An instruction becomes at most so many bytes, its way out included.
+    public const int MostBytesPerInstruction = 160;
+
+    /// <summary>Emits a block.</summary>
+    /// <param name="block">32-bit code in flat segments, on one page.</param>
+    /// <param name="callOuts">Bit n is set where instruction n faulted too often and goes to the interpreter.</param>
+    /// <returns>Where it is; null when the cache is full.</returns>
+    public TranslatedBlock? Translate(Block* block, ulong callOuts)
+    {
+        if (!code.HasRoom((block->Count + 2) * MostBytesPerInstruction))
+        {
+            return null;
+        }
+
+        TranslatedBlock result = new(block, code.Used, callOuts);
+        Emitter e = new(code, result);
+        RegisterFile files = Decode(block);
+        e.Budget(block->Count);
+        e.Require(files, block->Count);
+        bool open = true;
+        for (int n = 0; n < block->Count && open; n++)
+        {
+            ref Instruction x = ref _instructions[n];
+            result.Begin(code.Used);
+
+            // What the decoder refused is #UD, or of a feature that this CPU does not have.
+            bool invalid = (nint)Block.Instructions(block)[n].Handler == (nint)(Handler)(&HandlerTable.InvalidOpcode);
+            bool callOut = invalid || ((callOuts >> n) & 1) != 0 || !e.TryEmit(x, out open);
+            if (callOut)
+            {
+                e.CallOut((uint)x.IP, block->Count - n);
+                open = false;
+            }
+
+            result.IsWorthwhile |= !callOut;
+        }
+
+        if (open)
+        {
+            e.GoTo(block->Eip + (uint)block->Length);
+        }
+
+        e.EmitWaysOut();
+        result.End(code.Used);
+        return result;
+    }
+
+    // Decodes the block, and tells which register files beside the general one it uses on the host.
+    private RegisterFile Decode(Block* block)
+    {
+        _bytes.Start(block);
+        Decoder decoder = Decoder.Create(32, _bytes, InstructionDecoder.P6Options);
+        decoder.IP = block->Eip;
+        RegisterFile files = RegisterFile.General;
+        for (int n = 0; n < block->Count; n++)
+        {
+            decoder.Decode(out _instructions[n]);
+            files |= IdentityList.FilesOf(_instructions[n]);
+        }
+
+        return files;
+    }
+
+    /// <summary>Emits a jump by way of the jump table.</summary>
+    /// <param name="target">The guest address.</param>
+    /// <returns>Where the jump is.</returns>
+    public int EmitJump(uint target)
+    {
+        int start = code.Used;
+        Emitter.GoToFar(code, target);
+        return start;
+    }
+
+    // The bytes that a block was decoded from, on one page or at the edge of two.
+    private sealed class BlockBytes(GuestMemory memory) : CodeReader
+    {
+        private Block* _block;
+        private uint _at;
+
+        public void Start(Block* block)
+        {
+            _block = block;
+            _at = 0;
+        }
+
+        public override int ReadByte()
+        {
+            if (_at >= (uint)_block->Length)
+            {
+                return -1;
+            }
+
+            uint offset = (uint)(_block->Physical & 0xFFF) + _at++;
+            ulong page = offset < GuestPhysicalAddress.PageSize ? _block->Physical : _block->SecondPage;
+            return memory.ReadByte(new GuestPhysicalAddress((page & ~0xFFFul) | (offset & 0xFFF)));
+        }
+    }
+}

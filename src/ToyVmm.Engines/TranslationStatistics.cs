@@ -1,0 +1,38 @@
+namespace ToyVmm.Engines;
+
+/// <summary>What the translator did so far. Counts are exact and the same from run to run.</summary>
+public sealed class TranslationStatistics
+{
+    /// <summary>Instructions that the host CPU executed in emitted code.</summary>
+    public ulong HostInstructions { get; internal set; }
+
+    /// <summary>Blocks translated, again ones included.</summary>
+    public ulong BlocksTranslated { get; internal set; }
+
+    /// <summary>Times that emitted code was entered.</summary>
+    public ulong Entries { get; internal set; }
+
+    /// <summary>Exits to look up a block.</summary>
+    public ulong Lookups { get; internal set; }
+
+    /// <summary>Exits whose branch then was patched to go straight to its target.</summary>
+    public ulong Links { get; internal set; }
+
+    /// <summary>Exits for an instruction that the interpreter performs.</summary>
+    public ulong CallOuts { get; internal set; }
+
+    /// <summary>Exits because a block uses x87, MMX or SSE registers and the host did not hold the guest's.</summary>
+    public ulong FloatingPointLoads { get; internal set; }
+
+    /// <summary>Ends of the budget.</summary>
+    public ulong BudgetEnds { get; internal set; }
+
+    /// <summary>Host faults in emitted code, budget ends not counted.</summary>
+    public ulong HostFaults { get; internal set; }
+
+    /// <summary>Of them, those after which a page could be mapped (the shadow lacked it: hidden faults).</summary>
+    public ulong HiddenFaults { get; internal set; }
+
+    /// <summary>Pages mapped into views.</summary>
+    public ulong PagesMapped { get; internal set; }
+}

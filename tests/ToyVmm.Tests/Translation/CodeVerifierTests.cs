@@ -1,0 +1,130 @@
+using Iced.Intel;
+using ToyVmm.Engines.Translation;
+using ToyVmm.Hardware.Cpu;
+using Xunit;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace ToyVmm.Tests.Translation;
+
+/// <summary>What the verifier of emitted code lets through, and what it must not: each line of the second list is a way out of the view.</summary>
+public sealed unsafe class CodeVerifierTests
+{
+    private const int Exit = 0x40;
+    private const int Start = 0x1000;
+
+    public static TheoryData<string> Harmless => [.. s_harmless.Keys];
+
+    public static TheoryData<string> Harmful => [.. s_harmful.Keys];
+
+    private static readonly Dictionary<string, Action<Assembler>> s_harmless = new()
+    {
+        ["a load from the view"] = a => a.mov(eax, __dword_ptr.gs[ecx + (edx * 4) + 8]),
+        ["a store to the guest's stack"] = a => a.mov(__dword_ptr.gs[r12d - 4], ebx),
+        ["an exchange in the view"] = a => a.xchg(__dword_ptr.gs[esi], eax),
+        ["arithmetic"] = a => a.add(eax, ebx),
+        ["the address of nothing"] = a => a.lea(eax, __[ecx + (eax * 4) + 123]),
+        ["ESP moves"] = a => a.lea(r12d, __[r12d - 4]),
+        ["the budget"] = a => a.lea(r14, __[r14 - 17]),
+        ["the ramp"] = a => a.movzx(r8d, __byte_ptr[r14]),
+        ["EIP is stored"] = a => a.mov(__dword_ptr[r15 + StateOffset.Eip], 0x1234),
+        ["x87 from the view"] = a => a.fld(__qword_ptr.gs[eax]),
+        ["SSE2 from the view"] = a => a.addpd(xmm1, __xmmword_ptr.gs[eax + 16]),
+        ["LODS from the view"] = a => a.db(0x65, 0x67, 0xAD),
+        ["a gate of FS"] = a =>
+        {
+            a.mov(r9, __qword_ptr[r15 + StateOffset.FsGate]);
+            a.mov(r9d, __dword_ptr[r9]);
+        },
+    };
+
+    private static readonly Dictionary<string, Action<Assembler>> s_harmful = new()
+    {
+        ["a load from host memory"] = a => a.mov(eax, __dword_ptr[rcx]),
+        ["a load with a 64-bit address in GS"] = a => a.mov(eax, __dword_ptr.gs[rcx]),
+        ["a load at a fixed address"] = a => a.mov(eax, __dword_ptr[0x1000]),
+        ["a load through FS, the thread's own"] = a => a.mov(eax, __dword_ptr.fs[ecx]),
+        ["a load through DS with a 32-bit address"] = a => a.mov(eax, __dword_ptr[ecx]),
+        ["a load from the code cache"] = a => a.mov(eax, __dword_ptr[r10]),
+        ["a load from the jump table by a 64-bit index"] = a => a.mov(r9d, __dword_ptr[r11 + (rax * 4)]),
+        ["a store to the jump table"] = a => a.mov(__dword_ptr[r11 + (r13 * 4)], r9d),
+        ["a guest register stored behind the VMM's back"] = a => a.mov(__dword_ptr[r15 + StateOffset.Eax], eax),
+        ["a store to the view's base"] = a => a.mov(__qword_ptr[r15 + StateOffset.HostView], rax),
+        ["a load beyond the state"] = a => a.mov(eax, __dword_ptr[r15 + sizeof(CpuState)]),
+        ["a load before the frame"] = a => a.mov(eax, __dword_ptr[r15 - sizeof(HostFrame) - 4]),
+        ["the state with an index"] = a => a.mov(eax, __dword_ptr[r15 + rax]),
+        ["a pointer from the frame, followed"] = a =>
+        {
+            a.mov(r9, __qword_ptr[r15 + StateOffset.HostView]);
+            a.mov(r9d, __dword_ptr[r9]);
+        },
+        ["the host's stack is pushed to"] = a => a.push(rax),
+        ["the host's stack pointer"] = a => a.mov(rsp, rax),
+        ["the state's register"] = a => a.mov(r15, rax),
+        ["the code cache's register"] = a => a.lea(r10, __[rax]),
+        ["the jump table's register"] = a => a.xor(r11d, r11d),
+        ["the budget, set free"] = a => a.mov(r14, rax),
+        ["the budget, by too much"] = a => a.lea(r14, __[r14 + 1000]),
+        ["R13 with 64 bits"] = a => a.mov(r13, rax),
+        ["a jump to anywhere"] = a => a.jmp(rax),
+        ["a jump to what the scratch register holds"] = a => a.jmp(r9),
+        ["a jump through memory"] = a => a.jmp(__qword_ptr.gs[eax]),
+        ["a jump into the middle of an instruction"] = a => a.db(0xEB, 0x01, 0xB8, 0, 0, 0, 0),
+        ["a jump out of the block"] = a => a.db(0xE9, 0, 0, 1, 0),
+        ["a call"] = a => a.db(0xE8, 0, 0, 0, 0),
+        ["a return"] = a => a.ret(),
+        ["a system call"] = a => a.syscall(),
+        ["an old system call"] = a => a.@int(0x80),
+        ["SYSENTER"] = a => a.sysenter(),
+        ["a breakpoint"] = a => a.int3(),
+        ["the GS base"] = a => a.wrgsbase(rax),
+        ["the FS base"] = a => a.wrfsbase(rax),
+        ["a segment register"] = a => a.mov(gs, ax),
+        ["POPF"] = a => a.popfq(),
+        ["a port"] = a => a.@in(al, dx),
+        ["HLT"] = a => a.hlt(),
+        ["CPUID tells of the host"] = a => a.cpuid(),
+        ["RDTSC tells of the host"] = a => a.rdtsc(),
+        ["SGDT tells of the host"] = a => a.db(0x65, 0x67, 0x0F, 0x01, 0x00),
+        ["SLDT tells of the host"] = a => a.sldt(eax),
+        ["RDRAND"] = a => a.rdrand(eax),
+        ["STOS stores through ES"] = a => a.db(0x65, 0x67, 0xAB),
+        ["MOVS stores through ES"] = a => a.db(0x65, 0x67, 0xA5),
+        ["REP STOS stores through ES"] = a => a.db(0xF3, 0x65, 0x67, 0xAB),
+        ["MASKMOVDQU stores through DS"] = a => a.db(0x65, 0x67, 0x66, 0x0F, 0xF7, 0xC1),
+        ["FXSAVE shows the host's pointers"] = a => a.fxsave(__[rax]),
+        ["FNSTENV shows the host's pointers"] = a => a.db(0x65, 0x67, 0xD9, 0x30),
+        ["FLDCW may unmask exceptions"] = a => a.fldcw(__word_ptr.gs[eax]),
+        ["LDMXCSR may unmask exceptions"] = a => a.ldmxcsr(__dword_ptr.gs[eax]),
+        ["AVX"] = a => a.vaddpd(ymm0, ymm1, ymm2),
+        ["no instruction"] = a => a.db(0x06),
+    };
+
+    [Theory]
+    [MemberData(nameof(Harmless))]
+    public void It_lets_pass_what_cannot_leave_the_view(string name) => Assert.Null(Check(s_harmless[name]));
+
+    [Theory]
+    [MemberData(nameof(Harmful))]
+    public void It_refuses_what_could(string name) => Assert.NotNull(Check(s_harmful[name]));
+
+    [Fact]
+    public void Code_must_not_run_on_behind_its_end()
+    {
+        CodeVerifier verifier = new(sizeof(HostFrame), sizeof(CpuState));
+        Assert.NotNull(verifier.Check([0x90], Start, _ => false));
+        Assert.NotNull(verifier.Check([], Start, _ => false));
+        Assert.NotNull(verifier.Check([0x74, 0x00], Start, _ => true));
+    }
+
+    // The code, and behind it a jump to a place that is known.
+    private static string? Check(Action<Assembler> emit)
+    {
+        Assembler assembler = new(64);
+        emit(assembler);
+        using MemoryStream bytes = new();
+        _ = assembler.Assemble(new StreamCodeWriter(bytes), Start);
+        int jump = (int)bytes.Length;
+        bytes.Write([0xE9, .. BitConverter.GetBytes(Exit - (Start + jump + 5))]);
+        return new CodeVerifier(sizeof(HostFrame), sizeof(CpuState)).Check(bytes.ToArray(), Start, offset => offset == Exit);
+    }
+}
