@@ -72,6 +72,11 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         _traps = new TrapCounter(Statistics, options.Observer);
         Vcpu.Observer = _traps;
         _engine = new Interpreter(Vcpu);
+        if (options.Engine == EngineKind.Translator && _engine.TryTranslate(options.Hotness ?? Interpreter.DefaultHotness, options.VerifyTranslations) is { } reason)
+        {
+            throw new PlatformNotSupportedException(reason);
+        }
+
         _exits = new ExitHandler(this, options);
         _drives = new DriveBay(_logger);
         machine.SerialPorts[0].Peer = this;
@@ -102,7 +107,10 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     public MachineConfig Configuration => _options.Machine;
 
     /// <summary>The engine that runs the guest, for people.</summary>
-    public string EngineName => "interpreter";
+    public string EngineName => _options.Engine == EngineKind.Translator ? "translator" : "interpreter";
+
+    /// <summary>Why this host cannot run <see cref="EngineKind.Translator"/>; null where it can.</summary>
+    public static string? TranslatorUnavailable => Interpreter.TranslationUnavailable;
 
     /// <summary>What happened so far.</summary>
     public RunStatistics Statistics { get; } = new();
@@ -135,7 +143,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             config = WithBios(config, options.Cpu);
         }
 
-        Machine machine = new(config);
+        Machine machine = MakeMachine(config, options);
         LoadResult result = ImageLoader.Load(image, machine.Memory, options.Load);
         if (!result.Succeeded)
         {
@@ -153,7 +161,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     {
         ArgumentNullException.ThrowIfNull(options);
         MachineConfig config = WithBios(options.Machine, options.Cpu);
-        Machine machine = new(config);
+        Machine machine = MakeMachine(config, options);
         LoadedImage nothing = new(ImageFormat.BootSector, new EntryState { BootThroughBios = true }, ["The BIOS boots one of the drives."]);
         return Finish(options, config, machine, nothing, default);
     }
@@ -324,6 +332,10 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             throw;
         }
     }
+
+    // The translator maps guest RAM a second time, into the views.
+    private static Machine MakeMachine(MachineConfig config, VirtualMachineOptions options) =>
+        new(config with { SharedRam = options.Engine == EngineKind.Translator });
 
     private static ulong Saturate(ulong start, ulong more) => more > ulong.MaxValue - start ? ulong.MaxValue : start + more;
 

@@ -21,6 +21,12 @@ public sealed record VirtualMachineOptions
     /// <summary>What executes guest code.</summary>
     public EngineKind Engine { get; init; } = EngineKind.Auto;
 
+    /// <summary>How often the translator has a block interpreted before it translates it; null for its own choice.</summary>
+    public int? Hotness { get; init; }
+
+    /// <summary>Have a verifier, which knows nothing of the translator, check every piece of emitted code before it runs.</summary>
+    public bool VerifyTranslations { get; init; }
+
     /// <summary>Takes what the guest sends through COM1, byte by byte; null collects it in <see cref="VirtualMachine.SerialOutput"/>.</summary>
     public Action<byte>? SerialOutput { get; init; }
 
@@ -51,4 +57,7 @@ public enum EngineKind
 
     /// <summary>The reference interpreter.</summary>
     Interpreter,
+
+    /// <summary>The translator: hot code runs on the host CPU (Linux on x86-64).</summary>
+    Translator,
 }

@@ -203,6 +203,19 @@ public sealed class CommandLineRunTests
         Assert.Contains("trap 14 (#PF)", errors, StringComparison.Ordinal);
     }
 
+    [TranslatorFact]
+    public void The_translator_is_chosen_and_reports_what_it_did()
+    {
+        ToolResult result = CommandLine.Run("run", "compute-fib", "--append", "20", "--engine", "translator", "--verify-translations", "--stats", "--json", "-", "--serial", "none");
+        Assert.Equal(0, result.Status);
+        Assert.Contains("on the host CPU", result.Errors, StringComparison.Ordinal);
+        using JsonDocument document = JsonDocument.Parse(result.Output);
+        Assert.Equal("translator", document.RootElement.GetProperty("engine").GetString());
+        ulong all = document.RootElement.GetProperty("instructions").GetUInt64();
+        Assert.InRange(document.RootElement.GetProperty("identity_instructions").GetUInt64(), all * 9 / 10, all);
+        Assert.True(document.RootElement.GetProperty("blocks_translated").GetUInt64() > 0);
+    }
+
     [Fact]
     public void The_report_has_the_documented_fields()
     {

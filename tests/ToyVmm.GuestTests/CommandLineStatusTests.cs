@@ -58,7 +58,7 @@ public sealed class CommandLineStatusTests
     [Theory]
     [InlineData("run")]
     [InlineData("run", "hello", "--no-such-option")]
-    [InlineData("run", "hello", "--engine", "translator")]
+    [InlineData("run", "hello", "--verify-translations")]
     [InlineData("run", "hello", "--engine", "magic")]
     [InlineData("run", "hello", "--cpu", "P7")]
     [InlineData("run", "hello", "--cpu", "386,486")]

@@ -54,6 +54,30 @@ public sealed class GuestRunTests
         Assert.Equal((whole.Instructions, whole.TraceHash, whole.Stop.Kind), (sliced.Instructions, sliced.TraceHash, sliced.Stop.Kind));
     }
 
+    /// <summary>Every trap and every exit comes at the same instruction, whatever executes the guest, and however soon it is translated.</summary>
+    [Theory]
+    [MemberData(nameof(Guests))]
+    public void A_guest_does_the_same_on_every_engine(string name)
+    {
+        GuestImage guest = GuestCatalog.Find(name);
+        if (guest.IsCompute)
+        {
+            guest = guest with { Append = "2" };
+        }
+
+        GuestRun interpreted = GuestRunner.Run(guest, EngineKind.Interpreter);
+        foreach (EngineKind engine in GuestRunner.Engines)
+        {
+            foreach (int? hotness in new int?[] { 0, 1, null })
+            {
+                GuestRun run = GuestRunner.Run(guest, engine, hotness: hotness);
+                Assert.Equal((interpreted.Instructions, interpreted.TraceHash, interpreted.Serial), (run.Instructions, run.TraceHash, run.Serial));
+            }
+        }
+    }
+
+    public static IEnumerable<object[]> Guests => GuestCatalog.All.Select(guest => new object[] { guest.Name });
+
     /// <summary>The autopsy of the guest that dies on purpose names the chain and its first cause.</summary>
     [Fact]
     public void A_triple_fault_comes_with_an_autopsy()

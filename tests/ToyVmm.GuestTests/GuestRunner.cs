@@ -21,17 +21,22 @@ public static class GuestRunner
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(120);
 
     /// <summary>The engines that every guest must pass on.</summary>
-    public static IReadOnlyList<EngineKind> Engines { get; } = [EngineKind.Interpreter];
+    public static IReadOnlyList<EngineKind> Engines { get; } =
+        VirtualMachine.TranslatorUnavailable is null ? [EngineKind.Interpreter, EngineKind.Translator] : [EngineKind.Interpreter];
 
     /// <summary>Every guest on every engine.</summary>
     public static IEnumerable<object[]> Everything =>
         GuestCatalog.All.SelectMany(guest => Engines.Select(engine => new object[] { guest.Name, engine }));
 
     /// <summary>Runs a guest to its end.</summary>
-    public static GuestRun Run(GuestImage guest, EngineKind engine, ulong sliceInstructions = ulong.MaxValue)
+    /// <param name="guest">The guest.</param>
+    /// <param name="engine">What executes it.</param>
+    /// <param name="sliceInstructions">The pieces in which it runs.</param>
+    /// <param name="hotness">For the translator: how often a block is interpreted first. At 0, which the tests use, everything is translated.</param>
+    public static GuestRun Run(GuestImage guest, EngineKind engine, ulong sliceInstructions = ulong.MaxValue, int? hotness = 0)
     {
         TraceHash hash = new();
-        using VirtualMachine vm = Create(guest, engine, hash);
+        using VirtualMachine vm = Create(guest, engine, hash, hotness);
         if (guest.SerialInput is { } typed)
         {
             vm.Input.Enqueue(Encoding.Latin1.GetBytes(typed));
@@ -47,11 +52,13 @@ public static class GuestRunner
     }
 
     /// <summary>Makes the machine that a guest's head asks for.</summary>
-    public static VirtualMachine Create(GuestImage guest, EngineKind engine, TraceHash hash) => VirtualMachine.Create(
+    public static VirtualMachine Create(GuestImage guest, EngineKind engine, TraceHash hash, int? hotness = 0) => VirtualMachine.Create(
         File.ReadAllBytes(guest.ImagePath),
         new VirtualMachineOptions
         {
             Engine = engine,
+            Hotness = hotness,
+            VerifyTranslations = engine == EngineKind.Translator,
             Observer = hash,
             ExitObserver = hash.OnExit,
             Machine = new MachineConfig { MemorySize = Memory(guest) },

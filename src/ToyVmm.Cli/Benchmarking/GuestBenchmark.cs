@@ -12,12 +12,13 @@ namespace ToyVmm.Cli.Benchmarking;
 internal static class GuestBenchmark
 {
     /// <summary>Measures a guest.</summary>
+    /// <param name="engine">What executes it.</param>
     /// <param name="name">The built-in guest.</param>
     /// <param name="repeat">How many runs.</param>
     /// <param name="scale">How much work, or null for the guest's own measure.</param>
     /// <param name="progress">Told before each run, with its number.</param>
     /// <exception cref="UserErrorException">The guest fails: its numbers would mean nothing.</exception>
-    public static BenchResult Measure(string name, int repeat, ulong? scale, Action<int> progress)
+    public static BenchResult Measure(EngineKind engine, string name, int repeat, ulong? scale, Action<int> progress)
     {
         byte[] image = BuiltInGuests.ReadImage(name)!;
         ulong instructions = 0;
@@ -25,7 +26,7 @@ internal static class GuestBenchmark
         for (int run = 1; run <= repeat; run++)
         {
             progress(run);
-            using VirtualMachine vm = VirtualMachine.Create(image, new VirtualMachineOptions { Load = new LoadOptions { CommandLine = scale?.ToString(System.Globalization.CultureInfo.InvariantCulture) } });
+            using VirtualMachine vm = VirtualMachine.Create(image, new VirtualMachineOptions { Engine = engine, Load = new LoadOptions { CommandLine = scale?.ToString(System.Globalization.CultureInfo.InvariantCulture) } });
             long started = Stopwatch.GetTimestamp();
             StopReason stop = vm.Run();
             double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;

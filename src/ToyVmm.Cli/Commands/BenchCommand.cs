@@ -3,6 +3,7 @@ using System.Globalization;
 using ToyVmm.Cli.Benchmarking;
 using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
+using ToyVmm.VirtualMachines;
 
 namespace ToyVmm.Cli.Commands;
 
@@ -35,7 +36,7 @@ internal sealed class BenchCommand(HostConsole console)
 
     private int Run(ParseResult parsed)
     {
-        EngineOption.Check(parsed.GetValue(_engine));
+        EngineKind engine = EngineOption.Parse(parsed.GetValue(_engine));
         ulong repeat = parsed.GetValue(_repeat) is { } text ? Quantity.Count("--repeat", text) : DefaultRepeat;
         if (repeat is 0 or > 1000)
         {
@@ -46,7 +47,7 @@ internal sealed class BenchCommand(HostConsole console)
         string? json = parsed.GetValue(_json);
         using FileStream? file = json is not null and not "-" ? HostFile.Create(json, "report") : null;
         string[] names = Names(parsed.GetValue(_names) ?? []);
-        BenchReport report = Measure(names, (int)repeat, scale, native: !parsed.GetValue(_noNative), table: json != "-");
+        BenchReport report = Measure(engine, names, (int)repeat, scale, native: !parsed.GetValue(_noNative), table: json != "-");
         if (json is not null)
         {
             try
@@ -70,7 +71,7 @@ internal sealed class BenchCommand(HostConsole console)
                 ?? throw UserErrorException.File($"there is no compute guest '{name}'; there are {string.Join(", ", all)}"))];
     }
 
-    private BenchReport Measure(string[] names, int repeat, ulong? scale, bool native, bool table)
+    private BenchReport Measure(EngineKind engine, string[] names, int repeat, ulong? scale, bool native, bool table)
     {
         string why = "";
         using NativeBenchmark? natively = native ? NativeBenchmark.Create(out why) : null;
@@ -82,7 +83,7 @@ internal sealed class BenchCommand(HostConsole console)
 
         foreach (string name in names)
         {
-            BenchResult result = GuestBenchmark.Measure(name, repeat, scale, run => Progress($"{name}: run {run} of {repeat}"));
+            BenchResult result = GuestBenchmark.Measure(engine, name, repeat, scale, run => Progress($"{name}: run {run} of {repeat}"));
             Progress($"{name}: natively");
             result = result with { NativeSeconds = natively?.Measure(name, repeat, scale) };
             Progress("");
@@ -94,7 +95,7 @@ internal sealed class BenchCommand(HostConsole console)
             }
         }
 
-        BenchReport report = new() { ToolVersion = ToolVersionText.Value, Engine = "interpreter", Repeat = repeat, Results = results };
+        BenchReport report = new() { ToolVersion = ToolVersionText.Value, Engine = engine == EngineKind.Translator ? "translator" : "interpreter", Repeat = repeat, Results = results };
         if (table)
         {
             Line("geometric mean", "", "", Number(report.GeometricMeanMillionsPerSecond, "0.0"), "", Number(report.GeometricMeanRatio, "0.0"));

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using ToyVmm.VirtualMachines;
 
 namespace ToyVmm.Cli.Commands;
 
@@ -6,21 +7,31 @@ namespace ToyVmm.Cli.Commands;
 internal static class EngineOption
 {
     /// <summary>Makes the option.</summary>
-    public static Option<string> Create() => new("--engine") { HelpName = "ENGINE", Description = "What executes guest code: auto (the default) or interpreter." };
+    public static Option<string> Create() => new("--engine")
+    {
+        HelpName = "ENGINE",
+        Description = "What executes guest code: auto (the default; now the interpreter), interpreter, or translator (hot code runs on the host CPU; Linux on x86-64).",
+    };
 
-    /// <summary>Checks the option's value.</summary>
+    /// <summary>The engine of a name.</summary>
     /// <param name="name">The engine's name; null is auto.</param>
-    /// <exception cref="UserErrorException">There is no such engine, or not yet.</exception>
-    public static void Check(string? name)
+    /// <exception cref="UserErrorException">There is no such engine, not yet, or not here.</exception>
+    public static EngineKind Parse(string? name)
     {
         switch (name)
         {
-            case null or "auto" or "interpreter":
-                break;
-            case "translator" or "kvm":
-                throw UserErrorException.Usage($"--engine {name}: the {name} is not built yet; use --engine interpreter");
+            case null or "auto":
+                return EngineKind.Auto;
+            case "interpreter":
+                return EngineKind.Interpreter;
+            case "translator":
+                return VirtualMachine.TranslatorUnavailable is { } reason
+                    ? throw UserErrorException.Usage($"--engine translator: not on this host: {reason}; use --engine interpreter")
+                    : EngineKind.Translator;
+            case "kvm":
+                throw UserErrorException.Usage($"--engine {name}: the {name} engine is not built yet; use --engine interpreter");
             default:
-                throw UserErrorException.Usage($"--engine {name}: there is no such engine; write auto or interpreter");
+                throw UserErrorException.Usage($"--engine {name}: there is no such engine; write auto, interpreter or translator");
         }
     }
 }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Running;
+using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Tracing;
 
 namespace ToyVmm.Cli.Commands;
@@ -10,6 +11,7 @@ internal sealed class RunCommand(HostConsole console)
 {
     private readonly MachineArguments _machine = new();
     private readonly Option<string> _engine = EngineOption.Create();
+    private readonly Option<bool> _verifyTranslations = new("--verify-translations") { Description = "With the translator: check every piece of emitted code before it runs, independently of how it came about." };
     private readonly Option<string> _serial = new("--serial") { HelpName = "WHERE", Description = "Where the guest's COM1 goes: stdio (the default; a terminal becomes a raw line), none, or file:PATH." };
     private readonly Option<string> _display = new("--display") { HelpName = "HOW", Description = "none (the default), or text: draw the guest's VGA text screen on the terminal while it runs, and send keys to the PS/2 keyboard; serial output then comes at the end." };
     private readonly Option<bool> _screen = new("--screen") { Description = "Print the guest's last text screen when it stops." };
@@ -37,7 +39,7 @@ internal sealed class RunCommand(HostConsole console)
         _ = _display.AcceptOnlyFromAmong("none", "text");
         Command command = new("run", "Run a guest image.");
         _machine.AddTo(command);
-        foreach (Option option in (ReadOnlySpan<Option>)[_engine, _serial, _display, _screen, _screenshot, _maxInstructions, _timeout, _stats, _json,
+        foreach (Option option in (ReadOnlySpan<Option>)[_engine, _verifyTranslations, _serial, _display, _screen, _screenshot, _maxInstructions, _timeout, _stats, _json,
             _trace, _traceHash, _haltOk, _pace, _noPace, _quiet, _verbose])
         {
             command.Options.Add(option);
@@ -50,9 +52,16 @@ internal sealed class RunCommand(HostConsole console)
     private int Run(ParseResult parsed)
     {
         RunSettings settings = ReadSettings(parsed);
-        EngineOption.Check(parsed.GetValue(_engine));
+        EngineKind engine = EngineOption.Parse(parsed.GetValue(_engine));
+        bool verify = parsed.GetValue(_verifyTranslations);
+        if (verify && engine != EngineKind.Translator)
+        {
+            throw UserErrorException.Usage("--verify-translations: only the translator emits code; add --engine translator");
+        }
+
         Guests.ImageSource image = _machine.ReadImage(parsed);
-        return new GuestRun(console, settings, image, _machine.ReadOptions(parsed, image)).Execute();
+        VirtualMachineOptions options = _machine.ReadOptions(parsed, image) with { Engine = engine, VerifyTranslations = verify };
+        return new GuestRun(console, settings, image, options).Execute();
     }
 
     private RunSettings ReadSettings(ParseResult parsed)

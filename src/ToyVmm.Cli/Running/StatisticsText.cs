@@ -15,6 +15,11 @@ internal static class StatisticsText
         Line(output, "instructions", Number(verdict.Machine.InstructionsRetired));
         Line(output, "host time", Verdict.Time(verdict.Elapsed));
         Line(output, "speed", string.Create(CultureInfo.InvariantCulture, $"{verdict.MillionsPerSecond:0.#} M instructions/s"));
+        if (verdict.Machine.Vcpu.Translation is { } translation)
+        {
+            Write(output, verdict, translation);
+        }
+
         double ticks = verdict.Machine.Machine.Clock.Frequency;
         Line(output, "guest time", Verdict.Time(TimeSpan.FromSeconds(verdict.Machine.Machine.Clock.Now / ticks)));
         Line(output, "of it idle", Verdict.Time(TimeSpan.FromSeconds(statistics.IdleTicks / ticks)));
@@ -28,6 +33,22 @@ internal static class StatisticsText
         {
             Line(output, vector < 32 ? $"trap {vector} ({Vector.Name(vector)})" : $"trap {vector}", Number(count));
         }
+    }
+
+    private static void Write(TextWriter output, Verdict verdict, TranslationStatistics translation)
+    {
+        double share = 100.0 * translation.HostInstructions / Math.Max(verdict.Machine.InstructionsRetired, 1);
+        Line(output, "on the host CPU", string.Create(CultureInfo.InvariantCulture, $"{share:0.00} %"));
+        Line(output, "  blocks translated", Number(translation.BlocksTranslated));
+        Line(output, "  entries", Number(translation.Entries));
+        Line(output, "  look-ups", Number(translation.Lookups));
+        Line(output, "  links", Number(translation.Links));
+        Line(output, "  call-outs", Number(translation.CallOuts));
+        Line(output, "  x87 and SSE loads", Number(translation.FloatingPointLoads));
+        Line(output, "  ends of the budget", Number(translation.BudgetEnds));
+        Line(output, "  host faults", Number(translation.HostFaults));
+        Line(output, "  of them hidden", Number(translation.HiddenFaults));
+        Line(output, "  pages mapped", Number(translation.PagesMapped));
     }
 
     private static void Line(TextWriter output, string what, string value) => output.WriteLine($"  {what,-24} {value,18}");
