@@ -133,6 +133,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
 
         // A branch at the end of the last run may have left a link to make; EIP need not be where it went any more.
         LinkSlot = null;
+        Translated?.ForgetLink();
         BeginObservation();
         VmExit exit = RunLoop();
         State->Retired = start + (ulong)(budget - _left);
@@ -194,6 +195,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
             if (block == null)
             {
                 LinkSlot = null;
+                translated?.ForgetLink();
                 EndSingle(completed: false);
                 if (!DeliverFault())
                 {

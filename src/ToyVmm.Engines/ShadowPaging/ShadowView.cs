@@ -15,8 +15,10 @@ namespace ToyVmm.Engines.ShadowPaging;
 /// </remarks>
 internal sealed unsafe class ShadowView : IDisposable
 {
-    /// <summary>Bytes of a window: 4 GiB, and a guard that an access at the very end runs into.</summary>
-    private const ulong WindowSize = (1UL << 32) + 0x1_0000;
+    // BT and its kin reach 2^31 bits to either side of their effective address; whether that wraps around at 4 GiB is the CPU's affair.
+    // Nothing is ever mapped in the guards, and an access at the very end of the window runs into one too.
+    private const ulong Guard = 1UL << 29;
+    private const ulong WindowSize = Guard + (1UL << 32) + Guard;
 
     private const int PageCount = 1 << 20;
 
@@ -31,7 +33,7 @@ internal sealed unsafe class ShadowView : IDisposable
     private ShadowView(GuestMemory memory, nint window)
     {
         _memory = memory;
-        Base = window;
+        Base = window + (nint)Guard;
     }
 
     [Flags]
@@ -158,7 +160,7 @@ internal sealed unsafe class ShadowView : IDisposable
     {
         if (Base != 0)
         {
-            HostMemory.Unmap(Base, unchecked((nuint)WindowSize));
+            HostMemory.Unmap(Base - (nint)Guard, unchecked((nuint)WindowSize));
             NativeMemory.Free(_state);
             NativeMemory.Free(_physical);
             Base = 0;
