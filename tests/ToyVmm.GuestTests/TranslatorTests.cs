@@ -5,6 +5,7 @@ using Xunit;
 namespace ToyVmm.GuestTests;
 
 /// <summary>The translator as a guest in a .NET process: it must leave the runtime's own faults, its garbage collector and its memory alone.</summary>
+[Collection(nameof(RunsAlone))]
 public sealed class TranslatorTests
 {
     /// <summary>Guest code runs without the collector's knowledge: neither waits for the other, and faults of both kinds mix.</summary>
@@ -56,7 +57,7 @@ public sealed class TranslatorTests
         RunOnce(image, Machines);
         (int mappingsAfter, int descriptorsAfter, long residentAfter) = Held();
         Assert.InRange(mappingsAfter, 0, mappings + 100);
-        Assert.Equal(descriptors, descriptorsAfter);
+        Assert.InRange(descriptorsAfter, 0, descriptors);
         Assert.InRange(residentAfter, 0, resident + (64L << 20));
     }
 
@@ -106,6 +107,10 @@ public sealed class TranslatorTests
         Assert.Equal(Boot(EngineKind.Interpreter), Boot(EngineKind.Translator));
     }
 }
+
+/// <summary>Tests that look at the whole process: nothing else runs beside them.</summary>
+[CollectionDefinition(nameof(RunsAlone), DisableParallelization = true)]
+public sealed class RunsAlone;
 
 /// <summary>A test that needs a host on which the translator runs.</summary>
 public sealed class TranslatorFactAttribute : FactAttribute
