@@ -9,6 +9,9 @@ public sealed class TranslationStatistics
     /// <summary>Blocks translated, again ones included.</summary>
     public ulong BlocksTranslated { get; internal set; }
 
+    /// <summary>Times that the code cache was full, and everything was dropped.</summary>
+    public ulong CacheFlushes { get; internal set; }
+
     /// <summary>Times that emitted code was entered.</summary>
     public ulong Entries { get; internal set; }
 

@@ -72,7 +72,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         _traps = new TrapCounter(Statistics, options.Observer);
         Vcpu.Observer = _traps;
         _engine = new Interpreter(Vcpu);
-        if (options.Engine == EngineKind.Translator && _engine.TryTranslate(options.Hotness ?? Interpreter.DefaultHotness, options.VerifyTranslations) is { } reason)
+        if (options.Engine == EngineKind.Translator && _engine.TryTranslate(options.Translator) is { } reason)
         {
             throw new PlatformNotSupportedException(reason);
         }

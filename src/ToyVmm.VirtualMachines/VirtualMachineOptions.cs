@@ -21,11 +21,8 @@ public sealed record VirtualMachineOptions
     /// <summary>What executes guest code.</summary>
     public EngineKind Engine { get; init; } = EngineKind.Auto;
 
-    /// <summary>How often the translator has a block interpreted before it translates it; null for its own choice.</summary>
-    public int? Hotness { get; init; }
-
-    /// <summary>Have a verifier, which knows nothing of the translator, check every piece of emitted code before it runs.</summary>
-    public bool VerifyTranslations { get; init; }
+    /// <summary>How the translator goes about it.</summary>
+    public TranslatorOptions Translator { get; init; } = new();
 
     /// <summary>Takes what the guest sends through COM1, byte by byte; null collects it in <see cref="VirtualMachine.SerialOutput"/>.</summary>
     public Action<byte>? SerialOutput { get; init; }

@@ -7,6 +7,10 @@ namespace ToyVmm.GuestTests;
 /// <summary>Every guest, end to end, on every engine: what it must print, how it must end, and that it does so twice.</summary>
 public sealed class GuestRunTests
 {
+    // By default, everything at once, after one use; and with so small a cache that it is dropped again and again.
+    private static readonly TranslatorOptions[] s_translators =
+        [new(), new() { Hotness = 0 }, new() { Hotness = 1 }, new() { Hotness = 0, CodeCacheBytes = 64 << 10, Verify = true }];
+
     [Theory]
     [MemberData(nameof(GuestRunner.Everything), MemberType = typeof(GuestRunner))]
     public void A_guest_prints_and_ends_as_its_head_says(string name, EngineKind engine)
@@ -68,10 +72,12 @@ public sealed class GuestRunTests
         GuestRun interpreted = GuestRunner.Run(guest, EngineKind.Interpreter);
         foreach (EngineKind engine in GuestRunner.Engines)
         {
-            foreach (int? hotness in new int?[] { 0, 1, null })
+            foreach (TranslatorOptions options in s_translators)
             {
-                GuestRun run = GuestRunner.Run(guest, engine, hotness: hotness);
-                Assert.Equal((interpreted.Instructions, interpreted.TraceHash, interpreted.Serial), (run.Instructions, run.TraceHash, run.Serial));
+                GuestRun run = GuestRunner.Run(guest, engine, translator: options);
+                Assert.True(
+                    (interpreted.Instructions, interpreted.TraceHash, interpreted.Serial) == (run.Instructions, run.TraceHash, run.Serial),
+                    $"{engine}, {options}: {run.Instructions} instructions for {interpreted.Instructions}, '{run.Serial}'");
             }
         }
     }

@@ -32,11 +32,11 @@ public static class GuestRunner
     /// <param name="guest">The guest.</param>
     /// <param name="engine">What executes it.</param>
     /// <param name="sliceInstructions">The pieces in which it runs.</param>
-    /// <param name="hotness">For the translator: how often a block is interpreted first. At 0, which the tests use, everything is translated.</param>
-    public static GuestRun Run(GuestImage guest, EngineKind engine, ulong sliceInstructions = ulong.MaxValue, int? hotness = 0)
+    /// <param name="translator">How the translator goes about it; null translates everything at once and has it verified.</param>
+    public static GuestRun Run(GuestImage guest, EngineKind engine, ulong sliceInstructions = ulong.MaxValue, TranslatorOptions? translator = null)
     {
         TraceHash hash = new();
-        using VirtualMachine vm = Create(guest, engine, hash, hotness);
+        using VirtualMachine vm = Create(guest, engine, hash, translator);
         if (guest.SerialInput is { } typed)
         {
             vm.Input.Enqueue(Encoding.Latin1.GetBytes(typed));
@@ -52,13 +52,12 @@ public static class GuestRunner
     }
 
     /// <summary>Makes the machine that a guest's head asks for.</summary>
-    public static VirtualMachine Create(GuestImage guest, EngineKind engine, TraceHash hash, int? hotness = 0) => VirtualMachine.Create(
+    public static VirtualMachine Create(GuestImage guest, EngineKind engine, TraceHash hash, TranslatorOptions? translator = null) => VirtualMachine.Create(
         File.ReadAllBytes(guest.ImagePath),
         new VirtualMachineOptions
         {
             Engine = engine,
-            Hotness = hotness,
-            VerifyTranslations = engine == EngineKind.Translator,
+            Translator = translator ?? new TranslatorOptions { Hotness = 0, Verify = true },
             Observer = hash,
             ExitObserver = hash.OnExit,
             Machine = new MachineConfig { MemorySize = Memory(guest) },

@@ -54,7 +54,8 @@ public sealed partial class Memtest86Tests
             [
                 "-accel", "tcg", "-icount", "shift=10,sleep=off", "-m", $"{Memory >> 20}", "-kernel", s_places.First(File.Exists), "-append", "console=ttyS0",
                 "-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot", "-serial", $"file:{log}",
-            ]) { RedirectStandardError = true };
+            ])
+        { RedirectStandardError = true };
         using Process qemu = Process.Start(start)!;
         try
         {

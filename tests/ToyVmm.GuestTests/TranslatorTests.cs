@@ -1,3 +1,4 @@
+using ToyVmm.Engines;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Loading;
 using Xunit;
@@ -22,6 +23,7 @@ public sealed class TranslatorTests
             {
                 GC.Collect();
                 collections++;
+                Thread.Sleep(1);
                 try
                 {
                     _ = nothing!.Length;
@@ -65,7 +67,7 @@ public sealed class TranslatorTests
     {
         for (int n = 0; n < times; n++)
         {
-            using VirtualMachine vm = VirtualMachine.Create(image, new VirtualMachineOptions { Engine = EngineKind.Translator, Hotness = 0 });
+            using VirtualMachine vm = VirtualMachine.Create(image, new VirtualMachineOptions { Engine = EngineKind.Translator, Translator = new TranslatorOptions { Hotness = 0 } });
             Assert.Equal(0, vm.Run().ExitStatus);
             Assert.True(vm.Vcpu.Translation!.HostInstructions > 0);
         }
@@ -79,7 +81,7 @@ public sealed class TranslatorTests
         return (File.ReadLines("/proc/self/maps").Count(), Directory.GetFiles("/proc/self/fd").Length, Environment.WorkingSet);
     }
 
-    /// <summary>Seven billion instructions of a real kernel: the same number, and the same words.</summary>
+    /// <summary>Seven billion instructions of a real kernel: the same number, and the same words - also when the emitted code does not fit into its cache.</summary>
     [TranslatorFact]
     public void Debians_kernel_boots_and_does_what_it_does_when_interpreted()
     {
@@ -89,22 +91,29 @@ public sealed class TranslatorTests
             return; // LinuxBootTests say so
         }
 
-        (ulong, string) Boot(EngineKind engine)
+        ulong flushes = 0;
+        (ulong, string) Boot(EngineKind engine, int cache)
         {
             using VirtualMachine vm = VirtualMachine.Create(
                 File.ReadAllBytes(Path.Combine(folder, "vmlinuz")),
                 new VirtualMachineOptions
                 {
                     Engine = engine,
+                    Translator = new TranslatorOptions { CodeCacheBytes = cache },
                     Machine = new Hardware.MachineConfig { MemorySize = 128u << 20 },
                     Load = new LoadOptions { CommandLine = "console=ttyS0 quiet", InitialRamDisk = File.ReadAllBytes(Path.Combine(folder, "initrd.gz")) },
                 });
             StopReason stop = vm.Run(new RunLimits { MaxInstructions = 30_000_000_000, Timeout = TimeSpan.FromMinutes(8) });
             Assert.Equal(StopKind.PowerOff, stop.Kind);
+            flushes = vm.Vcpu.Translation?.CacheFlushes ?? 0;
             return (vm.InstructionsRetired, vm.SerialOutput);
         }
 
-        Assert.Equal(Boot(EngineKind.Interpreter), Boot(EngineKind.Translator));
+        const int SmallCache = 512 << 10;
+        (ulong, string) expected = Boot(EngineKind.Interpreter, TranslatorOptions.LargestCodeCache);
+        Assert.Equal(expected, Boot(EngineKind.Translator, TranslatorOptions.LargestCodeCache));
+        Assert.Equal(expected, Boot(EngineKind.Translator, SmallCache));
+        Assert.True(flushes > 1, $"the cache was dropped {flushes} times");
     }
 }
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Running;
+using ToyVmm.Engines;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Tracing;
 
@@ -60,7 +61,7 @@ internal sealed class RunCommand(HostConsole console)
         }
 
         Guests.ImageSource image = _machine.ReadImage(parsed);
-        VirtualMachineOptions options = _machine.ReadOptions(parsed, image) with { Engine = engine, VerifyTranslations = verify };
+        VirtualMachineOptions options = _machine.ReadOptions(parsed, image) with { Engine = engine, Translator = new TranslatorOptions { Verify = verify } };
         return new GuestRun(console, settings, image, options).Execute();
     }
 

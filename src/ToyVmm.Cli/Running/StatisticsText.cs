@@ -40,6 +40,7 @@ internal static class StatisticsText
         double share = 100.0 * translation.HostInstructions / Math.Max(verdict.Machine.InstructionsRetired, 1);
         Line(output, "on the host CPU", string.Create(CultureInfo.InvariantCulture, $"{share:0.00} %"));
         Line(output, "  blocks translated", Number(translation.BlocksTranslated));
+        Line(output, "  cache flushes", Number(translation.CacheFlushes));
         Line(output, "  entries", Number(translation.Entries));
         Line(output, "  look-ups", Number(translation.Lookups));
         Line(output, "  links", Number(translation.Links));

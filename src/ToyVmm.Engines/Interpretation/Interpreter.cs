@@ -93,25 +93,15 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
     /// <summary>The engine's emitted code; null where everything is interpreted.</summary>
     internal TranslatedCode? Translated { get; private set; }
 
-    /// <summary>How often a block is interpreted before it is translated, where nobody says otherwise.</summary>
-    public const int DefaultHotness = TranslatedCode.DefaultHotness;
-
     /// <summary>Why emitted code cannot run on this host; null where it can.</summary>
     public static string? TranslationUnavailable => ExecutableArena.Process.Unavailable;
 
     /// <summary>Lets hot blocks run as emitted code from now on.</summary>
+    /// <param name="options">How.</param>
     /// <returns>Null, or why this host cannot.</returns>
-    /// <param name="hotness">How often a block is interpreted before it is translated.</param>
-    /// <param name="verify">True to have every translation checked before it runs.</param>
-    public string? TryTranslate(int hotness = DefaultHotness, bool verify = false)
+    public string? TryTranslate(TranslatorOptions options)
     {
-        Translated = TranslatedCode.TryCreate(this, out string? unavailable);
-        if (Translated is not null)
-        {
-            Translated.Hotness = hotness;
-            Translated.Verifier = verify ? new CodeVerifier(sizeof(HostFrame), sizeof(CpuState)) : null;
-        }
-
+        Translated = TranslatedCode.TryCreate(this, options, out string? unavailable);
         return unavailable;
     }
 

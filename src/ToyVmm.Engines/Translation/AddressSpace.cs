@@ -13,8 +13,7 @@ internal sealed unsafe class AddressSpace : IDisposable
 {
     private static readonly nuint TableSize = unchecked((nuint)(sizeof(uint) * (1UL << 32)));
 
-    private readonly List<uint> _targets = [];
-    private readonly List<uint> _globalTargets = [];
+    private readonly Dictionary<uint, CodePage> _pages = [];
 
     private AddressSpace(ShadowView view, nint jumpTable)
     {
@@ -49,16 +48,20 @@ internal sealed unsafe class AddressSpace : IDisposable
         return null;
     }
 
-    /// <summary>Lets indirect branches find a block.</summary>
+    /// <summary>True when indirect branches find a block already.</summary>
     /// <param name="block">A translated block; its offset in CS is its linear address.</param>
+    public bool LeadsTo(Block* block) => Table[block->Eip] == (uint)block->Host;
+
+    /// <summary>Lets indirect branches find a block.</summary>
+    /// <param name="block">A translated block.</param>
     /// <param name="global">True when its page survives MOV CR3.</param>
     public void SetTarget(Block* block, bool global)
     {
-        uint* slot = Table + block->Eip;
-        if (*slot != (uint)block->Host)
+        Table[block->Eip] = (uint)block->Host;
+        Note(block->Eip >> 12, block->Eip, global);
+        if (block->CrossesPage != 0)
         {
-            *slot = (uint)block->Host;
-            (global ? _globalTargets : _targets).Add(block->Eip);
+            Note((block->Eip >> 12) + 1, block->Eip, global);
         }
     }
 
@@ -71,20 +74,25 @@ internal sealed unsafe class AddressSpace : IDisposable
         }
     }
 
-    /// <summary>Forgets a page's addresses.</summary>
+    /// <summary>Forgets a page's addresses, and those of a block that runs over into it.</summary>
     public void ForgetPage(uint linear)
     {
-        ForgetPage(_targets, linear >> 12);
-        ForgetPage(_globalTargets, linear >> 12);
+        if (_pages.Remove(linear >> 12, out CodePage? page))
+        {
+            Forget(page);
+        }
     }
 
     /// <summary>Forgets every address, or all but those in global pages.</summary>
     public void ForgetAll(bool keepGlobal)
     {
-        ForgetAll(_targets);
-        if (!keepGlobal)
+        foreach ((uint number, CodePage page) in _pages)
         {
-            ForgetAll(_globalTargets);
+            if (!keepGlobal || !page.IsGlobal)
+            {
+                Forget(page);
+                _ = _pages.Remove(number);
+            }
         }
     }
 
@@ -99,26 +107,31 @@ internal sealed unsafe class AddressSpace : IDisposable
         }
     }
 
-    private void ForgetAll(List<uint> targets)
+    private void Note(uint number, uint eip, bool global)
     {
-        foreach (uint eip in targets)
+        if (!_pages.TryGetValue(number, out CodePage? page))
+        {
+            page = new CodePage();
+            _pages.Add(number, page);
+        }
+
+        page.IsGlobal &= global;
+        _ = page.Targets.Add(eip);
+    }
+
+    private void Forget(CodePage page)
+    {
+        foreach (uint eip in page.Targets)
         {
             Forget(eip);
         }
-
-        targets.Clear();
     }
 
-    private void ForgetPage(List<uint> targets, uint page)
+    // The addresses in one linear page (or running over into it) that the table leads from.
+    private sealed class CodePage
     {
-        foreach (uint eip in targets)
-        {
-            // A block at the edge of the page before may run over into this one.
-            const uint LongestInstruction = 15;
-            if (eip >> 12 == page || (eip + LongestInstruction - 1) >> 12 == page)
-            {
-                Forget(eip);
-            }
-        }
+        public bool IsGlobal { get; set; } = true;
+
+        public HashSet<uint> Targets { get; } = [];
     }
 }

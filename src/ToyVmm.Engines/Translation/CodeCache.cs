@@ -15,9 +15,11 @@ internal sealed unsafe class CodeCache : CodeWriter, IDisposable
     private readonly nint _chunk;
     private readonly Encoder _encoder;
     private readonly int _firstFree;
+    private readonly int _size;
 
-    private CodeCache(SharedMemory memory, nint chunk)
+    private CodeCache(SharedMemory memory, nint chunk, int size)
     {
+        _size = size;
         _memory = memory;
         _chunk = chunk;
         _encoder = Encoder.Create(64, this);
@@ -43,8 +45,13 @@ internal sealed unsafe class CodeCache : CodeWriter, IDisposable
     public int Exit { get; }
 
     /// <summary>Makes a cache; null where there is no room for one.</summary>
-    public static CodeCache? TryCreate(ExecutableArena arena)
+    /// <param name="arena">Where the code will run.</param>
+    /// <param name="size">How many bytes of it are used.</param>
+    public static CodeCache? TryCreate(ExecutableArena arena, int size)
     {
+        const int Smallest = 64 << 10;
+        ArgumentOutOfRangeException.ThrowIfLessThan(size, Smallest);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(size, ExecutableArena.ChunkSize);
         nint chunk = arena.Take();
         if (chunk == 0)
         {
@@ -54,7 +61,7 @@ internal sealed unsafe class CodeCache : CodeWriter, IDisposable
         SharedMemory? memory = SharedMemory.TryCreate(ExecutableArena.ChunkSize);
         if (memory != null && HostMemory.MapShared(chunk, ExecutableArena.ChunkSize, HostMemory.Read | HostMemory.Execute, memory.Descriptor, 0, populate: false))
         {
-            return new CodeCache(memory, chunk);
+            return new CodeCache(memory, chunk, size);
         }
 
         memory?.Dispose();
@@ -63,7 +70,7 @@ internal sealed unsafe class CodeCache : CodeWriter, IDisposable
     }
 
     /// <summary>True while there is room for so many more bytes.</summary>
-    public bool HasRoom(int bytes) => Used + bytes <= ExecutableArena.ChunkSize;
+    public bool HasRoom(int bytes) => Used + bytes <= _size;
 
     /// <summary>Forgets everything but the stubs.</summary>
     public void Clear() => Used = _firstFree;

@@ -18,7 +18,7 @@ namespace ToyVmm.Engines.Translation;
 internal sealed unsafe partial class ExecutableArena
 {
     /// <summary>The bytes of one code cache.</summary>
-    public const int ChunkSize = 32 << 20;
+    public const int ChunkSize = TranslatorOptions.LargestCodeCache;
 
     /// <summary>The largest budget that the ramp can count.</summary>
     public const long LongestBudget = 1 << 20;

@@ -16,9 +16,6 @@ namespace ToyVmm.Engines.Translation;
 /// </summary>
 internal sealed unsafe class TranslatedCode : IDisposable
 {
-    /// <summary>Blocks that run less often cost more to translate than they gain.</summary>
-    public const int DefaultHotness = 16;
-
     private const DecodeMode Supervisor =
         DecodeMode.Code32 | DecodeMode.Stack32 | DecodeMode.FlatEs | DecodeMode.FlatCs | DecodeMode.FlatSs | DecodeMode.FlatDs;
 
@@ -32,11 +29,15 @@ internal sealed unsafe class TranslatedCode : IDisposable
     private readonly AddressSpace[] _spaces;
     private readonly List<TranslatedBlock> _blocks = [];
     private readonly FloatingPointState _floatingPoint;
+    private readonly CodeVerifier? _verifier;
+    private readonly int _hotness;
     private (uint Linear, bool User)? _fill;
     private int _linkSlot;
 
-    private TranslatedCode(Interpreter cpu, ExecutableArena arena, CodeCache code, AddressSpace[] spaces)
+    private TranslatedCode(Interpreter cpu, TranslatorOptions options, ExecutableArena arena, CodeCache code, AddressSpace[] spaces)
     {
+        _hotness = options.Hotness;
+        _verifier = options.Verify ? new CodeVerifier(sizeof(HostFrame), sizeof(CpuState)) : null;
         _cpu = cpu;
         _arena = arena;
         _code = code;
@@ -46,16 +47,11 @@ internal sealed unsafe class TranslatedCode : IDisposable
         _floatingPoint = new FloatingPointState(cpu.Vcpu);
     }
 
-    /// <summary>How often the interpreter runs a block before it is translated.</summary>
-    public int Hotness { get; set; } = DefaultHotness;
-
-    /// <summary>Checks every block's emitted code before it runs; null for no checks.</summary>
-    public CodeVerifier? Verifier { get; set; }
-
     /// <summary>Makes it for a virtual CPU.</summary>
     /// <param name="cpu">The interpreter, whose memory must be shared (<see cref="GuestMemory.RamDescriptor"/>).</param>
+    /// <param name="options">How it goes about it.</param>
     /// <param name="unavailable">When there is none: why.</param>
-    public static TranslatedCode? TryCreate(Interpreter cpu, out string? unavailable)
+    public static TranslatedCode? TryCreate(Interpreter cpu, TranslatorOptions options, out string? unavailable)
     {
         ExecutableArena arena = ExecutableArena.Process;
         unavailable = arena.Unavailable ?? (cpu.Vcpu.Memory.RamDescriptor < 0 ? "guest RAM cannot be mapped a second time" : null);
@@ -64,7 +60,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
             return null;
         }
 
-        CodeCache? code = CodeCache.TryCreate(arena);
+        CodeCache? code = CodeCache.TryCreate(arena, options.CodeCacheBytes);
         AddressSpace? supervisor = AddressSpace.TryCreate(cpu.Vcpu.Memory);
         AddressSpace? user = AddressSpace.TryCreate(cpu.Vcpu.Memory);
         if (code is null || supervisor is null || user is null)
@@ -77,7 +73,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
         }
 
         cpu.Vcpu.Frame->CodeCache = code.Base;
-        return new TranslatedCode(cpu, arena, code, [supervisor, user]);
+        return new TranslatedCode(cpu, options, arena, code, [supervisor, user]);
     }
 
     /// <summary>True when a block runs on the host now; counts its uses, and translates it once it is hot.</summary>
@@ -86,7 +82,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
     {
         if (block->Host == 0)
         {
-            if (block->Heat++ != Hotness)
+            if (block->Heat++ != _hotness)
             {
                 return false;
             }
@@ -112,7 +108,11 @@ internal sealed unsafe class TranslatedCode : IDisposable
             Link(block);
         }
 
-        space.SetTarget(block, IsGlobal(block));
+        if (!space.LeadsTo(block))
+        {
+            space.SetTarget(block, IsGlobal(block));
+        }
+
         frame->View = space.View.Base;
         frame->JumpTable = space.JumpTable;
         int entry = block->Host;
@@ -288,13 +288,14 @@ internal sealed unsafe class TranslatedCode : IDisposable
         TranslatedBlock? translated = _translator.Translate(block, callOuts);
         if (translated is null)
         {
+            _statistics.CacheFlushes++;
             Clear();
             translated = _translator.Translate(block, callOuts);
         }
 
         if (translated is { IsWorthwhile: true })
         {
-            if (Verifier?.Check(_code.Bytes(translated.Start, translated.Length), translated.Start, offset => offset == _code.Exit) is { } wrong)
+            if (_verifier?.Check(_code.Bytes(translated.Start, translated.Length), translated.Start, offset => offset == _code.Exit) is { } wrong)
             {
                 throw new InvalidOperationException($"the verifier refuses the translation of the code at 0x{block->Eip:X8}: {wrong}");
             }

@@ -49,7 +49,7 @@ public sealed unsafe class FuzzMachine : IDisposable
         _memory.MapRom(new GuestPhysicalAddress(0xFFFF_F000), rom);
         Vcpu = new Vcpu(_memory);
         _engine = new Interpreter(Vcpu);
-        if (translates && _engine.TryTranslate(hotness: 0, verify: true) is { } unavailable)
+        if (translates && _engine.TryTranslate(new TranslatorOptions { Hotness = 0, Verify = true }) is { } unavailable)
         {
             throw new PlatformNotSupportedException(unavailable);
         }
