@@ -35,7 +35,7 @@ internal sealed record RunReport
     /// <summary>Guest instructions retired.</summary>
     public required ulong Instructions { get; init; }
 
-    /// <summary>Of these, executed on the host CPU as the guest wrote them; an interpreter executes none so.</summary>
+    /// <summary>Of these, executed on the host CPU in emitted code; an interpreter executes none so.</summary>
     public ulong IdentityInstructions { get; init; }
 
     /// <summary>Exits from the engine to the monitor, by reason.</summary>
