@@ -82,15 +82,10 @@ public sealed class TranslatorTests
     }
 
     /// <summary>Seven billion instructions of a real kernel: the same number, and the same words - also when the emitted code does not fit into its cache.</summary>
-    [TranslatorFact]
+    [TranslatorFact(NeedsFile = ".guests/linux/initrd.gz")]
     public void Debians_kernel_boots_and_does_what_it_does_when_interpreted()
     {
         string folder = Path.Combine(GuestCatalog.RepositoryRoot, ".guests", "linux");
-        if (!File.Exists(Path.Combine(folder, "initrd.gz")))
-        {
-            return; // LinuxBootTests say so
-        }
-
         ulong flushes = 0;
         (ulong, string) Boot(EngineKind engine, int cache)
         {
@@ -126,4 +121,17 @@ public sealed class TranslatorFactAttribute : FactAttribute
 {
     /// <summary>Sets the reason to skip.</summary>
     public TranslatorFactAttribute() => Skip = VirtualMachine.TranslatorUnavailable;
+
+    /// <summary>A file, relative to the repository, that must be there too.</summary>
+    public string? NeedsFile
+    {
+        get;
+        set
+        {
+            field = value;
+            Skip ??= value is null || File.Exists(Path.Combine(GuestCatalog.RepositoryRoot, value))
+                ? null
+                : $"not there: {value} (tools/install-test-tools.sh fetches it)";
+        }
+    }
 }

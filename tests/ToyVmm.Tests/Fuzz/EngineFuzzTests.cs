@@ -2,6 +2,7 @@ using System.Globalization;
 using ToyVmm.Engines;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Tests.Properties;
+using ToyVmm.Tests.Translation;
 using Xunit;
 using Xunit.Abstractions;
 
@@ -40,7 +41,7 @@ public sealed class EngineFuzzTests(ITestOutputHelper output)
         output.WriteLine($"seed 0x{first:X}: {cases} guests, {instructions} instructions; {summary}");
     }
 
-    [Theory]
+    [TranslatorTheory]
     [InlineData(FuzzKind.Real, 200)]
     [InlineData(FuzzKind.Flat, 4_000)]
     [InlineData(FuzzKind.Tables, 2_000)]

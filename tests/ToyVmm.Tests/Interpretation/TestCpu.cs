@@ -17,11 +17,16 @@ internal sealed unsafe class TestCpu : IEngineObserver, IDisposable
 
     private readonly Interpreter _engine;
 
-    public TestCpu(bool code32 = true, bool stack32 = true, CpuModel? model = null, bool portable = false)
+    public TestCpu(bool code32 = true, bool stack32 = true, CpuModel? model = null, bool portable = false, bool translates = false)
     {
-        Memory = new GuestMemory(MemorySize);
+        Memory = new GuestMemory(MemorySize, shared: translates);
         Vcpu = new Vcpu(Memory, model) { Observer = this };
         _engine = new Interpreter(Vcpu, portable);
+        if (translates && _engine.TryTranslate(new TranslatorOptions { Hotness = 0, Verify = true }) is { } unavailable)
+        {
+            throw new PlatformNotSupportedException(unavailable);
+        }
+
         Reset(code32, stack32);
     }
 
