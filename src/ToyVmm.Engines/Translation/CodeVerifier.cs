@@ -44,6 +44,20 @@ internal sealed class CodeVerifier(int frameSize, int stateSize)
             _instructions.Add(x);
         }
 
+        // What is accepted only together with what stands before it must not be entered in the middle.
+        for (int n = 0; n < _instructions.Count; n++)
+        {
+            if (IsTableJump(n))
+            {
+                _ = _starts.Remove(_instructions[n].IP);
+                _ = _starts.Remove(_instructions[n - 1].IP);
+            }
+            else if (IsGate(n))
+            {
+                _ = _starts.Remove(_instructions[n].IP);
+            }
+        }
+
         for (int n = 0; n < _instructions.Count; n++)
         {
             if (CheckOne(n, isEntry) is { } reason)
@@ -65,7 +79,7 @@ internal sealed class CodeVerifier(int frameSize, int stateSize)
         switch (x.FlowControl)
         {
             case FlowControl.Next:
-                return IsInnocuous(x) ? CheckEffects(n) : "is not on the list of innocuous instructions";
+                return IsInnocuous(x) ? CheckEffects(n, isEntry) : "is not on the list of innocuous instructions";
             case FlowControl.UnconditionalBranch or FlowControl.ConditionalBranch when x.Op0Kind == OpKind.NearBranch64:
                 return _starts.Contains(x.NearBranchTarget) || isEntry((int)x.NearBranchTarget) ? null : "goes to a place that nobody has checked";
             case FlowControl.IndirectBranch:
@@ -88,7 +102,7 @@ internal sealed class CodeVerifier(int frameSize, int stateSize)
         x.Code == Code.Mov_r32_rm32 && x.Op0Register == Register.R9D && x.Op1Kind == OpKind.Memory && x.SegmentPrefix == Register.None
         && x.MemoryBase == Register.R11 && x.MemoryIndex == Register.R13 && x.MemoryIndexScale == 4 && x.MemoryDisplacement64 == 0;
 
-    private string? CheckEffects(int n)
+    private string? CheckEffects(int n, Predicate<int> isEntry)
     {
         Instruction x = _instructions[n];
         InstructionInfo information = _information.GetInfo(x);
@@ -111,12 +125,13 @@ internal sealed class CodeVerifier(int frameSize, int stateSize)
                 return $"changes {full}";
             }
 
-            if (full == Register.R14 && !IsBudget(x))
+            if (full == Register.R14 && !(IsBudget(x) && ((long)x.MemoryDisplacement64 < 0 || Leaves(n, isEntry))))
             {
                 return "changes the budget";
             }
 
-            if (full == Register.R13 && used.Register.GetSize() != 4 && used.Access == OpAccess.Write && x.Op0Register.GetSize() != 4)
+            // A write of 32 bits clears the upper half; it is always the first operand.
+            if (full == Register.R13 && x.Op0Register != Register.R13D)
             {
                 return "gives R13 more than 32 bits";
             }
@@ -146,6 +161,17 @@ internal sealed class CodeVerifier(int frameSize, int stateSize)
         bool inside = memory.Segment is Register.DS or Register.None && memory.Base == Register.R15 && memory.Index == Register.None
             && offset >= -frameSize && offset + memory.MemorySize.GetSize() <= stateSize;
         return inside && (!written || offset == StateOffset.Eip || offset == StateOffset.HostExitSlot || offset == StateOffset.HostScratch);
+    }
+
+    // Giving budget back is the way out of a block: straight ahead, and out.
+    private bool Leaves(int n, Predicate<int> isEntry)
+    {
+        do
+        {
+            n++;
+        }
+        while (n < _instructions.Count && _instructions[n].FlowControl == FlowControl.Next);
+        return n < _instructions.Count && _instructions[n].FlowControl == FlowControl.UnconditionalBranch && isEntry((int)_instructions[n].NearBranchTarget);
     }
 
     // lea r14,[r14+n], n a block's count.

@@ -25,6 +25,14 @@ public sealed unsafe class CodeVerifierTests
         ["the address of nothing"] = a => a.lea(eax, __[ecx + (eax * 4) + 123]),
         ["ESP moves"] = a => a.lea(r12d, __[r12d - 4]),
         ["the budget"] = a => a.lea(r14, __[r14 - 17]),
+        ["the way out gives the budget back"] = a => a.lea(r14, __[r14 + 17]),
+        ["a table jump"] = a =>
+        {
+            a.mov(r13d, 0x1234);
+            a.mov(r9d, __dword_ptr[r11 + (r13 * 4)]);
+            a.lea(r9, __[r10 + r9]);
+            a.jmp(r9);
+        },
         ["the ramp"] = a => a.movzx(r8d, __byte_ptr[r14]),
         ["EIP is stored"] = a => a.mov(__dword_ptr[r15 + StateOffset.Eip], 0x1234),
         ["x87 from the view"] = a => a.fld(__qword_ptr.gs[eax]),
@@ -65,6 +73,19 @@ public sealed unsafe class CodeVerifierTests
         ["the budget, set free"] = a => a.mov(r14, rax),
         ["the budget, by too much"] = a => a.lea(r14, __[r14 + 1000]),
         ["R13 with 64 bits"] = a => a.mov(r13, rax),
+        ["R13 with 64 bits, by arithmetic"] = a => a.add(r13, rax),
+        ["R13 with 64 bits, by exchange"] = a => a.xchg(rax, r13),
+        ["the budget, given back in a loop"] = a => a.db(0x4D, 0x8D, 0x76, 0x40, 0xEB, 0xFA),
+        ["the end of a table jump, entered from elsewhere"] = a => IntoTheMiddle(a, 2),
+        ["the middle of a table jump, entered from elsewhere"] = a => IntoTheMiddle(a, 1),
+        ["the second half of a gate, entered from elsewhere"] = a =>
+        {
+            Label second = a.CreateLabel();
+            a.jmp(second);
+            a.mov(r9, __qword_ptr[r15 + StateOffset.FsGate]);
+            a.Label(ref second);
+            a.mov(r9d, __dword_ptr[r9]);
+        },
         ["a jump to anywhere"] = a => a.jmp(rax),
         ["a jump to what the scratch register holds"] = a => a.jmp(r9),
         ["a jump through memory"] = a => a.jmp(__qword_ptr.gs[eax]),
@@ -114,6 +135,25 @@ public sealed unsafe class CodeVerifierTests
         Assert.NotNull(verifier.Check([0x90], Start, _ => false));
         Assert.NotNull(verifier.Check([], Start, _ => false));
         Assert.NotNull(verifier.Check([0x74, 0x00], Start, _ => true));
+    }
+
+    private static void IntoTheMiddle(Assembler a, int instruction)
+    {
+        Label middle = a.CreateLabel();
+        a.jmp(middle);
+        a.mov(r9d, __dword_ptr[r11 + (r13 * 4)]);
+        if (instruction == 1)
+        {
+            a.Label(ref middle);
+        }
+
+        a.lea(r9, __[r10 + r9]);
+        if (instruction == 2)
+        {
+            a.Label(ref middle);
+        }
+
+        a.jmp(r9);
     }
 
     // The code, and behind it a jump to a place that is known.
