@@ -33,9 +33,6 @@ public sealed class TranslationStatistics
     /// <summary>Host faults in emitted code, budget ends not counted.</summary>
     public ulong HostFaults { get; internal set; }
 
-    /// <summary>Of them, those after which a page could be mapped (the shadow lacked it: hidden faults).</summary>
+    /// <summary>Of them, those after which the page was mapped into the view (the shadow lacked it: hidden faults).</summary>
     public ulong HiddenFaults { get; internal set; }
-
-    /// <summary>Pages mapped into views.</summary>
-    public ulong PagesMapped { get; internal set; }
 }

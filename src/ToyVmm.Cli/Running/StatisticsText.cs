@@ -49,7 +49,6 @@ internal static class StatisticsText
         Line(output, "  ends of the budget", Number(translation.BudgetEnds));
         Line(output, "  host faults", Number(translation.HostFaults));
         Line(output, "  of them hidden", Number(translation.HiddenFaults));
-        Line(output, "  pages mapped", Number(translation.PagesMapped));
     }
 
     private static void Line(TextWriter output, string what, string value) => output.WriteLine($"  {what,-24} {value,18}");

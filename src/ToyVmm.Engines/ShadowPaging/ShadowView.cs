@@ -51,9 +51,6 @@ internal sealed unsafe class ShadowView : IDisposable
     /// <summary>Host address of the guest's linear address 0.</summary>
     public nint Base { get; private set; }
 
-    /// <summary>Pages mapped since the start.</summary>
-    public ulong Fills { get; private set; }
-
     /// <summary>Makes an empty window; null where the host does not give the addresses.</summary>
     public static ShadowView? TryCreate(GuestMemory memory)
     {
@@ -92,7 +89,6 @@ internal sealed unsafe class ShadowView : IDisposable
         {
             _physical[page] = (uint)physical.Value;
             _state[page] = (byte)(PageState.Listed | PageState.Readable | (writable ? PageState.Writable : 0) | (global ? PageState.Global : 0));
-            Fills++;
         }
     }
 

@@ -59,7 +59,6 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
     {
         open = true;
         int start = code.Used;
-        int ways = _waysOut.Count;
         if (TryBranch(x))
         {
             open = false;
@@ -72,7 +71,6 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
         }
 
         code.Rewind(start);
-        _waysOut.RemoveRange(ways, _waysOut.Count - ways);
         return false;
     }
 

@@ -161,7 +161,6 @@ internal sealed unsafe class TranslatedCode : IDisposable
         {
             view.Map(fill.Linear, page, writable, global);
             _statistics.HiddenFaults++;
-            _statistics.PagesMapped++;
         }
     }
 

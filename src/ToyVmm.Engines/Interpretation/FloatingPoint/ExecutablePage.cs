@@ -1,16 +1,8 @@
-using System.Runtime.InteropServices;
-
 namespace ToyVmm.Engines.Interpretation.FloatingPoint;
 
 /// <summary>A page of machine code, never writable and executable at once: written first, then made executable. Linux only.</summary>
-internal sealed unsafe partial class ExecutablePage : IDisposable
+internal sealed unsafe class ExecutablePage : IDisposable
 {
-    private const int PROT_READ = 1;
-    private const int PROT_WRITE = 2;
-    private const int PROT_EXEC = 4;
-    private const int MAP_PRIVATE = 0x02;
-    private const int MAP_ANONYMOUS = 0x20;
-
     private readonly nuint _size;
 
     private ExecutablePage(byte* address, nuint size)
@@ -33,19 +25,19 @@ internal sealed unsafe partial class ExecutablePage : IDisposable
             return null;
         }
 
-        nint address = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (address is -1 or 0)
+        nint address = HostMemory.AllocateSparse(size, HostMemory.Read | HostMemory.Write);
+        if (address == 0)
         {
             return null;
         }
 
         code.CopyTo(new Span<byte>((byte*)address, (int)size));
-        if (mprotect(address, size, PROT_READ | PROT_EXEC) == 0)
+        if (HostMemory.Protect(address, size, HostMemory.Read | HostMemory.Execute))
         {
             return new ExecutablePage((byte*)address, size);
         }
 
-        _ = munmap(address, size);
+        HostMemory.Unmap(address, size);
         return null;
     }
 
@@ -54,17 +46,8 @@ internal sealed unsafe partial class ExecutablePage : IDisposable
     {
         if (Address != null)
         {
-            _ = munmap((nint)Address, _size);
+            HostMemory.Unmap((nint)Address, _size);
             Address = null;
         }
     }
-
-    [LibraryImport("libc")]
-    private static partial nint mmap(nint address, nuint length, int protection, int flags, int fd, nint offset);
-
-    [LibraryImport("libc")]
-    private static partial int mprotect(nint address, nuint length, int protection);
-
-    [LibraryImport("libc")]
-    private static partial int munmap(nint address, nuint length);
 }

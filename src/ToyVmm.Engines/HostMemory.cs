@@ -1,8 +1,8 @@
 using System.Runtime.InteropServices;
 
-namespace ToyVmm.Engines.Translation;
+namespace ToyVmm.Engines;
 
-/// <summary>The system calls behind views and code caches (mmap(2), madvise(2), getauxval(3)); constants are Linux x86-64's.</summary>
+/// <summary>The system calls behind views, code caches and pages of stubs (mmap(2), madvise(2), getauxval(3)); constants are Linux x86-64's.</summary>
 internal static unsafe partial class HostMemory
 {
     public const int None = 0;
