@@ -146,18 +146,15 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
     {
         CpuState* s = State;
         TranslatedCode? translated = Translated;
-        bool callOut = false;
         for (; ; )
         {
-            translated?.Fill();
             if (_left <= 0)
             {
                 LinkSlot = null;
                 return new VmExit(ExitReason.BudgetSpent);
             }
 
-            bool single = callOut;
-            callOut = false;
+            bool single = false;
             if (s->Attention != Attention.None)
             {
                 // What comes next may be a handler, not the branch's target.
@@ -204,17 +201,26 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
             nint flow;
             for (; ; )
             {
-                if (translated != null && !single && translated.IsReady(block))
+                DecodedInstruction* first = Block.Instructions(block);
+                if (translated != null)
                 {
-                    callOut = translated.Run(block, ref _left);
-                    flow = Flow.Lookup;
-                    break;
+                    if (!single && translated.IsReady(block))
+                    {
+                        // What emitted code leaves to the interpreter, and with it the rest of its block.
+                        first = translated.Run(ref block, ref _left);
+                        if (first == null)
+                        {
+                            flow = Flow.Lookup;
+                            break;
+                        }
+                    }
+
+                    translated.ForgetLink();
                 }
 
-                translated?.ForgetLink();
-                _left -= block->Count;
-                DecodedInstruction* first = Block.Instructions(block);
+                _left -= block->Count - first->Position;
                 flow = first->Handler(s, first, this);
+                translated?.Fill();
                 if (flow <= Flow.Last)
                 {
                     break;

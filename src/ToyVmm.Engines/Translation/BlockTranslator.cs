@@ -27,8 +27,9 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
     /// <summary>Emits a block.</summary>
     /// <param name="block">32-bit code in flat segments, on one page.</param>
     /// <param name="callOuts">Bit n is set where instruction n faulted too often and goes to the interpreter.</param>
+    /// <param name="number">What emitted code tells where it leaves an instruction to the interpreter: which translation it is.</param>
     /// <returns>Where it is; null when the cache is full.</returns>
-    public TranslatedBlock? Translate(Block* block, ulong callOuts)
+    public TranslatedBlock? Translate(Block* block, ulong callOuts, int number)
     {
         if (!code.HasRoom((block->Count + 2) * MostBytesPerInstruction))
         {
@@ -36,7 +37,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
         }
 
         TranslatedBlock result = new(block, code.Used, callOuts);
-        Emitter e = new(code, result);
+        Emitter e = new(code, result, number);
         RegisterFile files = Decode(block);
         e.Budget(block->Count);
         e.Require(files, block->Count);
@@ -51,7 +52,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
             bool callOut = invalid || ((callOuts >> n) & 1) != 0 || !e.TryEmit(x, out open);
             if (callOut)
             {
-                e.CallOut((uint)x.IP, block->Count - n);
+                e.CallOut(n, block->Count - n);
                 open = false;
             }
 

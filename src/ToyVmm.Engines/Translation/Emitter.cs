@@ -1,10 +1,11 @@
 using Iced.Intel;
+using ToyVmm.Engines.Decoding;
 using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Translation;
 
 /// <summary>Emits the instructions of one block; see <see cref="BlockTranslator"/> for the rules.</summary>
-internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
+internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block, int number)
 {
     private readonly List<(int BranchEnd, uint Target)> _waysOut = [];
 
@@ -41,13 +42,13 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
         code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.ECX, Register.R8D));
     }
 
-    /// <summary>Leaves the instruction at an address, and those behind it, to the interpreter.</summary>
-    /// <param name="eip">Its address.</param>
+    /// <summary>Leaves an instruction, and those behind it, to the interpreter.</summary>
+    /// <param name="index">Which of the block.</param>
     /// <param name="remaining">Instructions of the block from it on, which have been counted.</param>
-    public void CallOut(uint eip, int remaining)
+    public void CallOut(int index, int remaining)
     {
         code.Emit(Instruction.Create(Code.Lea_r64_m, Register.R14, new MemoryOperand(Register.R14, remaining)));
-        StoreEip(eip);
+        code.Emit(Instruction.Create(Code.Mov_rm32_imm32, State(StateOffset.HostExitSlot), (number * InstructionDecoder.LongestBlock) + index));
         Leave(ExitKind.CallOut);
     }
 

@@ -22,11 +22,12 @@ internal sealed unsafe class TranslatedCode : IDisposable
     private const DecodeMode User = Supervisor | DecodeMode.User;
 
     private readonly Interpreter _cpu;
-    private readonly TranslationStatistics _statistics = new();
+    private readonly TranslationStatistics _statistics;
     private readonly ExecutableArena _arena;
     private readonly CodeCache _code;
     private readonly BlockTranslator _translator;
-    private readonly AddressSpace[] _spaces;
+    private readonly AddressSpacePool _spaces;
+    private readonly ShadowPager _pager;
     private readonly List<TranslatedBlock> _blocks = [];
     private readonly FloatingPointState _floatingPoint;
     private readonly CodeVerifier? _verifier;
@@ -34,14 +35,16 @@ internal sealed unsafe class TranslatedCode : IDisposable
     private (uint Linear, bool User)? _fill;
     private int _linkSlot;
 
-    private TranslatedCode(Interpreter cpu, TranslatorOptions options, ExecutableArena arena, CodeCache code, AddressSpace[] spaces)
+    private TranslatedCode(Interpreter cpu, TranslatorOptions options, ExecutableArena arena, CodeCache code, AddressSpacePool spaces, TranslationStatistics statistics)
     {
         _hotness = options.Hotness;
         _verifier = options.Verify ? new CodeVerifier(sizeof(HostFrame), sizeof(CpuState)) : null;
         _cpu = cpu;
+        _statistics = statistics;
         _arena = arena;
         _code = code;
         _spaces = spaces;
+        _pager = new ShadowPager(cpu.Vcpu);
         _translator = new BlockTranslator(cpu.Vcpu.Memory, code);
         cpu.Vcpu.Translation = _statistics;
         _floatingPoint = new FloatingPointState(cpu.Vcpu);
@@ -61,19 +64,18 @@ internal sealed unsafe class TranslatedCode : IDisposable
         }
 
         CodeCache? code = CodeCache.TryCreate(arena, options.CodeCacheBytes);
-        AddressSpace? supervisor = AddressSpace.TryCreate(cpu.Vcpu.Memory);
-        AddressSpace? user = AddressSpace.TryCreate(cpu.Vcpu.Memory);
-        if (code is null || supervisor is null || user is null)
+        TranslationStatistics statistics = new();
+        AddressSpacePool? spaces = AddressSpacePool.TryCreate(cpu.Vcpu.Memory, arena.Mappings, statistics, options.Views);
+        if (code is null || spaces is null)
         {
             code?.Dispose();
-            supervisor?.Dispose();
-            user?.Dispose();
+            spaces?.Dispose();
             unavailable = "the host does not give the address space";
             return null;
         }
 
         cpu.Vcpu.Frame->CodeCache = code.Base;
-        return new TranslatedCode(cpu, options, arena, code, [supervisor, user]);
+        return new TranslatedCode(cpu, options, arena, code, spaces, statistics);
     }
 
     /// <summary>True when a block runs on the host now; counts its uses, and translates it once it is hot.</summary>
@@ -94,15 +96,14 @@ internal sealed unsafe class TranslatedCode : IDisposable
     }
 
     /// <summary>Runs emitted code from a block on, until it leaves.</summary>
-    /// <param name="block">The block; <see cref="IsReady"/> has said so.</param>
+    /// <param name="block">The block; <see cref="IsReady"/> has said so. Receives the one in which it left.</param>
     /// <param name="left">The budget, at least the block's count.</param>
-    /// <returns>True when the instruction at EIP must be interpreted next.</returns>
-    public bool Run(Block* block, ref long left)
+    /// <returns>The instruction of the block that must be interpreted next, before EIP counts again; null to go on at EIP.</returns>
+    public DecodedInstruction* Run(ref Block* block, ref long left)
     {
-        CpuState* s = _cpu.State;
         HostFrame* frame = _cpu.Vcpu.Frame;
-        bool user = (s->Mode & DecodeMode.User) != 0;
-        AddressSpace space = _spaces[user ? 1 : 0];
+        bool user = (_cpu.State->Mode & DecodeMode.User) != 0;
+        AddressSpace space = _spaces.Get(_cpu.Vcpu.Mmu.Tlb.CurrentSpace, user);
         if (_linkSlot != 0)
         {
             Link(block);
@@ -116,31 +117,35 @@ internal sealed unsafe class TranslatedCode : IDisposable
         frame->View = space.View.Base;
         frame->JumpTable = space.JumpTable;
         int entry = block->Host;
-        while (Enter(entry, ref left) is ExitKind.LoadFpu or ExitKind.LoadSse)
+        for (; ; )
         {
-            _statistics.FloatingPointLoads++;
-            if (!_floatingPoint.TryHandOver(sse: frame->Exit == ExitKind.LoadSse))
+            switch (Enter(entry, ref left))
             {
-                return true;
+                case ExitKind.Link:
+                    _linkSlot = frame->ExitSlot;
+                    _statistics.Links++;
+                    return null;
+                case ExitKind.Lookup:
+                    _statistics.Lookups++;
+                    return null;
+                case ExitKind.CallOut:
+                    _statistics.CallOuts++;
+                    (int number, int index) = Math.DivRem(frame->ExitSlot, InstructionDecoder.LongestBlock);
+                    block = _blocks[number].Block;
+                    return Block.Instructions(block) + index;
+                case ExitKind.LoadFpu or ExitKind.LoadSse:
+                    _statistics.FloatingPointLoads++;
+                    entry = frame->ExitSlot;
+                    if (!_floatingPoint.TryHandOver(sse: frame->Exit == ExitKind.LoadSse))
+                    {
+                        block = FindBlock(entry).Block;
+                        return Block.Instructions(block);
+                    }
+
+                    break;
+                default:
+                    return Recover(space, user, ref block, ref left);
             }
-
-            entry = frame->ExitSlot;
-        }
-
-        switch (frame->Exit)
-        {
-            case ExitKind.Link:
-                _linkSlot = frame->ExitSlot;
-                _statistics.Links++;
-                return false;
-            case ExitKind.Lookup:
-                _statistics.Lookups++;
-                return false;
-            case ExitKind.CallOut:
-                _statistics.CallOuts++;
-                return true;
-            default:
-                return Recover(space, user, ref left);
         }
     }
 
@@ -156,12 +161,17 @@ internal sealed unsafe class TranslatedCode : IDisposable
         }
 
         _fill = null;
-        ShadowView view = _spaces[fill.User ? 1 : 0].View;
-        if (TryProject(fill.Linear, fill.User, out GuestPhysicalAddress page, out bool writable, out bool global))
+        AddressSpace space = _spaces.Get(_cpu.Vcpu.Mmu.Tlb.CurrentSpace, fill.User);
+        if (space.View.IsOverBudget)
         {
-            view.Map(fill.Linear, page, writable, global);
-            _statistics.HiddenFaults++;
+            space.View.Clear();
+            _statistics.ViewEvictions++;
         }
+
+        uint pages = _pager.Fill(space.View, fill.Linear, fill.User);
+        _statistics.PagesMapped += pages;
+        _statistics.HiddenFaults += pages == 0 ? 0 : 1u;
+        _statistics.TrueFaults += _cpu.FaultVector == Vector.PageFault ? 1u : 0;
     }
 
     /// <summary>A block's code was overwritten, or the block is dropped: it must not run any more.</summary>
@@ -179,7 +189,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
         }
 
         translated.Incoming.Clear();
-        foreach (AddressSpace space in _spaces)
+        foreach (AddressSpace space in _spaces.All)
         {
             space.Forget(block->Eip);
         }
@@ -198,31 +208,36 @@ internal sealed unsafe class TranslatedCode : IDisposable
         _blocks.Clear();
         _code.Clear();
         _linkSlot = 0;
-        foreach (AddressSpace space in _spaces)
+        foreach (AddressSpace space in _spaces.All)
         {
-            space.ForgetAll(keepGlobal: false);
+            space.ForgetTargets();
         }
     }
 
-    /// <summary>The TLB was flushed.</summary>
-    public void Flush(bool keepGlobal)
+    /// <summary>Everything the TLB held was flushed.</summary>
+    public void Flush()
     {
         _linkSlot = 0;
-        foreach (AddressSpace space in _spaces)
-        {
-            space.View.Clear(keepGlobal);
-            space.ForgetAll(keepGlobal);
-        }
+        _spaces.Flush(SharesSupervisorView);
     }
 
-    /// <summary>The TLB lost a page.</summary>
-    public void Drop(uint linear)
+    /// <summary>MOV CR3.</summary>
+    /// <param name="known">True when the TLB has kept entries of the address space.</param>
+    /// <param name="dropped">The linear pages (numbers) of it that it did not keep.</param>
+    public void Switch(bool known, IReadOnlyCollection<uint> dropped)
     {
         _linkSlot = 0;
-        foreach (AddressSpace space in _spaces)
+        _statistics.Revalidations += known ? 1u : 0;
+        _spaces.Switch(_cpu.Vcpu.Mmu.Tlb.CurrentSpace, known, dropped, SharesSupervisorView);
+    }
+
+    /// <summary>The TLB lost pages.</summary>
+    public void Drop(Run pages)
+    {
+        _linkSlot = 0;
+        foreach (AddressSpace space in _spaces.All)
         {
-            space.View.Drop(linear);
-            space.ForgetPage(linear);
+            space.ForgetPages(pages);
         }
     }
 
@@ -230,7 +245,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
     /// <param name="page">Any address in it.</param>
     public void Protect(GuestPhysicalAddress page)
     {
-        foreach (AddressSpace space in _spaces)
+        foreach (AddressSpace space in _spaces.All)
         {
             space.View.Protect(page);
         }
@@ -241,21 +256,19 @@ internal sealed unsafe class TranslatedCode : IDisposable
     {
         _code.Dispose();
         _floatingPoint.Dispose();
-        foreach (AddressSpace space in _spaces)
-        {
-            space.Dispose();
-        }
+        _spaces.Dispose();
     }
+
+    private bool SharesSupervisorView => (_cpu.State->Cr4 & Cr4.PGE) != 0;
 
     private ExitKind Enter(int entry, ref long left)
     {
-        const uint InterruptFlagAndFixed = Eflags.IF | Eflags.Fixed;
         CpuState* s = _cpu.State;
         HostFrame* frame = _cpu.Vcpu.Frame;
         long budget = Math.Min(left, ExecutableArena.LongestBudget);
         frame->Budget = _arena.Ramp + (nint)budget;
         frame->TimeBase = s->TscOffset + _cpu.RetiredNow + (ulong)frame->Budget;
-        frame->Flags = LazyFlags.Get(s) | (s->OtherFlags & Eflags.DF) | InterruptFlagAndFixed;
+        frame->Flags = LazyFlags.Get(s) | (s->OtherFlags & Eflags.DF);
         _arena.Enter(s, _code.Base + entry);
         long used = budget - (frame->Budget - _arena.Ramp);
         left -= used;
@@ -284,12 +297,12 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     private void Translate(Block* block, ulong callOuts)
     {
-        TranslatedBlock? translated = _translator.Translate(block, callOuts);
+        TranslatedBlock? translated = _translator.Translate(block, callOuts, _blocks.Count);
         if (translated is null)
         {
             _statistics.CacheFlushes++;
             Clear();
-            translated = _translator.Translate(block, callOuts);
+            translated = _translator.Translate(block, callOuts, _blocks.Count);
         }
 
         if (translated is { IsWorthwhile: true })
@@ -327,14 +340,13 @@ internal sealed unsafe class TranslatedCode : IDisposable
     }
 
     // The host faulted in emitted code. Everything is as it was before the guest's instruction: the interpreter performs it.
-    private bool Recover(AddressSpace space, bool user, ref long left)
+    private DecodedInstruction* Recover(AddressSpace space, bool user, ref Block* block, ref long left)
     {
         const uint PageFault = 14;
-        CpuState* s = _cpu.State;
         HostFrame* frame = _cpu.Vcpu.Frame;
         int offset = (int)(frame->FaultInstruction - _code.Base);
         TranslatedBlock translated = FindBlock(offset);
-        Block* block = translated.Block;
+        block = translated.Block;
         int index = translated.IndexOf(offset);
         if (index < 0)
         {
@@ -342,14 +354,13 @@ internal sealed unsafe class TranslatedCode : IDisposable
             left += block->Count;
             _statistics.HostInstructions -= (ulong)block->Count;
             _statistics.BudgetEnds++;
-            s->Eip = block->Eip;
-            return true;
+            _cpu.State->Eip = block->Eip;
+            return null;
         }
 
         left += block->Count - index;
         _statistics.HostInstructions -= (ulong)(block->Count - index);
         _statistics.HostFaults++;
-        s->Eip = Block.Instructions(block)[index].Eip;
         bool isMapping = space.View.Contains(frame->FaultAddress, out uint linear) && (uint)frame->FaultReason == PageFault;
         if (isMapping)
         {
@@ -363,7 +374,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
             Translate(block, callOuts);
         }
 
-        return true;
+        return Block.Instructions(block) + index;
     }
 
     private TranslatedBlock FindBlock(int offset)
@@ -391,31 +402,4 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     private bool IsGlobal(uint linear) =>
         _cpu.Vcpu.Mmu.Tlb.TryGet(linear, out _, out TlbRights rights) && (rights & TlbRights.Global) != 0 && (_cpu.State->Cr0 & Cr0.PG) != 0;
-
-    // What a view may hold of a page: what the TLB says now.
-    private bool TryProject(uint linear, bool user, out GuestPhysicalAddress page, out bool writable, out bool global)
-    {
-        Mmu mmu = _cpu.Vcpu.Mmu;
-        GuestMemory memory = _cpu.Vcpu.Memory;
-        TlbRights rights = TlbRights.Writable | TlbRights.User | TlbRights.Dirty;
-        ulong physical = linear;
-        writable = false;
-        page = default;
-        if ((_cpu.State->Cr0 & Cr0.PG) != 0 && !mmu.Tlb.TryGet(linear, out physical, out rights))
-        {
-            global = false;
-            return false;
-        }
-
-        page = new GuestPhysicalAddress(physical & mmu.PhysicalMask & ~0xFFFul);
-        global = (rights & TlbRights.Global) != 0;
-        PageAccess access = user ? PageAccess.User : 0;
-        if (!mmu.Allows(rights, access) || memory.KindAt(page) != PageKind.Ram)
-        {
-            return false;
-        }
-
-        writable = (rights & TlbRights.Dirty) != 0 && mmu.Allows(rights, access | PageAccess.Write) && memory.CodePages[page.Value >> 12] == 0;
-        return true;
-    }
 }
