@@ -39,6 +39,9 @@ public sealed class TranslationStatistics
     /// <summary>Of them, those that were the guest's own page faults.</summary>
     public ulong TrueFaults { get; internal set; }
 
+    /// <summary>Blocks translated again because an instruction faulted too often, or has long not needed a page.</summary>
+    public ulong Adaptations { get; internal set; }
+
     /// <summary>Pages mapped into views, those around the one that faulted included.</summary>
     public ulong PagesMapped { get; internal set; }
 

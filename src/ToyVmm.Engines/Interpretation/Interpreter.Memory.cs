@@ -29,6 +29,9 @@ public sealed unsafe partial class Interpreter
     private int _writeFirstLength;
     private int _writeLength;
 
+    /// <summary>Accesses that the fast path did not serve.</summary>
+    internal ulong PageLookups { get; private set; }
+
     /// <summary>A page of all-ones: what an instruction fetch from nothing reads.</summary>
     internal byte* EmptyPage { get; private set; } = AllocateEmptyPage();
 
@@ -232,6 +235,7 @@ public sealed unsafe partial class Interpreter
 
     private bool TranslatePage(uint linear, PageAccess access, out ulong physical)
     {
+        PageLookups++;
         bool mayBeLarge = Vcpu.Mmu.Tlb.MayBeLarge(linear);
         bool wasCached = Vcpu.Mmu.Tlb.TryGet(linear, out ulong cachedPage, out TlbRights cachedRights);
         if (!Vcpu.Mmu.Translate(linear, access, out physical, out TlbRights rights, out uint error))

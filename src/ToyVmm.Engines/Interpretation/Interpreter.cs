@@ -215,12 +215,12 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
                         }
                     }
 
-                    translated.ForgetLink();
+                    translated.BeforeInterpreting(first);
                 }
 
                 _left -= block->Count - first->Position;
                 flow = first->Handler(s, first, this);
-                translated?.Fill();
+                translated?.AfterInterpreting();
                 if (flow <= Flow.Last)
                 {
                     break;

@@ -44,10 +44,14 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block, int 
 
     /// <summary>Leaves an instruction, and those behind it, to the interpreter.</summary>
     /// <param name="index">Which of the block.</param>
-    /// <param name="remaining">Instructions of the block from it on, which have been counted.</param>
+    /// <param name="remaining">Instructions of the block from it on, as far as they have been counted.</param>
     public void CallOut(int index, int remaining)
     {
-        code.Emit(Instruction.Create(Code.Lea_r64_m, Register.R14, new MemoryOperand(Register.R14, remaining)));
+        if (remaining > 0)
+        {
+            code.Emit(Instruction.Create(Code.Lea_r64_m, Register.R14, new MemoryOperand(Register.R14, remaining)));
+        }
+
         code.Emit(Instruction.Create(Code.Mov_rm32_imm32, State(StateOffset.HostExitSlot), (number * InstructionDecoder.LongestBlock) + index));
         Leave(ExitKind.CallOut);
     }

@@ -21,6 +21,9 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     private const DecodeMode User = Supervisor | DecodeMode.User;
 
+    // No block starts at the last byte: it would run over the end.
+    private const uint Nowhere = uint.MaxValue;
+
     private readonly Interpreter _cpu;
     private readonly TranslationStatistics _statistics;
     private readonly ExecutableArena _arena;
@@ -33,6 +36,15 @@ internal sealed unsafe class TranslatedCode : IDisposable
     private readonly CodeVerifier? _verifier;
     private readonly int _hotness;
     private (uint Linear, bool User)? _fill;
+
+    // Where the guest will try again after its own page fault, and what it lacked there.
+    private (uint Linear, bool User) _awaitedFill;
+    private uint _awaited = Nowhere;
+
+    // The instruction that was left to the interpreter because it faulted too often, and how often pages were looked up before.
+    private FaultHistory? _watched;
+    private int _watchedIndex;
+    private ulong _watchedSince;
     private int _linkSlot;
 
     private TranslatedCode(Interpreter cpu, TranslatorOptions options, ExecutableArena arena, CodeCache code, AddressSpacePool spaces, TranslationStatistics statistics)
@@ -78,7 +90,10 @@ internal sealed unsafe class TranslatedCode : IDisposable
         return new TranslatedCode(cpu, options, arena, code, spaces, statistics);
     }
 
-    /// <summary>True when a block runs on the host now; counts its uses, and translates it once it is hot.</summary>
+    /// <summary>
+    /// True when a block runs on the host now; counts its uses, and translates it once it is hot. A block whose first instruction is the interpreter's
+    /// has emitted code too, for branches to it; coming from the run loop there is nothing to enter it for.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool IsReady(Block* block)
     {
@@ -92,7 +107,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
             Translate(block);
         }
 
-        return block->Host != 0 && _cpu.MayRunTranslated;
+        return block->Host != 0 && block->Eip != _awaited && _cpu.MayRunTranslated && Connect(block);
     }
 
     /// <summary>Runs emitted code from a block on, until it leaves.</summary>
@@ -102,18 +117,8 @@ internal sealed unsafe class TranslatedCode : IDisposable
     public DecodedInstruction* Run(ref Block* block, ref long left)
     {
         HostFrame* frame = _cpu.Vcpu.Frame;
-        bool user = (_cpu.State->Mode & DecodeMode.User) != 0;
-        AddressSpace space = _spaces.Get(_cpu.Vcpu.Mmu.Tlb.CurrentSpace, user);
-        if (_linkSlot != 0)
-        {
-            Link(block);
-        }
-
-        if (!space.LeadsTo(block))
-        {
-            space.SetTarget(block, IsGlobal(block));
-        }
-
+        bool user = IsUser;
+        AddressSpace space = CurrentSpace(user);
         frame->View = space.View.Base;
         frame->JumpTable = space.JumpTable;
         int entry = block->Host;
@@ -129,10 +134,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
                     _statistics.Lookups++;
                     return null;
                 case ExitKind.CallOut:
-                    _statistics.CallOuts++;
-                    (int number, int index) = Math.DivRem(frame->ExitSlot, InstructionDecoder.LongestBlock);
-                    block = _blocks[number].Block;
-                    return Block.Instructions(block) + index;
+                    return LeaveToInterpreter(ref block, ref left);
                 case ExitKind.LoadFpu or ExitKind.LoadSse:
                     _statistics.FloatingPointLoads++;
                     entry = frame->ExitSlot;
@@ -149,19 +151,37 @@ internal sealed unsafe class TranslatedCode : IDisposable
         }
     }
 
-    /// <summary>The run loop did something else in between: the branch that left last must not be patched.</summary>
+    /// <summary>A block is interpreted, wholly or from some instruction on: the branch that left last must not be patched.</summary>
+    /// <param name="first">Its first instruction that is.</param>
+    public void BeforeInterpreting(DecodedInstruction* first)
+    {
+        _linkSlot = 0;
+        if (first->Eip == _awaited)
+        {
+            // The guest's page fault handler has returned: the page is there now, and is mapped without another fault.
+            _fill = _awaitedFill;
+            _awaited = Nowhere;
+        }
+    }
+
+    /// <summary>The branch that left last must not be patched.</summary>
     public void ForgetLink() => _linkSlot = 0;
 
-    /// <summary>After the instruction that faulted was interpreted: maps what it needed, if the TLB has it now.</summary>
-    public void Fill()
+    /// <summary>After a block was interpreted: maps what the instruction that faulted needed, if the TLB has it now.</summary>
+    public void AfterInterpreting()
     {
+        if (_watched is not null)
+        {
+            Settle();
+        }
+
         if (_fill is not { } fill)
         {
             return;
         }
 
         _fill = null;
-        AddressSpace space = _spaces.Get(_cpu.Vcpu.Mmu.Tlb.CurrentSpace, fill.User);
+        AddressSpace space = CurrentSpace(fill.User);
         if (space.View.IsOverBudget)
         {
             space.View.Clear();
@@ -171,7 +191,12 @@ internal sealed unsafe class TranslatedCode : IDisposable
         uint pages = _pager.Fill(space.View, fill.Linear, fill.User);
         _statistics.PagesMapped += pages;
         _statistics.HiddenFaults += pages == 0 ? 0 : 1u;
-        _statistics.TrueFaults += _cpu.FaultVector == Vector.PageFault ? 1u : 0;
+        if (_cpu.FaultVector == Vector.PageFault)
+        {
+            _statistics.TrueFaults++;
+            _awaited = _cpu.StopAt->Eip;
+            _awaitedFill = fill;
+        }
     }
 
     /// <summary>A block's code was overwritten, or the block is dropped: it must not run any more.</summary>
@@ -208,6 +233,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
         _blocks.Clear();
         _code.Clear();
         _linkSlot = 0;
+        _watched = null;
         foreach (AddressSpace space in _spaces.All)
         {
             space.ForgetTargets();
@@ -261,6 +287,27 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     private bool SharesSupervisorView => (_cpu.State->Cr4 & Cr4.PGE) != 0;
 
+    private bool IsUser => (_cpu.State->Mode & DecodeMode.User) != 0;
+
+    private AddressSpace CurrentSpace(bool user) => _spaces.Get(_cpu.Vcpu.Mmu.Tlb.CurrentSpace, user);
+
+    // Lets the branch that left last, and the jump table, lead to a block. True when the block runs on the host.
+    private bool Connect(Block* block)
+    {
+        if (_linkSlot != 0)
+        {
+            Link(block);
+        }
+
+        AddressSpace space = CurrentSpace(IsUser);
+        if (!space.LeadsTo(block))
+        {
+            space.SetTarget(block, IsGlobal(block));
+        }
+
+        return block->RunsOnHost != 0;
+    }
+
     private ExitKind Enter(int entry, ref long left)
     {
         CpuState* s = _cpu.State;
@@ -292,20 +339,20 @@ internal sealed unsafe class TranslatedCode : IDisposable
             return;
         }
 
-        Translate(block, callOuts: 0);
+        Translate(block, new FaultHistory(block->Count));
     }
 
-    private void Translate(Block* block, ulong callOuts)
+    private void Translate(Block* block, FaultHistory faults)
     {
-        TranslatedBlock? translated = _translator.Translate(block, callOuts, _blocks.Count);
+        TranslatedBlock? translated = _translator.Translate(block, faults, _blocks.Count);
         if (translated is null)
         {
             _statistics.CacheFlushes++;
             Clear();
-            translated = _translator.Translate(block, callOuts, _blocks.Count);
+            translated = _translator.Translate(block, faults, _blocks.Count);
         }
 
-        if (translated is { IsWorthwhile: true })
+        if (translated is not null)
         {
             if (_verifier?.Check(_code.Bytes(translated.Start, translated.Length), translated.Start, offset => offset == _code.Exit) is { } wrong)
             {
@@ -314,6 +361,8 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
             block->Host = translated.Start;
             block->HostIndex = _blocks.Count;
+            block->RunsOnHost = translated.RunsOnHost ? (byte)1 : (byte)0;
+            faults.Current = translated;
             _blocks.Add(translated);
             _statistics.BlocksTranslated++;
         }
@@ -367,14 +416,57 @@ internal sealed unsafe class TranslatedCode : IDisposable
             _fill = (linear, user);
         }
 
-        if (translated.NoteFault(index, _statistics.HostInstructions))
+        if (translated.Faults.Note(index, _statistics.HostInstructions))
         {
-            ulong callOuts = translated.CallOuts;
-            Invalidate(block);
-            Translate(block, callOuts);
+            _statistics.Adaptations++;
+            Retranslate(translated);
         }
 
         return Block.Instructions(block) + index;
+    }
+
+    private DecodedInstruction* LeaveToInterpreter(ref Block* block, ref long left)
+    {
+        _statistics.CallOuts++;
+        (int number, int index) = Math.DivRem(_cpu.Vcpu.Frame->ExitSlot, InstructionDecoder.LongestBlock);
+        TranslatedBlock translated = _blocks[number];
+        block = translated.Block;
+        DecodedInstruction* instruction = Block.Instructions(block) + index;
+        if (left < block->Count - index)
+        {
+            // A block that begins with such an instruction has not counted.
+            _statistics.BudgetEnds++;
+            _cpu.State->Eip = instruction->Eip;
+            return null;
+        }
+
+        if (translated.Faults.IsLeft(index))
+        {
+            _watched = translated.Faults;
+            _watchedIndex = index;
+            _watchedSince = _cpu.PageLookups;
+        }
+
+        return instruction;
+    }
+
+    // An instruction that faulted often was interpreted: if it has long needed no page, it may go back to the host.
+    private void Settle()
+    {
+        FaultHistory watched = _watched!;
+        _watched = null;
+        if (watched.NoteQuiet(_watchedIndex, _cpu.PageLookups == _watchedSince) && watched.Current is { Block: var block } translated
+            && block->Dead == 0 && block->Host == translated.Start)
+        {
+            _statistics.Adaptations++;
+            Retranslate(translated);
+        }
+    }
+
+    private void Retranslate(TranslatedBlock translated)
+    {
+        Invalidate(translated.Block);
+        Translate(translated.Block, translated.Faults);
     }
 
     private TranslatedBlock FindBlock(int offset)
