@@ -117,16 +117,15 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         }
 
         long budget = (long)Math.Min(maxInstructions, long.MaxValue / 2);
-        ulong start = State->Retired;
         _left = budget;
-        _retiredAtEnd = start + (ulong)budget;
+        _retiredAtEnd = State->Retired + (ulong)budget;
 
         // A branch at the end of the last run may have left a link to make; EIP need not be where it went any more.
         LinkSlot = null;
         Translated?.ForgetLink();
         BeginObservation();
         VmExit exit = RunLoop();
-        State->Retired = start + (ulong)(budget - _left);
+        State->Retired = RetiredNow;
         return exit;
     }
 
