@@ -91,14 +91,16 @@ run_row:
         PRINT_DEC dword [loops]
         PRINT " operations "
         PRINT_DEC dword [ebx + ROW.operations]
-        PRINT " checksum "
-        PRINT_HEX esi
         cmp esi, edi
         jne .wrong
+        PRINT " checksum "
+        PRINT_HEX esi
         PRINT 10
         popad
         ret
-.wrong: PRINT " WRONG, expected "
+.wrong: PRINT " WRONG: "
+        PRINT_HEX esi
+        PRINT ", expected "
         PRINT_HEX edi
         PRINT 10
         jmp fail
