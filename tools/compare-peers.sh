@@ -1,13 +1,14 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # compare-peers.sh - the same guests on ToyVmm, QEMU (TCG) and Bochs:
 #
-#   tools/compare-peers.sh [--nano] [--engine ENGINE|all] [--peers LIST] [--repeat N] [NAME...]
+#   tools/compare-peers.sh [--nano] [--engine ENGINE|all] [--peers LIST] [--wall] [--repeat N] [NAME...]
 #
 # Without --nano: the compute guests, host seconds for each one's default amount of work. With it: the rows of guest-images/nano, host
 # nanoseconds for one operation. NAME picks guests (sieve or compute-sieve), or rows. The first column is ToyVmm with the engine of
 # --engine (the default is translator where the host has it; all: translator and interpreter); then come the others, then how
 # many times longer they take than the first column: above 1 ToyVmm is faster.
 #
+# Times are CPU times of the emulator (all threads), the fairer ones on a busy host; with --wall they are wall times.
 # A time is T(2N) - T(N): the same guest with twice the work, so that start-up (process, BIOS, warming up) cancels out. Each of the two is the
 # shortest of N runs (--repeat, 3), taken in turn; N is chosen so that a run does 0.3 s of work. The guest's last line is its checksum, and
 # missing when the guest found that it was wrong: such a time is no time, and "-" is printed.
@@ -22,17 +23,19 @@
 set -eu
 
 repo=$(cd "$(dirname "$0")/.." && pwd)
-usage() { echo "usage: compare-peers.sh [--nano] [--engine translator|interpreter|all] [--peers 'qemu bochs'] [--repeat N] [NAME...]" >&2; exit 64; }
+usage() { echo "usage: compare-peers.sh [--nano] [--engine translator|interpreter|all] [--peers 'qemu bochs'] [--wall] [--repeat N] [NAME...]" >&2; exit 64; }
 repeat=3
 engine=
 others=qemu
 nano=
+clock=cpu
 names=
 while [ $# -gt 0 ]; do
     case $1 in
         --nano) nano=1; shift ;;
         --engine) [ $# -ge 2 ] || usage; engine=$2; shift 2 ;;
         --peers) [ $# -ge 2 ] || usage; others=$2; shift 2 ;;
+        --wall) clock=wall; shift ;;
         --repeat) [ $# -ge 2 ] || usage; repeat=$2; shift 2 ;;
         -*) usage ;;
         *) names="$names $1"; shift ;;
@@ -70,7 +73,6 @@ done
 own=${peers%% *}
 
 # ---- one run: run_PEER IMAGE-NAME COMMAND-LINE, from start to the guest's last line
-now() { date +%s.%N; }
 finished() { grep -q 'checksum ........' "$work/out" 2>/dev/null; }
 
 run_translator() { "$toyvmm" run "$repo/guest-images/$1/$1.elf" --engine translator --append "$2" -q </dev/null >"$work/out" || true; }
@@ -116,24 +118,19 @@ run_bochs() {
         waited=$((waited + 1))
         if [ $waited -gt 6000 ] || ! kill -0 $peer_process 2>/dev/null; then break; fi
     done
-}
-
-end_bochs() {
     kill -9 "$(cat "$work/pid")" 2>/dev/null || true
     wait $peer_process 2>/dev/null || true
 }
 
 # take PEER GUEST N: sets `seconds` to what a run with N units of work takes, or to "" when the guest fails.
+TIMEFORMAT='%3R %3U %3S'
 take() {
     if [ -n "$nano" ]; then image=nano line="row=$2 loops=$3"; else image=$2 line=$3; fi
     rm -f "$work/out"
     if [ "$1" = bochs ]; then prepare_bochs "$image" "$line"; fi
-    started=$(now)
-    "run_$1" "$image" "$line"
-    stopped=$(now)
-    if [ "$1" = bochs ]; then end_bochs; fi
+    { time "run_$1" "$image" "$line" 2>/dev/null; } 2>"$work/time"
     seconds=
-    if finished; then seconds=$(awk -v a="$started" -v b="$stopped" 'BEGIN { printf "%.4f", b - a }'); fi
+    if finished; then seconds=$(awk -v clock=$clock 'END { print (clock == "wall" ? $1 : $2 + $3) }' "$work/time"); fi
 }
 
 # unit PEER GUEST: prints the seconds that one unit of work takes (a loop, or a step of the scale); "-" when that cannot be told.
