@@ -185,8 +185,15 @@ internal sealed unsafe partial class ExecutableArena
         a.mov(r15, rdi);
         a.mov(r9, rsi);
         a.mov(__qword_ptr[r15 + StateOffset.HostStack], rsp);
+
+        // Writing GS costs ten times as much as reading it.
+        Label sameView = a.CreateLabel();
         a.mov(r8, __qword_ptr[r15 + StateOffset.HostView]);
+        a.rdgsbase(r10);
+        a.cmp(r8, r10);
+        a.je(sameView);
         a.wrgsbase(r8);
+        a.Label(ref sameView);
         a.mov(r10, __qword_ptr[r15 + StateOffset.HostCodeCache]);
         a.mov(r11, __qword_ptr[r15 + StateOffset.HostJumpTable]);
         a.mov(r14, __qword_ptr[r15 + StateOffset.HostBudget]);

@@ -47,6 +47,10 @@ internal sealed unsafe class TranslatedCode : IDisposable
     private ulong _watchedSince;
     private int _linkSlot;
 
+    // The space that emitted code sees, and whose it is: twice the address space, plus 1 for CPL 3; -1 where it must be looked for.
+    private AddressSpace? _active;
+    private int _activeKey = -1;
+
     private TranslatedCode(Interpreter cpu, TranslatorOptions options, ExecutableArena arena, CodeCache code, AddressSpacePool spaces, TranslationStatistics statistics)
     {
         _hotness = options.Hotness;
@@ -117,10 +121,6 @@ internal sealed unsafe class TranslatedCode : IDisposable
     public DecodedInstruction* Run(ref Block* block, ref long left)
     {
         HostFrame* frame = _cpu.Vcpu.Frame;
-        bool user = IsUser;
-        AddressSpace space = CurrentSpace(user);
-        frame->View = space.View.Base;
-        frame->JumpTable = space.JumpTable;
         int entry = block->Host;
         for (; ; )
         {
@@ -146,7 +146,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
                     break;
                 default:
-                    return Recover(space, user, ref block, ref left);
+                    return Recover(ref block, ref left);
             }
         }
     }
@@ -181,6 +181,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
         }
 
         _fill = null;
+        _activeKey = -1;
         AddressSpace space = CurrentSpace(fill.User);
         if (space.View.IsOverBudget)
         {
@@ -244,6 +245,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
     public void Flush()
     {
         _linkSlot = 0;
+        _activeKey = -1;
         _spaces.Flush(SharesSupervisorView);
     }
 
@@ -253,6 +255,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
     public void Switch(bool known, IReadOnlyCollection<uint> dropped)
     {
         _linkSlot = 0;
+        _activeKey = -1;
         _statistics.Revalidations += known ? 1u : 0;
         _spaces.Switch(_cpu.Vcpu.Mmu.Tlb.CurrentSpace, known, dropped, SharesSupervisorView);
     }
@@ -291,6 +294,15 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     private AddressSpace CurrentSpace(bool user) => _spaces.Get(_cpu.Vcpu.Mmu.Tlb.CurrentSpace, user);
 
+    private void Activate(int key)
+    {
+        HostFrame* frame = _cpu.Vcpu.Frame;
+        _active = CurrentSpace(IsUser);
+        _activeKey = key;
+        frame->View = _active.View.Base;
+        frame->JumpTable = _active.JumpTable;
+    }
+
     // Lets the branch that left last, and the jump table, lead to a block. True when the block runs on the host.
     private bool Connect(Block* block)
     {
@@ -299,10 +311,15 @@ internal sealed unsafe class TranslatedCode : IDisposable
             Link(block);
         }
 
-        AddressSpace space = CurrentSpace(IsUser);
-        if (!space.LeadsTo(block))
+        int key = (_cpu.Vcpu.Mmu.Tlb.CurrentSpace << 1) | (IsUser ? 1 : 0);
+        if (key != _activeKey)
         {
-            space.SetTarget(block, IsGlobal(block));
+            Activate(key);
+        }
+
+        if (!_active!.LeadsTo(block))
+        {
+            _active.SetTarget(block, IsGlobal(block));
         }
 
         return block->RunsOnHost != 0;
@@ -389,7 +406,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
     }
 
     // The host faulted in emitted code. Everything is as it was before the guest's instruction: the interpreter performs it.
-    private DecodedInstruction* Recover(AddressSpace space, bool user, ref Block* block, ref long left)
+    private DecodedInstruction* Recover(ref Block* block, ref long left)
     {
         const uint PageFault = 14;
         HostFrame* frame = _cpu.Vcpu.Frame;
@@ -410,10 +427,10 @@ internal sealed unsafe class TranslatedCode : IDisposable
         left += block->Count - index;
         _statistics.HostInstructions -= (ulong)(block->Count - index);
         _statistics.HostFaults++;
-        bool isMapping = space.View.Contains(frame->FaultAddress, out uint linear) && (uint)frame->FaultReason == PageFault;
+        bool isMapping = _active!.View.Contains(frame->FaultAddress, out uint linear) && (uint)frame->FaultReason == PageFault;
         if (isMapping)
         {
-            _fill = (linear, user);
+            _fill = (linear, _active.User);
         }
 
         if (translated.Faults.Note(index, _statistics.HostInstructions))
