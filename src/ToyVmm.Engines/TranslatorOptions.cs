@@ -20,6 +20,12 @@ public sealed record TranslatorOptions
     /// </summary>
     public int Views { get; init; } = 2 * Tlb.SpaceCount;
 
+    /// <summary>
+    /// Leave each instruction that cannot run as the guest wrote it by a fault of the host, as a VMM does that only traps and emulates: to
+    /// measure what translating them saves (Adams and Agesen 2006).
+    /// </summary>
+    public bool TrapOnly { get; init; }
+
     /// <summary>Have a verifier, which knows nothing of the translator, check every piece of emitted code before it runs.</summary>
     public bool Verify { get; init; }
 }

@@ -79,9 +79,14 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         _traps = new TrapCounter(Statistics, options.Observer);
         Vcpu.Observer = _traps;
         _engine = new Interpreter(Vcpu);
-        if (options.Engine == EngineKind.Translator && _engine.TryTranslate(options.Translator) is { } reason)
+        string? reason = WantsTranslator(options.Engine) ? _engine.TryTranslate(options.Translator) : TranslatorUnavailable;
+        if (reason is not null && options.Engine == EngineKind.Translator)
         {
             throw new PlatformNotSupportedException(reason);
+        }
+        else if (reason is not null && options.Engine == EngineKind.Auto)
+        {
+            LogMessages.Interpreting(_logger, reason);
         }
 
         _exits = new ExitHandler(this, options);
@@ -117,7 +122,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     public MachineConfig Configuration => _options.Machine;
 
     /// <summary>The engine that runs the guest, for people.</summary>
-    public string EngineName => _options.Engine == EngineKind.Translator ? "translator" : "interpreter";
+    public string EngineName => Vcpu.Translation is null ? "interpreter" : "translator";
 
     /// <summary>Why this host cannot run <see cref="EngineKind.Translator"/>; null where it can.</summary>
     public static string? TranslatorUnavailable => Interpreter.TranslationUnavailable;
@@ -386,9 +391,12 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         }
     }
 
+    private static bool WantsTranslator(EngineKind engine) =>
+        engine == EngineKind.Translator || (engine == EngineKind.Auto && TranslatorUnavailable is null);
+
     // The translator maps guest RAM a second time, into the views.
     private static Machine MakeMachine(MachineConfig config, VirtualMachineOptions options) =>
-        new(config with { SharedRam = options.Engine == EngineKind.Translator });
+        new(config with { SharedRam = WantsTranslator(options.Engine) });
 
     private static ulong Saturate(ulong start, ulong more) => more > ulong.MaxValue - start ? ulong.MaxValue : start + more;
 
