@@ -22,7 +22,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
     private readonly Instruction[] _instructions = new Instruction[InstructionDecoder.LongestBlock];
 
     // An instruction becomes at most so many bytes, its way out included.
-    public const int MostBytesPerInstruction = 160;
+    public const int MostBytesPerInstruction = 256;
 
     /// <summary>Emits a block.</summary>
     /// <param name="block">32-bit code in flat segments, on one page.</param>
@@ -48,7 +48,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
 
             // What the decoder refused is #UD, or of a feature that this CPU does not have.
             bool invalid = (nint)Block.Instructions(block)[n].Handler == (nint)(Handler)(&HandlerTable.InvalidOpcode);
-            bool callOut = invalid || ((callOuts >> n) & 1) != 0 || !e.TryEmit(x, out open);
+            bool callOut = invalid || ((callOuts >> n) & 1) != 0 || !e.TryEmit(x, block->Count - n, out open);
             if (callOut)
             {
                 e.CallOut((uint)x.IP, block->Count - n);
