@@ -22,7 +22,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
     private readonly Instruction[] _instructions = new Instruction[InstructionDecoder.LongestBlock];
 
     // An instruction becomes at most so many bytes, its way out included.
-    public const int MostBytesPerInstruction = 160;
+    public const int MostBytesPerInstruction = 256;
 
     /// <summary>Emits a block.</summary>
     /// <param name="block">32-bit code in flat segments, on one page.</param>
@@ -54,16 +54,16 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
 
             // What the decoder refused is #UD, or of a feature that this CPU does not have.
             bool invalid = (nint)Block.Instructions(block)[n].Handler == (nint)(Handler)(&HandlerTable.InvalidOpcode);
-            bool callOut = invalid || faults.IsLeft(n) || !e.TryEmit(x, out open);
+            bool callOut = invalid || faults.IsLeft(n) || !e.TryEmit(x, block->Count - n, out open);
             if (callOut && n == 0)
             {
                 // Nothing to count, then.
                 code.Rewind(before);
-                e.CallOut(0, 0);
+                e.CallOut();
             }
             else if (callOut)
             {
-                e.CallOut(n, block->Count - n);
+                e.CallOut(block->Count - n);
             }
 
             result.RunsOnHost |= !callOut;

@@ -52,6 +52,24 @@ internal struct HostFrame
     /// <summary>Host address of the FXSAVE image through which the guest's x87, MMX and SSE state comes and goes.</summary>
     public nint FpuImage;
 
+    /// <summary>EFLAGS without the arithmetic flags, DF and IF, as PUSHF shows them.</summary>
+    public uint SystemFlags;
+
+    /// <summary>The guest's IF while emitted code runs, at its place in EFLAGS; CLI, STI and POPF change it.</summary>
+    public uint InterruptFlag;
+
+    /// <summary>ECX before a repeated comparison of strings, which starts afresh after a fault.</summary>
+    public uint StringCount;
+
+    /// <summary>ESI before it.</summary>
+    public uint StringSource;
+
+    /// <summary>EDI before it.</summary>
+    public uint StringDestination;
+
+    /// <summary>The flags before it.</summary>
+    public uint StringFlags;
+
     /// <summary>Why emitted code returned.</summary>
     public ExitKind Exit;
 

@@ -333,13 +333,15 @@ internal sealed unsafe class TranslatedCode : IDisposable
         frame->Budget = _arena.Ramp + (nint)budget;
         frame->TimeBase = s->TscOffset + _cpu.RetiredNow + (ulong)frame->Budget;
         frame->Flags = LazyFlags.Get(s) | (s->OtherFlags & Eflags.DF);
+        frame->SystemFlags = s->OtherFlags & ~(Eflags.DF | Eflags.IF | Eflags.RF | Eflags.VM);
+        frame->InterruptFlag = s->OtherFlags & Eflags.IF;
         _arena.Enter(s, _code.Base + entry);
         long used = budget - (frame->Budget - _arena.Ramp);
         left -= used;
         _statistics.Entries++;
         _statistics.HostInstructions += (ulong)used;
         LazyFlags.Set(s, (uint)frame->Flags);
-        s->OtherFlags = (s->OtherFlags & ~Eflags.DF) | ((uint)frame->Flags & Eflags.DF);
+        s->OtherFlags = (s->OtherFlags & ~(Eflags.DF | Eflags.IF)) | ((uint)frame->Flags & Eflags.DF) | (frame->InterruptFlag & Eflags.IF);
         if (_floatingPoint.IsOnHost)
         {
             _floatingPoint.TakeBack();
@@ -424,6 +426,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
             return null;
         }
 
+        translated.FixString(offset, _cpu.State, frame);
         left += block->Count - index;
         _statistics.HostInstructions -= (ulong)(block->Count - index);
         _statistics.HostFaults++;
