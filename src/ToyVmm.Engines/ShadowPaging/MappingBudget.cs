@@ -4,7 +4,7 @@ namespace ToyVmm.Engines.ShadowPaging;
 
 /// <summary>
 /// Counts the host mappings of all views in the process against what Linux allows one process (vm.max_map_count, 65,530 by
-/// default): at the wall mmap fails, for the runtime too. The count is an upper bound, since the host joins neighbours.
+/// default): at the wall mmap fails, for the runtime too.
 /// </summary>
 internal sealed class MappingBudget
 {

@@ -22,9 +22,6 @@ internal sealed unsafe class ShadowView : IDisposable
     private const int PageShift = 12;
     private const int PageCount = 1 << (32 - PageShift);
 
-    // A mapping splits what was there before in two.
-    private const int MappingsPerRun = 2;
-
     // More pages than this are left to the host to fill in as they are touched.
     private const uint MostPopulated = 16;
 
@@ -37,8 +34,8 @@ internal sealed unsafe class ShadowView : IDisposable
     private readonly List<Run> _local = [];
     private readonly List<Run> _global = [];
 
-    // Of them, and of what was taken out or protected inside them.
-    private int _mappings;
+    // Pages where what the host has mapped begins, ends, or changes its kind: its mappings, but for one.
+    private int _edges;
 
     private ShadowView(GuestMemory memory, MappingBudget budget, nint window)
     {
@@ -79,7 +76,7 @@ internal sealed unsafe class ShadowView : IDisposable
     }
 
     /// <summary>True when the host's mappings in this process are used up: this view's must go before more can come.</summary>
-    public bool IsOverBudget => _mappings > 0 && _budget.IsSpent;
+    public bool IsOverBudget => _edges > 0 && _budget.IsSpent;
 
     /// <summary>Maps pages that are contiguous on both sides, or changes what may be done with them.</summary>
     /// <param name="run">The linear pages.</param>
@@ -96,6 +93,7 @@ internal sealed unsafe class ShadowView : IDisposable
         }
 
         // A page that was in a run of the other kind stays in that one too, and may be taken out earlier than it must: a fault brings it back.
+        int before = Edges(run.First, run.End);
         PageState kind = global ? PageState.Global : PageState.Local;
         PageState allowed = writable ? PageState.Readable | PageState.Writable : PageState.Readable;
         bool isListed = true;
@@ -108,10 +106,10 @@ internal sealed unsafe class ShadowView : IDisposable
             _frames[page] = frame++;
         }
 
+        Count(Edges(run.First, run.End) - before);
         if (!isListed)
         {
             (global ? _global : _local).Add(run);
-            Count(MappingsPerRun);
         }
     }
 
@@ -119,16 +117,14 @@ internal sealed unsafe class ShadowView : IDisposable
     public void Drop(Run pages)
     {
         bool any = false;
-        for (uint page = pages.First; page < pages.End; page++)
+        for (uint page = pages.First; page < pages.End && !any; page++)
         {
-            any |= (StateOf(page) & PageState.Readable) != 0;
-            _state[page] &= (byte)(PageState.Local | PageState.Global);
+            any = IsMapped(page);
         }
 
         if (any)
         {
-            Decommit(pages.First, pages.End);
-            Count(1);
+            TakeOut(pages.First, pages.End, PageState.Local | PageState.Global);
         }
     }
 
@@ -158,7 +154,7 @@ internal sealed unsafe class ShadowView : IDisposable
         }
 
         Decommit(0, PageCount);
-        Count(-_mappings);
+        Count(-_edges);
     }
 
     /// <summary>Takes every page out but the global ones.</summary>
@@ -171,19 +167,12 @@ internal sealed unsafe class ShadowView : IDisposable
             uint end = first;
             while (n < _local.Count && IsEmpty(end, _local[n].First))
             {
-                Run run = _local[n++];
-                for (uint page = run.First; page < run.End; page++)
-                {
-                    _state[page] &= (byte)PageState.Global;
-                }
-
-                end = Math.Max(end, run.End);
+                end = Math.Max(end, _local[n++].End);
             }
 
-            Decommit(first, end);
+            TakeOut(first, end, PageState.Global);
         }
 
-        Count(-Math.Min(_mappings, _local.Count * MappingsPerRun));
         _local.Clear();
     }
 
@@ -195,7 +184,7 @@ internal sealed unsafe class ShadowView : IDisposable
             HostMemory.Unmap(Base - (nint)Guard, unchecked((nuint)WindowSize));
             NativeMemory.Free(_state);
             NativeMemory.Free(_frames);
-            _budget.Change(-_mappings);
+            _budget.Change(-_edges);
             Base = 0;
         }
     }
@@ -206,10 +195,38 @@ internal sealed unsafe class ShadowView : IDisposable
 
     private PageState StateOf(uint page) => (PageState)_state[page];
 
-    private void Count(int mappings)
+    private bool IsMapped(uint page) => (StateOf(page) & PageState.Readable) != 0;
+
+    private void Count(int edges)
     {
-        _mappings += mappings;
-        _budget.Change(mappings);
+        _edges += edges;
+        _budget.Change(edges);
+    }
+
+    private int Edges(uint first, uint end)
+    {
+        int edges = 0;
+        for (uint page = first; page <= end; page++)
+        {
+            bool isEdge = page != 0 && page != PageCount && ((StateOf(page - 1) ^ StateOf(page)) & (PageState.Readable | PageState.Writable)) == 0
+                ? IsMapped(page) && _frames[page] != _frames[page - 1] + 1
+                : (page != 0 && IsMapped(page - 1)) || (page != PageCount && IsMapped(page));
+            edges += isEdge ? 1 : 0;
+        }
+
+        return edges;
+    }
+
+    private void TakeOut(uint first, uint end, PageState keep)
+    {
+        int before = Edges(first, end);
+        for (uint page = first; page < end; page++)
+        {
+            _state[page] &= (byte)keep;
+        }
+
+        Count(Edges(first, end) - before);
+        Decommit(first, end);
     }
 
     private void Protect(List<Run> runs, uint frame)
@@ -220,9 +237,10 @@ internal sealed unsafe class ShadowView : IDisposable
             {
                 if (_frames[page] == frame && (StateOf(page) & PageState.Writable) != 0)
                 {
+                    int before = Edges(page, page + 1);
                     _state[page] &= unchecked((byte)~PageState.Writable);
                     _ = HostMemory.Protect(AddressOf(page), Length(1), HostMemory.Read);
-                    Count(MappingsPerRun);
+                    Count(Edges(page, page + 1) - before);
                 }
             }
         }

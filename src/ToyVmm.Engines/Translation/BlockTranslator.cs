@@ -36,7 +36,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
             return null;
         }
 
-        TranslatedBlock result = new(block, code.Used, faults);
+        TranslatedBlock result = new(block, code.Used);
         Emitter e = new(code, result, number);
         RegisterFile files = Decode(block);
         bool open = true;
@@ -54,7 +54,9 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
 
             // What the decoder refused is #UD, or of a feature that this CPU does not have.
             bool invalid = (nint)Block.Instructions(block)[n].Handler == (nint)(Handler)(&HandlerTable.InvalidOpcode);
-            bool callOut = invalid || faults.IsLeft(n) || !e.TryEmit(x, block->Count - n, out open);
+            bool left = faults.IsLeft(result.PhysicalOf(n));
+            result.Left |= left ? 1UL << n : 0;
+            bool callOut = invalid || left || !e.TryEmit(x, block->Count - n, out open);
             if (callOut && n == 0)
             {
                 // Nothing to count, then.

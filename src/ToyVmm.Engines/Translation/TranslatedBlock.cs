@@ -5,7 +5,7 @@ using ToyVmm.Hardware.Cpu;
 namespace ToyVmm.Engines.Translation;
 
 /// <summary>The emitted code of one block, and the table from its host addresses back to the guest's instructions.</summary>
-internal sealed unsafe class TranslatedBlock(Block* block, int start, FaultHistory faults)
+internal sealed unsafe class TranslatedBlock(Block* block, int start)
 {
     private readonly List<int> _starts = new(block->Count);
     private readonly List<(int Offset, StringOperation Operation)> _strings = [];
@@ -19,8 +19,11 @@ internal sealed unsafe class TranslatedBlock(Block* block, int start, FaultHisto
     /// <summary>Where it ends.</summary>
     public int Length { get; private set; }
 
-    /// <summary>How often its instructions have faulted, in this translation and earlier ones.</summary>
-    public FaultHistory Faults { get; } = faults;
+    /// <summary>Bit n is set where instruction n goes to the interpreter because it faulted too often.</summary>
+    public ulong Left { get; set; }
+
+    /// <summary>The physical address of one of its instructions.</summary>
+    public ulong PhysicalOf(int index) => Block->Physical + (Decoding.Block.Instructions(Block)[index].Eip - Block->Eip);
 
     /// <summary>Branches of other blocks that go straight here: (end of the branch, its way out).</summary>
     public List<(int BranchEnd, int WayOut)> Incoming { get; } = [];

@@ -42,9 +42,14 @@ internal sealed unsafe class TranslatedCode : IDisposable
     private uint _awaited = Nowhere;
 
     // The instruction that was left to the interpreter because it faulted too often, and how often pages were looked up before.
-    private FaultHistory? _watched;
+    private readonly FaultHistory _faults = new();
+    private TranslatedBlock? _watched;
     private int _watchedIndex;
     private ulong _watchedSince;
+
+    // The instruction that faulted last.
+    private TranslatedBlock? _faulted;
+    private int _faultedIndex;
     private int _linkSlot;
 
     // The space that emitted code sees, and whose it is: twice the address space, plus 1 for CPL 3; -1 where it must be looked for.
@@ -175,10 +180,19 @@ internal sealed unsafe class TranslatedCode : IDisposable
             Settle();
         }
 
-        if (_fill is not { } fill)
+        if (_faulted is not null)
         {
-            return;
+            Adapt();
         }
+
+        if (_fill is { } fill)
+        {
+            Fill(fill);
+        }
+    }
+
+    private void Fill((uint Linear, bool User) fill)
+    {
 
         _fill = null;
         _activeKey = -1;
@@ -194,7 +208,6 @@ internal sealed unsafe class TranslatedCode : IDisposable
         _statistics.HiddenFaults += pages == 0 ? 0 : 1u;
         if (_cpu.FaultVector == Vector.PageFault)
         {
-            _statistics.TrueFaults++;
             _awaited = _cpu.StopAt->Eip;
             _awaitedFill = fill;
         }
@@ -235,6 +248,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
         _code.Clear();
         _linkSlot = 0;
         _watched = null;
+        _faulted = null;
         foreach (AddressSpace space in _spaces.All)
         {
             space.ForgetTargets();
@@ -358,17 +372,17 @@ internal sealed unsafe class TranslatedCode : IDisposable
             return;
         }
 
-        Translate(block, new FaultHistory(block->Count));
+        EmitBlock(block);
     }
 
-    private void Translate(Block* block, FaultHistory faults)
+    private void EmitBlock(Block* block)
     {
-        TranslatedBlock? translated = _translator.Translate(block, faults, _blocks.Count);
+        TranslatedBlock? translated = _translator.Translate(block, _faults, _blocks.Count);
         if (translated is null)
         {
             _statistics.CacheFlushes++;
             Clear();
-            translated = _translator.Translate(block, faults, _blocks.Count);
+            translated = _translator.Translate(block, _faults, _blocks.Count);
         }
 
         if (translated is not null)
@@ -381,7 +395,6 @@ internal sealed unsafe class TranslatedCode : IDisposable
             block->Host = translated.Start;
             block->HostIndex = _blocks.Count;
             block->RunsOnHost = translated.RunsOnHost ? (byte)1 : (byte)0;
-            faults.Current = translated;
             _blocks.Add(translated);
             _statistics.BlocksTranslated++;
         }
@@ -436,12 +449,8 @@ internal sealed unsafe class TranslatedCode : IDisposable
             _fill = (linear, _active.User);
         }
 
-        if (translated.Faults.Note(index, _statistics.HostInstructions))
-        {
-            _statistics.Adaptations++;
-            Retranslate(translated);
-        }
-
+        _faulted = translated;
+        _faultedIndex = index;
         return Block.Instructions(block) + index;
     }
 
@@ -460,9 +469,9 @@ internal sealed unsafe class TranslatedCode : IDisposable
             return null;
         }
 
-        if (translated.Faults.IsLeft(index))
+        if (((translated.Left >> index) & 1) != 0)
         {
-            _watched = translated.Faults;
+            _watched = translated;
             _watchedIndex = index;
             _watchedSince = _cpu.PageLookups;
         }
@@ -470,23 +479,39 @@ internal sealed unsafe class TranslatedCode : IDisposable
         return instruction;
     }
 
-    // An instruction that faulted often was interpreted: if it has long needed no page, it may go back to the host.
-    private void Settle()
+    // An instruction has faulted, and was interpreted.
+    private void Adapt()
     {
-        FaultHistory watched = _watched!;
-        _watched = null;
-        if (watched.NoteQuiet(_watchedIndex, _cpu.PageLookups == _watchedSince) && watched.Current is { Block: var block } translated
-            && block->Dead == 0 && block->Host == translated.Start)
+        TranslatedBlock faulted = _faulted!;
+        _faulted = null;
+        bool isGuests = _cpu.FaultVector == Vector.PageFault;
+        _statistics.TrueFaults += isGuests ? 1u : 0;
+        if (_faults.Note(faulted.PhysicalOf(_faultedIndex), _statistics.HostInstructions, isGuests))
         {
-            _statistics.Adaptations++;
-            Retranslate(translated);
+            Retranslate(faulted);
         }
     }
 
-    private void Retranslate(TranslatedBlock translated)
+    // An instruction that has faulted often was interpreted: if it has long needed no page, it goes back to the host.
+    private void Settle()
     {
-        Invalidate(translated.Block);
-        Translate(translated.Block, translated.Faults);
+        TranslatedBlock watched = _watched!;
+        _watched = null;
+        if (_faults.NoteInterpreted(watched.PhysicalOf(_watchedIndex), _cpu.PageLookups == _watchedSince))
+        {
+            Retranslate(watched);
+        }
+    }
+
+    private void Retranslate(TranslatedBlock old)
+    {
+        Block* block = old.Block;
+        if (block->Dead == 0 && block->Host == old.Start && old == _blocks[block->HostIndex])
+        {
+            _statistics.Adaptations++;
+            Invalidate(block);
+            EmitBlock(block);
+        }
     }
 
     private TranslatedBlock FindBlock(int offset)
