@@ -17,9 +17,6 @@ internal static partial class LogMessages
     [LoggerMessage(4, LogLevel.Warning, "Disk {Path}, sector {Sector}: {Message}; the guest sees a disk error")]
     public static partial void DiskError(ILogger logger, string path, long sector, string message);
 
-    [LoggerMessage(6, LogLevel.Warning, "The translator cannot run here, so the interpreter does, which is slower: {Reason}")]
-    public static partial void Interpreting(ILogger logger, string reason);
-
     [LoggerMessage(5, LogLevel.Warning, "Disk {Path} cannot be flushed: {Message}; the guest sees a device fault")]
     public static partial void FlushError(ILogger logger, string path, string message);
 }

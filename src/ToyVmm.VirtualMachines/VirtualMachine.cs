@@ -84,10 +84,8 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         {
             throw new PlatformNotSupportedException(reason);
         }
-        else if (reason is not null && options.Engine == EngineKind.Auto)
-        {
-            LogMessages.Interpreting(_logger, reason);
-        }
+
+        WhyInterpreted = options.Engine == EngineKind.Auto ? reason : null;
 
         _exits = new ExitHandler(this, options);
         _drives = new DriveBay(_logger);
@@ -123,6 +121,9 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
 
     /// <summary>The engine that runs the guest, for people.</summary>
     public string EngineName => Vcpu.Translation is null ? "interpreter" : "translator";
+
+    /// <summary>With <see cref="EngineKind.Auto"/>, why the engine is not the translator; null where it is, or the interpreter was asked for.</summary>
+    public string? WhyInterpreted { get; }
 
     /// <summary>Why this host cannot run <see cref="EngineKind.Translator"/>; null where it can.</summary>
     public static string? TranslatorUnavailable => Interpreter.TranslationUnavailable;

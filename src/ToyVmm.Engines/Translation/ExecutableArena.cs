@@ -175,6 +175,7 @@ internal sealed unsafe partial class ExecutableArena
     // void Enter(CpuState* state, void* code), System V: RDI, RSI.
     private static void EmitEnter(Assembler a)
     {
+        const uint Arithmetic = Eflags.CF | Eflags.PF | Eflags.AF | Eflags.ZF | Eflags.SF | Eflags.OF;
         a.push(rbx);
         a.push(rbp);
         a.push(r12);
@@ -206,19 +207,23 @@ internal sealed unsafe partial class ExecutableArena
         a.fxrstor(__[r8]);
         a.Label(ref away);
 
-        // SAHF loads five of the flags from AH and leaves OF alone, which 7F + AL has just set or cleared; POPFQ takes ten times as long.
-        Label forwards = a.CreateLabel();
+        // SAHF loads five of the flags from AH and leaves OF alone, which 7F + AL has just set or cleared; POPFQ, which DF needs, takes ten times as long.
+        Label direct = a.CreateLabel();
+        Label restored = a.CreateLabel();
         a.mov(ecx, __dword_ptr[r15 + StateOffset.HostFlags]);
-        a.test(ecx, Eflags.DF);
-        a.je(forwards);
-        a.std();
-        a.Label(ref forwards);
+        a.test(ecx, ~Arithmetic);
+        a.je(direct);
+        a.push(__qword_ptr[r15 + StateOffset.HostFlags]);
+        a.popfq();
+        a.jmp(restored);
+        a.Label(ref direct);
         a.mov(eax, ecx);
         a.shr(eax, 11);
         a.and(eax, 1);
         a.mov(ah, cl);
         a.add(al, 0x7F);
         a.sahf();
+        a.Label(ref restored);
         a.mov(eax, __dword_ptr[r15 + StateOffset.Eax]);
         a.mov(ecx, __dword_ptr[r15 + StateOffset.Ecx]);
         a.mov(edx, __dword_ptr[r15 + StateOffset.Edx]);
