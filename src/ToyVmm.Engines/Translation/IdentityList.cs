@@ -19,7 +19,7 @@ internal static class IdentityList
         if (FilesOf(x) != RegisterFile.General)
         {
             // FLDCW may unmask an exception: it is emitted in a way of its own.
-            return x.Mnemonic != Mnemonic.Fldcw && (!HasMemory(x) || Is32BitAddress(x));
+            return x.Mnemonic != Mnemonic.Fldcw;
         }
 
         for (int n = 0; n < x.OpCount; n++)
@@ -30,7 +30,8 @@ internal static class IdentityList
                 return false;
             }
 
-            if (kind == OpKind.Memory && !Is32BitAddress(x))
+            // A bit string around a 16-bit address wraps around at 64 KiB.
+            if (kind == OpKind.Memory && x.Mnemonic is Mnemonic.Bt or Mnemonic.Bts or Mnemonic.Btr or Mnemonic.Btc && !Is32BitAddress(x))
             {
                 return false;
             }
@@ -106,19 +107,6 @@ internal static class IdentityList
         return files;
     }
 
-    private static bool HasMemory(in Instruction x)
-    {
-        for (int n = 0; n < x.OpCount; n++)
-        {
-            if (x.GetOpKind(n) == OpKind.Memory)
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
-
     /// <summary>The same operation in an encoding that 64-bit code has.</summary>
     public static Code In64Bits(Code code) => code switch
     {
@@ -138,6 +126,7 @@ internal static class IdentityList
         _ => code,
     };
 
+    /// <summary>False for a memory operand with a 16-bit address.</summary>
     public static bool Is32BitAddress(in Instruction x) =>
         x.MemoryBase.IsGPR32() || x.MemoryIndex.IsGPR32()
         || (x.MemoryBase == Register.None && x.MemoryIndex == Register.None && x.MemoryDisplSize == 4);
