@@ -6,7 +6,7 @@ namespace ToyVmm.Engines.Translation;
 /// <summary>Instructions as the guest wrote them: registers renamed, memory operands moved into the view.</summary>
 internal sealed unsafe partial class Emitter
 {
-    // The 32-bit operand of an indirect branch or PUSH into a scratch register.
+    // The operand of an indirect branch or PUSH into a scratch register.
     private bool TryLoad(in Instruction x, Register target)
     {
         if (x.Op0Kind == OpKind.Register)
@@ -16,7 +16,7 @@ internal sealed unsafe partial class Emitter
         }
 
         Instruction load = x;
-        load.Code = Code.Mov_r32_rm32;
+        load.Code = x.MemorySize.GetSize() == 2 ? Code.Movzx_r32_rm16 : Code.Mov_r32_rm32;
         load.Op1Kind = OpKind.Memory;
         load.Op0Kind = OpKind.Register;
         load.Op0Register = target;

@@ -30,6 +30,9 @@ internal sealed unsafe partial class Emitter
             case Code.Push_r16 or Code.Push_rm16 when x.Op0Kind == OpKind.Register:
                 PushWord(Instruction.Create(Code.Mov_rm16_r16, StackSlot(-2), Guest(x.Op0Register)));
                 return true;
+            case Code.Push_rm16 when TryLoad(x, Register.R8D):
+                PushWord(Instruction.Create(Code.Mov_rm16_r16, StackSlot(-2), Register.R8W));
+                return true;
             case Code.Pushw_imm8 or Code.Push_imm16:
                 PushWord(Instruction.Create(Code.Mov_rm16_imm16, StackSlot(-2), (int)(ushort)x.GetImmediate(0)));
                 return true;

@@ -35,7 +35,14 @@ internal sealed unsafe partial class Emitter
                 return TryIdentity(Instruction.Create(
                     Code.Mov_r8_rm8, Register.AL, new MemoryOperand(Register.EBX, Register.R8D, 1, 0, 0, false, x.SegmentPrefix)));
             default:
-                return false;
+                if (x.Mnemonic is not (Mnemonic.Reservednop or Mnemonic.Nop))
+                {
+                    return false;
+                }
+
+                // Its memory operand is never accessed; 0F 1F pads code everywhere.
+                code.Emit(Instruction.Create(Code.Nopd));
+                return true;
         }
     }
 
