@@ -35,4 +35,13 @@ public sealed class TranslationStatistics
 
     /// <summary>Of them, those after which the page was mapped into the view (the shadow lacked it: hidden faults).</summary>
     public ulong HiddenFaults { get; internal set; }
+
+    /// <summary>Hot blocks that stay with the interpreter because they are 16-bit code, or their stack is.</summary>
+    public ulong NarrowBlocks { get; internal set; }
+
+    /// <summary>Hot blocks that stay with the interpreter because CS, DS, ES or SS is not flat.</summary>
+    public ulong SegmentedBlocks { get; internal set; }
+
+    /// <summary>Hot blocks that stay with the interpreter because their first instruction is the interpreter's.</summary>
+    public ulong SensitiveBlocks { get; internal set; }
 }

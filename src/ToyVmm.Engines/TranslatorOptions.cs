@@ -1,3 +1,5 @@
+using Iced.Intel;
+
 namespace ToyVmm.Engines;
 
 /// <summary>How the translator goes about it. None of it changes what a guest sees.</summary>
@@ -14,4 +16,7 @@ public sealed record TranslatorOptions
 
     /// <summary>Have a verifier, which knows nothing of the translator, check every piece of emitted code before it runs.</summary>
     public bool Verify { get; init; }
+
+    /// <summary>Instructions to leave to the interpreter because the host gives something else; null finds out.</summary>
+    internal IReadOnlySet<Mnemonic>? Differing { get; init; }
 }

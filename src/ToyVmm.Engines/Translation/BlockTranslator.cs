@@ -16,7 +16,7 @@ namespace ToyVmm.Engines.Translation;
 /// that the guest can see changes before an instruction's last access that can fault: its state is exact at every host
 /// instruction, and the interpreter can take over at its start.
 /// </remarks>
-internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
+internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code, IReadOnlySet<Mnemonic> differing)
 {
     private readonly BlockBytes _bytes = new(memory);
     private readonly Instruction[] _instructions = new Instruction[InstructionDecoder.LongestBlock];
@@ -36,7 +36,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
         }
 
         TranslatedBlock result = new(block, code.Used, callOuts);
-        Emitter e = new(code, result);
+        Emitter e = new(code, result, differing);
         RegisterFile files = Decode(block);
         e.Budget(block->Count);
         e.Require(files, block->Count);
@@ -47,8 +47,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
             result.Begin(code.Used);
 
             // What the decoder refused is #UD, or of a feature that this CPU does not have.
-            bool invalid = (nint)Block.Instructions(block)[n].Handler == (nint)(Handler)(&HandlerTable.InvalidOpcode);
-            bool callOut = invalid || ((callOuts >> n) & 1) != 0 || !e.TryEmit(x, block->Count - n, out open);
+            bool callOut = IsRefused(Block.Instructions(block)[n].Handler) || ((callOuts >> n) & 1) != 0 || !e.TryEmit(x, block->Count - n, out open);
             if (callOut)
             {
                 e.CallOut((uint)x.IP, block->Count - n);
@@ -68,6 +67,11 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
         return result;
     }
 
+    private static bool IsRefused(Handler handler) =>
+        (nint)handler == (nint)(Handler)(&HandlerTable.InvalidOpcode)
+        || (nint)handler == (nint)(Handler)(&HandlerTable.AbsentFeature)
+        || (nint)handler == (nint)(Handler)(&HandlerTable.TooLong);
+
     // Decodes the block, and tells which register files beside the general one it uses on the host.
     private RegisterFile Decode(Block* block)
     {
@@ -78,7 +82,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
         for (int n = 0; n < block->Count; n++)
         {
             decoder.Decode(out _instructions[n]);
-            files |= IdentityList.FilesOf(_instructions[n]);
+            files |= IsRefused(Block.Instructions(block)[n].Handler) ? RegisterFile.General : IdentityList.FilesOf(_instructions[n]);
         }
 
         return files;

@@ -42,7 +42,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
         _arena = arena;
         _code = code;
         _spaces = spaces;
-        _translator = new BlockTranslator(cpu.Vcpu.Memory, code);
+        _translator = new BlockTranslator(cpu.Vcpu.Memory, code, options.Differing ?? HostFlags.Differing);
         cpu.Vcpu.Translation = _statistics;
         _floatingPoint = new FloatingPointState(cpu.Vcpu);
     }
@@ -275,7 +275,14 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     private void Translate(Block* block)
     {
-        if (block->Mode is not (Supervisor or User) || block->Dead != 0
+        if (block->Mode is not (Supervisor or User))
+        {
+            const DecodeMode Wide = DecodeMode.Code32 | DecodeMode.Stack32;
+            _ = (block->Mode & Wide) != Wide ? _statistics.NarrowBlocks++ : _statistics.SegmentedBlocks++;
+            return;
+        }
+
+        if (block->Dead != 0
             || _cpu.Vcpu.Memory.HostPage(new GuestPhysicalAddress(block->Physical)) == null)
         {
             return;
@@ -305,6 +312,10 @@ internal sealed unsafe class TranslatedCode : IDisposable
             block->HostIndex = _blocks.Count;
             _blocks.Add(translated);
             _statistics.BlocksTranslated++;
+        }
+        else if (translated is not null)
+        {
+            _statistics.SensitiveBlocks++;
         }
     }
 

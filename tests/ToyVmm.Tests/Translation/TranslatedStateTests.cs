@@ -74,6 +74,28 @@ public sealed unsafe class TranslatedStateTests
     }
 
     [TranslatorTheory]
+    [InlineData("386", "0F44C3")]
+    [InlineData("386", "0FC1C3")]
+    [InlineData("486", "0FC70D00900000")]
+    [InlineData("P6", "660FFEC1")]
+    [InlineData("SSE2", "F30FB8C3")]
+    public void What_the_model_lacks_is_refused_on_the_host_too(string model, string code)
+    {
+        CpuModel old = model switch
+        {
+            "386" => CpuModels.I386,
+            "486" => CpuModels.I486,
+            "P6" => CpuModels.P6,
+            _ => CpuModels.Sse2,
+        };
+        using TestCpu cpu = new(translates: true, model: old);
+        cpu.Load([0x90, .. Convert.FromHexString(code), 0xF4]);
+        _ = cpu.Run(5);
+        Assert.Equal(Vector.InvalidOpcode, cpu.FaultVector);
+        Assert.True(cpu.Vcpu.Translation!.HostInstructions > 0);
+    }
+
+    [TranslatorTheory]
     [InlineData("rep movsb into nothing", "B900020000BFF09F0000BE00400000F3A4")]
     [InlineData("rep movsd from nothing", "B900020000BF00400000BEF29F0000F3A5")]
     [InlineData("rep movsw, both across", "B900020000BFF09F0000BEF29F0000F366A5")]
