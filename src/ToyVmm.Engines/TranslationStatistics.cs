@@ -50,4 +50,13 @@ public sealed class TranslationStatistics
 
     /// <summary>Views that were emptied to make room: for another address space, or because the host's mappings were used up.</summary>
     public ulong ViewEvictions { get; internal set; }
+
+    /// <summary>Hot blocks that stay with the interpreter because they are 16-bit code, or their stack is.</summary>
+    public ulong NarrowBlocks { get; internal set; }
+
+    /// <summary>Hot blocks that stay with the interpreter because CS, DS, ES or SS is not flat.</summary>
+    public ulong SegmentedBlocks { get; internal set; }
+
+    /// <summary>Hot blocks that stay with the interpreter because their first instruction is the interpreter's.</summary>
+    public ulong SensitiveBlocks { get; internal set; }
 }

@@ -1,3 +1,4 @@
+using Iced.Intel;
 using ToyVmm.Hardware.Paging;
 
 namespace ToyVmm.Engines;
@@ -28,4 +29,7 @@ public sealed record TranslatorOptions
 
     /// <summary>Have a verifier, which knows nothing of the translator, check every piece of emitted code before it runs.</summary>
     public bool Verify { get; init; }
+
+    /// <summary>Instructions to leave to the interpreter because the host gives something else; null finds out.</summary>
+    internal IReadOnlySet<Mnemonic>? Differing { get; init; }
 }

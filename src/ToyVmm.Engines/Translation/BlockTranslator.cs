@@ -16,7 +16,7 @@ namespace ToyVmm.Engines.Translation;
 /// that the guest can see changes before an instruction's last access that can fault: its state is exact at every host
 /// instruction, and the interpreter can take over at its start.
 /// </remarks>
-internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
+internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code, IReadOnlySet<Mnemonic> differing)
 {
     private readonly BlockBytes _bytes = new(memory);
     private readonly Instruction[] _instructions = new Instruction[InstructionDecoder.LongestBlock];
@@ -37,7 +37,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
         }
 
         TranslatedBlock result = new(block, code.Used);
-        Emitter e = new(code, result, number);
+        Emitter e = new(code, result, number, differing);
         RegisterFile files = Decode(block);
         bool open = true;
         for (int n = 0; n < block->Count && open; n++)
@@ -53,10 +53,9 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
             result.Begin(code.Used);
 
             // What the decoder refused is #UD, or of a feature that this CPU does not have.
-            bool invalid = (nint)Block.Instructions(block)[n].Handler == (nint)(Handler)(&HandlerTable.InvalidOpcode);
             bool left = faults.IsLeft(result.PhysicalOf(n));
             result.Left |= left ? 1UL << n : 0;
-            bool callOut = invalid || left || !e.TryEmit(x, block->Count - n, out open);
+            bool callOut = IsRefused(Block.Instructions(block)[n].Handler) || left || !e.TryEmit(x, block->Count - n, out open);
             if (callOut && n == 0)
             {
                 // Nothing to count, then.
@@ -82,6 +81,11 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
         return result;
     }
 
+    private static bool IsRefused(Handler handler) =>
+        (nint)handler == (nint)(Handler)(&HandlerTable.InvalidOpcode)
+        || (nint)handler == (nint)(Handler)(&HandlerTable.AbsentFeature)
+        || (nint)handler == (nint)(Handler)(&HandlerTable.TooLong);
+
     // Decodes the block, and tells which register files beside the general one it uses on the host.
     private RegisterFile Decode(Block* block)
     {
@@ -92,7 +96,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
         for (int n = 0; n < block->Count; n++)
         {
             decoder.Decode(out _instructions[n]);
-            files |= IdentityList.FilesOf(_instructions[n]);
+            files |= IsRefused(Block.Instructions(block)[n].Handler) ? RegisterFile.General : IdentityList.FilesOf(_instructions[n]);
         }
 
         return files;

@@ -3,7 +3,7 @@ using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Translation;
 
-/// <summary>Near branches, and what reads the clock</summary>
+/// <summary>Near branches, and what reads the clock.</summary>
 internal sealed unsafe partial class Emitter
 {
     private bool TryBranch(in Instruction x, int remaining)

@@ -3,10 +3,10 @@ using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Translation;
 
-/// <summary>Instructions as the guest wrote them: registers renamed, memory operands moved into the view</summary>
+/// <summary>Instructions as the guest wrote them: registers renamed, memory operands moved into the view.</summary>
 internal sealed unsafe partial class Emitter
 {
-    // The 32-bit operand of an indirect branch or PUSH into a scratch register.
+    // The operand of an indirect branch or PUSH into a scratch register.
     private bool TryLoad(in Instruction x, Register target)
     {
         if (x.Op0Kind == OpKind.Register)
@@ -16,7 +16,7 @@ internal sealed unsafe partial class Emitter
         }
 
         Instruction load = x;
-        load.Code = Code.Mov_r32_rm32;
+        load.Code = x.MemorySize.GetSize() == 2 ? Code.Movzx_r32_rm16 : Code.Mov_r32_rm32;
         load.Op1Kind = OpKind.Memory;
         load.Op0Kind = OpKind.Register;
         load.Op0Register = target;
@@ -65,8 +65,13 @@ internal sealed unsafe partial class Emitter
                 return false;
             }
 
+            if (!IdentityList.Is32BitAddress(x))
+            {
+                ComputeNarrowAddress(ref x);
+            }
+
             x.MemoryBase = Guest(x.MemoryBase);
-            renamed |= x.MemoryBase == Register.R12D;
+            renamed |= x.MemoryBase is Register.R12D or Register.R8D;
             if (x.Mnemonic == Mnemonic.Lea)
             {
                 x.SegmentPrefix = Register.None;
@@ -98,6 +103,24 @@ internal sealed unsafe partial class Emitter
         // A REX prefix turns AH, CH, DH and BH into other registers.
         return highByte && renamed ? TryHighByte(x) : code.TryEmit(x);
     }
+
+    // 64-bit code has no 16-bit addresses: R8D takes their place.
+    private void ComputeNarrowAddress(ref Instruction x)
+    {
+        Instruction sum = Instruction.Create(
+            Code.Lea_r32_m,
+            Register.R8D,
+            new MemoryOperand(Wide(x.MemoryBase), Wide(x.MemoryIndex), 1, (ushort)x.MemoryDisplacement32, 4));
+        code.Emit(sum);
+        code.Emit(Instruction.Create(Code.Movzx_r32_rm16, Register.R8D, Register.R8W));
+        x.MemoryBase = Register.R8D;
+        x.MemoryIndex = Register.None;
+        x.MemoryIndexScale = 1;
+        x.MemoryDisplSize = 0;
+        x.MemoryDisplacement64 = 0;
+    }
+
+    private static Register Wide(Register register) => register == Register.None ? register : register - Register.AX + Register.EAX;
 
     // The same by way of R8B: DH, say, is DL while DL and DH are exchanged, which touches no flag, and nothing faults meanwhile.
     private bool TryHighByte(in Instruction x)

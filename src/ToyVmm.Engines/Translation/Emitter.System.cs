@@ -3,7 +3,7 @@ using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Translation;
 
-/// <summary>Reads of control and segment registers: loads from the state.</summary>
+/// <summary>Reads of control and segment registers, which are loads from the state; and XLAT.</summary>
 internal sealed unsafe partial class Emitter
 {
     private bool TrySystem(in Instruction x, int remaining)
@@ -19,7 +19,7 @@ internal sealed unsafe partial class Emitter
                 bool wide = x.Op0Register.IsGPR32();
                 code.Emit(Instruction.Create(wide ? Code.Movzx_r32_rm16 : Code.Mov_r16_rm16, Guest(x.Op0Register), Selector(x.Op1Register)));
                 return true;
-            case Code.Mov_rm16_Sreg or Code.Mov_r32m16_Sreg when IdentityList.Is32BitAddress(x):
+            case Code.Mov_rm16_Sreg or Code.Mov_r32m16_Sreg:
                 LoadSelector(Register.R13D, x.Op1Register);
                 Instruction store = x;
                 store.Code = Code.Mov_rm16_r16;
@@ -29,8 +29,20 @@ internal sealed unsafe partial class Emitter
                 LoadSelector(Register.R8D, x.Op0Register);
                 Push(Register.R8D);
                 return true;
+            case Code.Xlat_m8 when x.MemoryBase == Register.EBX:
+                // AL is a part of the address: R8D holds it, zero-extended.
+                code.Emit(Instruction.Create(Code.Movzx_r32_rm8, Register.R8D, Register.AL));
+                return TryIdentity(Instruction.Create(
+                    Code.Mov_r8_rm8, Register.AL, new MemoryOperand(Register.EBX, Register.R8D, 1, 0, 0, false, x.SegmentPrefix)));
             default:
-                return false;
+                if (x.Mnemonic is not (Mnemonic.Reservednop or Mnemonic.Nop))
+                {
+                    return false;
+                }
+
+                // Its memory operand is never accessed; 0F 1F pads code everywhere.
+                code.Emit(Instruction.Create(Code.Nopd));
+                return true;
         }
     }
 

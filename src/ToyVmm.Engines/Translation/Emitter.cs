@@ -5,7 +5,11 @@ using ToyVmm.Hardware.Cpu;
 namespace ToyVmm.Engines.Translation;
 
 /// <summary>Emits the instructions of one block; see <see cref="BlockTranslator"/> for the rules.</summary>
-internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock block, int number)
+/// <param name="code">Where to.</param>
+/// <param name="block">What it becomes.</param>
+/// <param name="number">What emitted code tells where it leaves an instruction to the interpreter: which translation it is.</param>
+/// <param name="differing">Instructions that give something else on this host than in the interpreter (<see cref="HostFlags"/>).</param>
+internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock block, int number, IReadOnlySet<Mnemonic> differing)
 {
     private readonly List<WayOut> _waysOut = [];
 
@@ -61,6 +65,11 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
     public bool TryEmit(in Instruction x, int remaining, out bool open)
     {
         open = true;
+        if (differing.Contains(x.Mnemonic))
+        {
+            return false;
+        }
+
         int start = code.Used;
         int waysOut = _waysOut.Count;
         if (TryBranch(x, remaining))

@@ -66,7 +66,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
         _code = code;
         _spaces = spaces;
         _pager = new ShadowPager(cpu.Vcpu);
-        _translator = new BlockTranslator(cpu.Vcpu.Memory, code);
+        _translator = new BlockTranslator(cpu.Vcpu.Memory, code, options.Differing ?? HostFlags.Differing);
         cpu.Vcpu.Translation = _statistics;
         _floatingPoint = new FloatingPointState(cpu.Vcpu);
     }
@@ -366,8 +366,14 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     private void Translate(Block* block)
     {
-        if (block->Mode is not (Supervisor or User) || block->Dead != 0
-            || _cpu.Vcpu.Memory.HostPage(new GuestPhysicalAddress(block->Physical)) == null)
+        if (block->Mode is not (Supervisor or User))
+        {
+            const DecodeMode Wide = DecodeMode.Code32 | DecodeMode.Stack32;
+            _ = (block->Mode & Wide) != Wide ? _statistics.NarrowBlocks++ : _statistics.SegmentedBlocks++;
+            return;
+        }
+
+        if (block->Dead != 0 || _cpu.Vcpu.Memory.HostPage(new GuestPhysicalAddress(block->Physical)) == null)
         {
             return;
         }
@@ -397,6 +403,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
             block->RunsOnHost = translated.RunsOnHost ? (byte)1 : (byte)0;
             _blocks.Add(translated);
             _statistics.BlocksTranslated++;
+            _statistics.SensitiveBlocks += translated.RunsOnHost ? 0u : 1;
         }
     }
 

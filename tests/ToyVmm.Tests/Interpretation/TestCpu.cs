@@ -17,12 +17,12 @@ internal sealed unsafe class TestCpu : IEngineObserver, IDisposable
 
     private readonly Interpreter _engine;
 
-    public TestCpu(bool code32 = true, bool stack32 = true, CpuModel? model = null, bool portable = false, bool translates = false)
+    public TestCpu(bool code32 = true, bool stack32 = true, CpuModel? model = null, bool portable = false, bool translates = false, TranslatorOptions? options = null)
     {
         Memory = new GuestMemory(MemorySize, shared: translates);
         Vcpu = new Vcpu(Memory, model) { Observer = this };
         _engine = new Interpreter(Vcpu, portable);
-        if (translates && _engine.TryTranslate(new TranslatorOptions { Hotness = 0, Verify = true }) is { } unavailable)
+        if (translates && _engine.TryTranslate(options ?? new TranslatorOptions { Hotness = 0, Verify = true }) is { } unavailable)
         {
             throw new PlatformNotSupportedException(unavailable);
         }
