@@ -23,18 +23,21 @@ public class SensitiveBenchmarks
         {
             a.pushfd();
             a.popfd();
-        }),
+        }
+        ),
         ["cli, sti"] = (2, a =>
         {
             a.cli();
             a.sti();
-        }),
+        }
+        ),
         ["clts, set CR0.TS"] = (3, a =>
         {
             a.clts();
             a.mov(eax, ebp);
             a.mov(cr0, eax);
-        }),
+        }
+        ),
         ["mov fs"] = (1, a => a.mov(fs, bx)),
     };
 
