@@ -310,7 +310,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             return 0;
         }
 
-        if (!Input.IsEmpty)
+        if (Input.MayHaveInput)
         {
             DrainInput();
         }
