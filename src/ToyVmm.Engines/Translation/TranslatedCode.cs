@@ -491,9 +491,8 @@ internal sealed unsafe class TranslatedCode : IDisposable
     {
         TranslatedBlock faulted = _faulted!;
         _faulted = null;
-        bool isGuests = _cpu.FaultVector == Vector.PageFault;
-        _statistics.TrueFaults += isGuests ? 1u : 0;
-        if (_faults.Note(faulted.PhysicalOf(_faultedIndex), _statistics.HostInstructions, isGuests))
+        _statistics.TrueFaults += _cpu.FaultVector == Vector.PageFault ? 1u : 0;
+        if (_faults.Note(faulted.PhysicalOf(_faultedIndex), _statistics.HostInstructions))
         {
             Retranslate(faulted);
         }
