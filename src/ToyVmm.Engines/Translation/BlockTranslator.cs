@@ -26,35 +26,49 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code,
 
     /// <summary>Emits a block.</summary>
     /// <param name="block">32-bit code in flat segments, on one page.</param>
-    /// <param name="callOuts">Bit n is set where instruction n faulted too often and goes to the interpreter.</param>
+    /// <param name="faults">Tells which instructions faulted too often and go to the interpreter.</param>
+    /// <param name="number">What emitted code tells where it leaves an instruction to the interpreter: which translation it is.</param>
     /// <returns>Where it is; null when the cache is full.</returns>
-    public TranslatedBlock? Translate(Block* block, ulong callOuts)
+    public TranslatedBlock? Translate(Block* block, FaultHistory faults, int number)
     {
         if (!code.HasRoom((block->Count + 2) * MostBytesPerInstruction))
         {
             return null;
         }
 
-        TranslatedBlock result = new(block, code.Used, callOuts);
-        Emitter e = new(code, result, differing);
+        TranslatedBlock result = new(block, code.Used);
+        Emitter e = new(code, result, number, differing);
         RegisterFile files = Decode(block);
-        e.Budget(block->Count);
-        e.Require(files, block->Count);
         bool open = true;
         for (int n = 0; n < block->Count && open; n++)
         {
             ref Instruction x = ref _instructions[n];
+            int before = code.Used;
+            if (n == 0)
+            {
+                e.Budget(block->Count);
+                e.Require(files, block->Count);
+            }
+
             result.Begin(code.Used);
 
             // What the decoder refused is #UD, or of a feature that this CPU does not have.
-            bool callOut = IsRefused(Block.Instructions(block)[n].Handler) || ((callOuts >> n) & 1) != 0 || !e.TryEmit(x, block->Count - n, out open);
-            if (callOut)
+            bool left = faults.IsLeft(result.PhysicalOf(n));
+            result.Left |= left ? 1UL << n : 0;
+            bool callOut = IsRefused(Block.Instructions(block)[n].Handler) || left || !e.TryEmit(x, block->Count - n, out open);
+            if (callOut && n == 0)
             {
-                e.CallOut((uint)x.IP, block->Count - n);
-                open = false;
+                // Nothing to count, then.
+                code.Rewind(before);
+                e.CallOut();
+            }
+            else if (callOut)
+            {
+                e.CallOut(block->Count - n);
             }
 
-            result.IsWorthwhile |= !callOut;
+            result.RunsOnHost |= !callOut;
+            open &= !callOut;
         }
 
         if (open)

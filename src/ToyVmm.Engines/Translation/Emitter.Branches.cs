@@ -54,7 +54,7 @@ internal sealed unsafe partial class Emitter
                 return true;
             case Code.Into:
                 Branch(Code.Jno_rel32_64, next);
-                CallOut((uint)x.IP, remaining);
+                CallOut(remaining);
                 return true;
             default:
                 if (!x.Code.IsJccShortOrNear() || x.Op0Kind != OpKind.NearBranch32)

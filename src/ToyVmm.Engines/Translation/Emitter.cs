@@ -1,4 +1,5 @@
 using Iced.Intel;
+using ToyVmm.Engines.Decoding;
 using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Translation;
@@ -6,8 +7,9 @@ namespace ToyVmm.Engines.Translation;
 /// <summary>Emits the instructions of one block; see <see cref="BlockTranslator"/> for the rules.</summary>
 /// <param name="code">Where to.</param>
 /// <param name="block">What it becomes.</param>
+/// <param name="number">Which translation it is.</param>
 /// <param name="differing">Instructions that give something else on this host than in the interpreter (<see cref="HostFlags"/>).</param>
-internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock block, IReadOnlySet<Mnemonic> differing)
+internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock block, int number, IReadOnlySet<Mnemonic> differing)
 {
     private readonly List<WayOut> _waysOut = [];
 
@@ -44,14 +46,15 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
         code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.ECX, Register.R8D));
     }
 
-    /// <summary>Leaves the instruction at an address, and those behind it, to the interpreter.</summary>
-    /// <param name="eip">Its address.</param>
-    /// <param name="remaining">Instructions of the block from it on, which have been counted.</param>
-    public void CallOut(uint eip, int remaining)
+    /// <summary>Leaves a whole block to the interpreter: nothing has been counted.</summary>
+    public void CallOut() => LeaveToInterpreter(0);
+
+    /// <summary>Leaves an instruction, and those behind it, to the interpreter.</summary>
+    /// <param name="remaining">Instructions of the block from it on.</param>
+    public void CallOut(int remaining)
     {
         code.Emit(Instruction.Create(Code.Lea_r64_m, Register.R14, new MemoryOperand(Register.R14, remaining)));
-        StoreEip(eip);
-        Leave(ExitKind.CallOut);
+        LeaveToInterpreter(block.Block->Count - remaining);
     }
 
     /// <summary>Emits one instruction.</summary>
@@ -111,7 +114,7 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
                     code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.ECX, Register.R8D));
                 }
 
-                CallOut(way.Eip, way.Remaining);
+                CallOut(way.Remaining);
             }
             else if (OnPage(way.Eip))
             {
@@ -141,6 +144,12 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
     private bool OnPage(uint target) => block.Block->Eip >> 12 == target >> 12;
 
     private void StoreEip(uint eip) => code.Emit(Instruction.Create(Code.Mov_rm32_imm32, State(StateOffset.Eip), (int)eip));
+
+    private void LeaveToInterpreter(int index)
+    {
+        code.Emit(Instruction.Create(Code.Mov_rm32_imm32, State(StateOffset.HostExitSlot), (number * InstructionDecoder.LongestBlock) + index));
+        Leave(ExitKind.CallOut);
+    }
 
     private void Leave(ExitKind kind)
     {

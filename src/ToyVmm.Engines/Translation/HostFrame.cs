@@ -73,7 +73,10 @@ internal struct HostFrame
     /// <summary>Why emitted code returned.</summary>
     public ExitKind Exit;
 
-    /// <summary>Which branch could be patched, or which block wants registers: an offset in the code cache.</summary>
+    /// <summary>
+    /// Which branch could be patched, or which block wants registers: an offset in the code cache. For <see cref="ExitKind.CallOut"/> the number
+    /// of the translation, times <see cref="Decoding.InstructionDecoder.LongestBlock"/>, plus that of the instruction.
+    /// </summary>
     public int ExitSlot;
 
     /// <summary>Non-zero while the guest's x87 and MMX state is not in the host's registers.</summary>

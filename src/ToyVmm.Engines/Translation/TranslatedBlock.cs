@@ -5,11 +5,9 @@ using ToyVmm.Hardware.Cpu;
 namespace ToyVmm.Engines.Translation;
 
 /// <summary>The emitted code of one block, and the table from its host addresses back to the guest's instructions.</summary>
-internal sealed unsafe class TranslatedBlock(Block* block, int start, ulong callOuts)
+internal sealed unsafe class TranslatedBlock(Block* block, int start)
 {
     private readonly List<int> _starts = new(block->Count);
-    private readonly byte[] _faults = new byte[block->Count];
-    private readonly ulong[] _lastFaults = new ulong[block->Count];
     private readonly List<(int Offset, StringOperation Operation)> _strings = [];
 
     /// <summary>What it was translated from.</summary>
@@ -22,7 +20,10 @@ internal sealed unsafe class TranslatedBlock(Block* block, int start, ulong call
     public int Length { get; private set; }
 
     /// <summary>Bit n is set where instruction n goes to the interpreter because it faulted too often.</summary>
-    public ulong CallOuts { get; private set; } = callOuts;
+    public ulong Left { get; set; }
+
+    /// <summary>The physical address of one of its instructions.</summary>
+    public ulong PhysicalOf(int index) => Block->Physical + (Decoding.Block.Instructions(Block)[index].Eip - Block->Eip);
 
     /// <summary>Branches of other blocks that go straight here: (end of the branch, its way out).</summary>
     public List<(int BranchEnd, int WayOut)> Incoming { get; } = [];
@@ -84,28 +85,5 @@ internal sealed unsafe class TranslatedBlock(Block* block, int start, ulong call
     }
 
     /// <summary>True when its first instruction runs on the host.</summary>
-    public bool IsWorthwhile { get; set; }
-
-    /// <summary>Notes that an instruction faulted. True when it does so too often: it goes to the interpreter from now on.</summary>
-    /// <param name="index">Which.</param>
-    /// <param name="now">Instructions that have run on the host so far.</param>
-    /// <remarks>
-    /// A fault costs as much as thousands of instructions. One now and then is fine (a loop that walks over memory meets a new page
-    /// every few thousand instructions); one every few hundred is not, whatever its reason.
-    /// </remarks>
-    public bool NoteFault(int index, ulong now)
-    {
-        const ulong Dense = 1000;
-        const int Patience = 16;
-        int faults = now - _lastFaults[index] < Dense ? _faults[index] + 1 : Math.Max(_faults[index] - 1, 0);
-        _lastFaults[index] = now;
-        _faults[index] = (byte)faults;
-        if (faults < Patience)
-        {
-            return false;
-        }
-
-        CallOuts |= 1UL << index;
-        return true;
-    }
+    public bool RunsOnHost { get; set; }
 }
