@@ -57,6 +57,6 @@ public sealed class TranslationStatistics
     /// <summary>Hot blocks that stay with the interpreter because CS, DS, ES or SS is not flat.</summary>
     public ulong SegmentedBlocks { get; internal set; }
 
-    /// <summary>Hot blocks that stay with the interpreter because their first instruction is the interpreter's.</summary>
+    /// <summary>Blocks translated of which nothing runs on the host: their first instruction is the interpreter's.</summary>
     public ulong SensitiveBlocks { get; internal set; }
 }

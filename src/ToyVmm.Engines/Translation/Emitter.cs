@@ -7,7 +7,7 @@ namespace ToyVmm.Engines.Translation;
 /// <summary>Emits the instructions of one block; see <see cref="BlockTranslator"/> for the rules.</summary>
 /// <param name="code">Where to.</param>
 /// <param name="block">What it becomes.</param>
-/// <param name="number">What emitted code tells where it leaves an instruction to the interpreter: which translation it is.</param>
+/// <param name="number">Which translation it is.</param>
 /// <param name="differing">Instructions that give something else on this host than in the interpreter (<see cref="HostFlags"/>).</param>
 internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock block, int number, IReadOnlySet<Mnemonic> differing)
 {

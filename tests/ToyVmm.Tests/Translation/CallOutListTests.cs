@@ -27,8 +27,8 @@ public sealed unsafe class CallOutListTests
         List<string> wrong = [];
         foreach (Instruction x in Instructions(cpu.Vcpu.Model))
         {
-            TranslatedBlock translated = new(&block, code.Used, 0);
-            Emitter emitter = new(code, translated, HostFlags.Differing);
+            TranslatedBlock translated = new(&block, code.Used);
+            Emitter emitter = new(code, translated, 0, HostFlags.Differing);
             int start = code.Used;
             bool emitted = emitter.TryEmit(x, 1, out bool open);
             CallOutReason reason = CallOutList.ReasonFor(x);

@@ -126,7 +126,7 @@ public sealed unsafe class TranslatedStateTests
         // Every page that is there is touched first, so that the host reaches the edge by itself.
         string touch = string.Concat(Enumerable.Range(4, 10).Select(n => (uint)n << 12).Where(page => page is not (Missing or ReadOnly))
             .Select(page => $"FE05{page + 0x800:X8}"[..4] + Convert.ToHexString(BitConverter.GetBytes(page + 0x800))));
-        byte[] bytes = [.. Convert.FromHexString(touch), 0xA0, 0x00, 0xC8, 0x00, 0x00, 0x90, 0x90, .. Convert.FromHexString(code), 0xF4];
+        byte[] bytes = [.. Convert.FromHexString(touch), 0xA0, 0x00, 0xC8, 0x00, 0x00, 0xEB, 0x00, 0x90, 0x90, .. Convert.FromHexString(code), 0xF4];
         Assert.Equal((name, Run(translates: false)), (name, Run(translates: true)));
 
         string Run(bool translates)
@@ -145,7 +145,7 @@ public sealed unsafe class TranslatedStateTests
             s->FpuControl = 0x37F;
             s->FpuTags = 0;
             cpu.Vcpu.NotifyStateChanged();
-            VmExit exit = cpu.Run(40);
+            VmExit exit = cpu.Run(48);
             CpuState end = cpu.FaultVector == TestCpu.None ? *s : cpu.AtFault;
             Assert.True(!translates || cpu.Vcpu.Translation!.HostInstructions > 1);
 
