@@ -17,6 +17,10 @@ internal sealed class FaultHistory
     private const int Quiet = 64;
     private const int MostReturns = 4;
 
+    // Whether the host would still fault the interpreter cannot tell: now and then it is tried, for a few faults.
+    private const int Longest = 8192;
+    private const int FaultsToTry = 4;
+
     // Old code is not forgotten one by one.
     private const int MostInstructions = 1 << 16;
 
@@ -51,6 +55,7 @@ internal sealed class FaultHistory
             entry.Left = true;
             entry.Faults = 0;
             entry.Quiet = 0;
+            entry.Interpreted = 0;
         }
 
         return entry.Left;
@@ -58,7 +63,7 @@ internal sealed class FaultHistory
 
     /// <summary>Notes that the interpreter performed an instruction that was left to it.</summary>
     /// <param name="physical">Its address.</param>
-    /// <param name="wasQuiet">True when no page had to be looked up.</param>
+    /// <param name="wasQuiet">True when no page had to be looked up, and nothing faulted.</param>
     /// <returns>True when it goes back to the host.</returns>
     public bool NoteInterpreted(ulong physical, bool wasQuiet)
     {
@@ -68,14 +73,19 @@ internal sealed class FaultHistory
         }
 
         entry.Quiet = wasQuiet ? entry.Quiet + 1 : 0;
-        if (entry.Quiet < Quiet)
+        entry.Interpreted++;
+        if (entry.Quiet >= Quiet)
         {
-            return false;
+            entry.Left = false;
+            entry.Returns = Math.Min(entry.Returns + 1, MostReturns);
+        }
+        else if (entry.Interpreted >= Longest)
+        {
+            entry.Left = false;
+            entry.Faults = (Patience << entry.Returns) - FaultsToTry;
         }
 
-        entry.Left = false;
-        entry.Returns = Math.Min(entry.Returns + 1, MostReturns);
-        return true;
+        return !entry.Left;
     }
 
     private sealed class Entry
@@ -85,6 +95,8 @@ internal sealed class FaultHistory
         public int Faults { get; set; }
 
         public int Quiet { get; set; }
+
+        public int Interpreted { get; set; }
 
         public int Returns { get; set; }
 

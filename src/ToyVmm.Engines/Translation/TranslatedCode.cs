@@ -336,7 +336,13 @@ internal sealed unsafe class TranslatedCode : IDisposable
             _active.SetTarget(block, IsGlobal(block));
         }
 
-        return block->RunsOnHost != 0;
+        if (block->RunsOnHost == 0)
+        {
+            Watch(_blocks[block->HostIndex], 0);
+            return false;
+        }
+
+        return true;
     }
 
     private ExitKind Enter(int entry, ref long left)
@@ -476,14 +482,19 @@ internal sealed unsafe class TranslatedCode : IDisposable
             return null;
         }
 
+        Watch(translated, index);
+        return instruction;
+    }
+
+    // An instruction will be interpreted: notes it if it is here on trial.
+    private void Watch(TranslatedBlock translated, int index)
+    {
         if (((translated.Left >> index) & 1) != 0)
         {
             _watched = translated;
             _watchedIndex = index;
             _watchedSince = _cpu.PageLookups;
         }
-
-        return instruction;
     }
 
     // An instruction has faulted, and was interpreted.
@@ -503,7 +514,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
     {
         TranslatedBlock watched = _watched!;
         _watched = null;
-        if (_faults.NoteInterpreted(watched.PhysicalOf(_watchedIndex), _cpu.PageLookups == _watchedSince))
+        if (_faults.NoteInterpreted(watched.PhysicalOf(_watchedIndex), _cpu.PageLookups == _watchedSince && _cpu.FaultVector < 0))
         {
             Retranslate(watched);
         }
