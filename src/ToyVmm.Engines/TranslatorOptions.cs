@@ -23,7 +23,7 @@ public sealed record TranslatorOptions
 
     /// <summary>
     /// Leave each instruction that cannot run as the guest wrote it by a fault of the host, as a VMM does that only traps and emulates: to
-    /// measure what translating them saves (Adams and Agesen 2006).
+    /// measure what translating them saves (Adams and Agesen 2006). Not with <see cref="Verify"/>, which refuses the HLT that faults.
     /// </summary>
     public bool TrapOnly { get; init; }
 

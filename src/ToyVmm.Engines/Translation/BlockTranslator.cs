@@ -16,7 +16,7 @@ namespace ToyVmm.Engines.Translation;
 /// that the guest can see changes before an instruction's last access that can fault: its state is exact at every host
 /// instruction, and the interpreter can take over at its start.
 /// </remarks>
-internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code, IReadOnlySet<Mnemonic> differing)
+internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code, IReadOnlySet<Mnemonic> differing, bool trapOnly)
 {
     private readonly BlockBytes _bytes = new(memory);
     private readonly Instruction[] _instructions = new Instruction[InstructionDecoder.LongestBlock];
@@ -37,7 +37,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code,
         }
 
         TranslatedBlock result = new(block, code.Used);
-        Emitter e = new(code, result, number, differing);
+        Emitter e = new(code, result, number, differing, trapOnly);
         RegisterFile files = Decode(block);
         bool open = true;
         for (int n = 0; n < block->Count && open; n++)
@@ -56,7 +56,11 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code,
             bool left = faults.IsLeft(result.PhysicalOf(n));
             result.Left |= left ? 1UL << n : 0;
             bool callOut = IsRefused(Block.Instructions(block)[n].Handler) || left || !e.TryEmit(x, block->Count - n, out open);
-            if (callOut && n == 0)
+            if (callOut && trapOnly)
+            {
+                e.Trap(block->Count - n);
+            }
+            else if (callOut && n == 0)
             {
                 // Nothing to count, then.
                 code.Rewind(before);
@@ -67,7 +71,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code,
                 e.CallOut(block->Count - n);
             }
 
-            result.RunsOnHost |= !callOut;
+            result.RunsOnHost |= !callOut || trapOnly;
             open &= !callOut;
         }
 

@@ -9,7 +9,8 @@ namespace ToyVmm.Engines.Translation;
 /// <param name="block">What it becomes.</param>
 /// <param name="number">Which translation it is.</param>
 /// <param name="differing">Instructions that give something else on this host than in the interpreter (<see cref="HostFlags"/>).</param>
-internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock block, int number, IReadOnlySet<Mnemonic> differing)
+/// <param name="trapOnly">Sensitive instructions become a fault of the host each (<see cref="TranslatorOptions.TrapOnly"/>).</param>
+internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock block, int number, IReadOnlySet<Mnemonic> differing, bool trapOnly)
 {
     private readonly List<WayOut> _waysOut = [];
 
@@ -57,6 +58,14 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
         LeaveToInterpreter(block.Block->Count - remaining);
     }
 
+    /// <summary>Has the host fault at an instruction, and leaves it and those behind it to the interpreter.</summary>
+    /// <param name="remaining">Instructions of the block from it on.</param>
+    public void Trap(int remaining)
+    {
+        code.Emit(Instruction.Create(Code.Hlt));
+        CallOut(remaining);
+    }
+
     /// <summary>Emits one instruction.</summary>
     /// <param name="x">The guest's instruction.</param>
     /// <param name="remaining">Instructions of the block from it on, which have been counted.</param>
@@ -65,7 +74,7 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
     public bool TryEmit(in Instruction x, int remaining, out bool open)
     {
         open = true;
-        if (differing.Contains(x.Mnemonic))
+        if (differing.Contains(x.Mnemonic) || (trapOnly && x.Mnemonic == Mnemonic.Rdtsc))
         {
             return false;
         }
@@ -78,7 +87,7 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
             return true;
         }
 
-        if (TryStack(x) || TryFlags(x, remaining) || TrySystem(x, remaining) || TryString(x, remaining) || TryLoadControl(x, remaining)
+        if (TryStack(x) || (!trapOnly && (TryFlags(x, remaining) || TrySystem(x, remaining))) || TryString(x, remaining) || TryLoadControl(x, remaining)
             || (IdentityList.Contains(x) && TryIdentity(x)))
         {
             return true;

@@ -35,6 +35,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
     private readonly FloatingPointState _floatingPoint;
     private readonly CodeVerifier? _verifier;
     private readonly int _hotness;
+    private readonly bool _trapOnly;
     private (uint Linear, bool User)? _fill;
 
     // Where the guest will try again after its own page fault, and what it lacked there.
@@ -59,6 +60,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
     private TranslatedCode(Interpreter cpu, TranslatorOptions options, ExecutableArena arena, CodeCache code, AddressSpacePool spaces, TranslationStatistics statistics)
     {
         _hotness = options.Hotness;
+        _trapOnly = options.TrapOnly;
         _verifier = options.Verify ? new CodeVerifier(sizeof(HostFrame), sizeof(CpuState)) : null;
         _cpu = cpu;
         _statistics = statistics;
@@ -66,7 +68,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
         _code = code;
         _spaces = spaces;
         _pager = new ShadowPager(cpu.Vcpu);
-        _translator = new BlockTranslator(cpu.Vcpu.Memory, code, options.Differing ?? HostFlags.Differing);
+        _translator = new BlockTranslator(cpu.Vcpu.Memory, code, options.Differing ?? HostFlags.Differing, options.TrapOnly);
         cpu.Vcpu.Translation = _statistics;
         _floatingPoint = new FloatingPointState(cpu.Vcpu);
     }
@@ -77,6 +79,11 @@ internal sealed unsafe class TranslatedCode : IDisposable
     /// <param name="unavailable">When there is none: why.</param>
     public static TranslatedCode? TryCreate(Interpreter cpu, TranslatorOptions options, out string? unavailable)
     {
+        if (options is { TrapOnly: true, Verify: true })
+        {
+            throw new ArgumentException("the verifier refuses code that traps: choose one of TrapOnly and Verify", nameof(options));
+        }
+
         ExecutableArena arena = ExecutableArena.Process;
         unavailable = arena.Unavailable ?? (cpu.Vcpu.Memory.RamDescriptor < 0 ? "guest RAM cannot be mapped a second time" : null);
         if (unavailable is not null)
@@ -503,7 +510,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
         TranslatedBlock faulted = _faulted!;
         _faulted = null;
         _statistics.TrueFaults += _cpu.FaultVector == Vector.PageFault ? 1u : 0;
-        if (_faults.Note(faulted.PhysicalOf(_faultedIndex), _statistics.HostInstructions))
+        if (!_trapOnly && _faults.Note(faulted.PhysicalOf(_faultedIndex), _statistics.HostInstructions))
         {
             Retranslate(faulted);
         }
