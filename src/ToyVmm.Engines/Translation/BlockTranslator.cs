@@ -21,6 +21,9 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
     private readonly BlockBytes _bytes = new(memory);
     private readonly Instruction[] _instructions = new Instruction[InstructionDecoder.LongestBlock];
 
+    /// <summary>True for blocks that can say why their code is not the guest's.</summary>
+    public bool KeepsReasons { get; init; }
+
     // An instruction becomes at most so many bytes, its way out included.
     public const int MostBytesPerInstruction = 160;
 
@@ -35,7 +38,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
             return null;
         }
 
-        TranslatedBlock result = new(block, code.Used, callOuts);
+        TranslatedBlock result = new(block, code.Used, callOuts) { KeepsReasons = KeepsReasons };
         Emitter e = new(code, result);
         RegisterFile files = Decode(block);
         e.Budget(block->Count);
@@ -48,9 +51,15 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
 
             // What the decoder refused is #UD, or of a feature that this CPU does not have.
             bool invalid = (nint)Block.Instructions(block)[n].Handler == (nint)(Handler)(&HandlerTable.InvalidOpcode);
-            bool callOut = invalid || ((callOuts >> n) & 1) != 0 || !e.TryEmit(x, out open);
+            bool faults = ((callOuts >> n) & 1) != 0;
+            bool callOut = invalid || faults || !e.TryEmit(x, out open);
             if (callOut)
             {
+                if (KeepsReasons)
+                {
+                    result.Note(code.Used, invalid ? TranslationReason.Undefined : faults ? TranslationReason.Faults : TranslationReasonText.WhyInterpreted(x));
+                }
+
                 e.CallOut((uint)x.IP, block->Count - n);
                 open = false;
             }

@@ -11,7 +11,9 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
     /// <summary>Counts the block's instructions, or faults at the end of the budget.</summary>
     public void Budget(int count)
     {
+        block.Note(code.Used, TranslationReason.Counts);
         code.Emit(Instruction.Create(Code.Lea_r64_m, Register.R14, new MemoryOperand(Register.R14, -count)));
+        block.Note(code.Used, TranslationReason.BudgetEnd);
         code.Emit(Instruction.Create(Code.Movzx_r32_rm8, Register.R8D, new MemoryOperand(Register.R14)));
     }
 
@@ -24,6 +26,8 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
         {
             return;
         }
+
+        block.Note(code.Used, TranslationReason.RegisterFile);
 
         // JECXZ is the one branch that asks no flag.
         bool sse = (files & RegisterFile.Sse) != 0;
@@ -71,6 +75,7 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
         }
 
         code.Rewind(start);
+        block.Rewind(start);
         return false;
     }
 
@@ -79,6 +84,7 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
     {
         if (!OnPage(target))
         {
+            block.Note(code.Used, TranslationReason.JumpTable);
             GoToFar(code, target);
             return;
         }
@@ -92,6 +98,7 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
         foreach ((int branchEnd, uint target) in _waysOut)
         {
             code.Patch(branchEnd, code.Used);
+            block.Note(code.Used, OnPage(target) ? TranslationReason.WayOut : TranslationReason.JumpTable);
             if (OnPage(target))
             {
                 StoreEip(target);
@@ -137,6 +144,8 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
 
     private void Branch(Code branch, uint target)
     {
+        block.Note(code.Used, TranslationReason.Linked);
+
         // The displacement is patched with the way out: any target that needs 32 bits will do until then.
         code.Emit(Instruction.CreateBranch(branch, 0));
         _waysOut.Add((code.Used, target));
@@ -151,22 +160,29 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
                 GoTo((uint)x.NearBranchTarget);
                 return true;
             case Code.Call_rel32_32:
+                block.Note(code.Used, TranslationReason.Stack);
                 Push(next);
                 GoTo((uint)x.NearBranchTarget);
                 return true;
             case Code.Jmp_rm32 when TryLoad(x, Register.R13D):
+                block.Note(code.Used, TranslationReason.JumpTable);
                 GoToR13(code);
                 return true;
             case Code.Call_rm32 when TryLoad(x, Register.R13D):
+                block.Note(code.Used, TranslationReason.Stack);
                 Push(next);
+                block.Note(code.Used, TranslationReason.JumpTable);
                 GoToR13(code);
                 return true;
             case Code.Retnd or Code.Retnd_imm16:
+                block.Note(code.Used, TranslationReason.Stack);
                 code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.R13D, StackSlot(0)));
                 MoveStack(4 + (x.Code == Code.Retnd_imm16 ? x.Immediate16 : 0));
+                block.Note(code.Used, TranslationReason.JumpTable);
                 GoToR13(code);
                 return true;
             case Code.Rdtsc when (block.Block->Mode & DecodeMode.User) == 0:
+                block.Note(code.Used, TranslationReason.TimeStamp);
                 ReadTimeStamp();
                 GoTo(next);
                 return true;
@@ -174,6 +190,7 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
                 JumpIfEcxZero(whenZero: (uint)x.NearBranchTarget, otherwise: next);
                 return true;
             case Code.Loop_rel8_32_ECX:
+                block.Note(code.Used, TranslationReason.ShortBranch);
                 code.Emit(Instruction.Create(Code.Lea_r32_m, Register.ECX, new MemoryOperand(Register.ECX, -1)));
                 JumpIfEcxZero(whenZero: next, otherwise: (uint)x.NearBranchTarget);
                 return true;
@@ -206,6 +223,7 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
     {
         const int NearJump = 5;
         int branch = code.Used;
+        block.Note(code.Used, TranslationReason.ShortBranch);
         const int ShortJump = 3;
         code.Emit(Instruction.CreateBranch(Code.Jecxz_rel8_64, (ulong)(branch + ShortJump + NearJump)));
         Branch(Code.Jmp_rel32_64, otherwise);
@@ -214,6 +232,9 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
 
     private bool TryStack(in Instruction x)
     {
+        // Taken back where this is none of these.
+        int start = code.Used;
+        block.Note(code.Used, TranslationReason.Stack);
         switch (x.Code)
         {
             case Code.Push_r32 or Code.Push_rm32 when x.Op0Kind == OpKind.Register:
@@ -239,6 +260,7 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
                 code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.EBP, Register.R8D));
                 return true;
             default:
+                block.Rewind(start);
                 return false;
         }
     }
@@ -277,10 +299,12 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
     // The guest's instruction, its ESP renamed and its memory operand moved into the view.
     private bool TryIdentity(in Instruction guest)
     {
+        int start = code.Used;
         Instruction x = guest;
         x.Code = IdentityList.In64Bits(x.Code);
 
         // On these instructions they mean nothing (or, with LOCK, a hint of another processor).
+        TranslationReason reasons = x.HasRepPrefix || x.HasRepnePrefix ? TranslationReason.IdlePrefix : TranslationReason.None;
         x.HasRepPrefix = false;
         x.HasRepnePrefix = false;
         bool highByte = false;
@@ -332,6 +356,7 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
                 address.MemoryDisplSize = x.MemoryDisplSize;
                 address.MemoryDisplacement64 = x.MemoryDisplacement64;
                 int gate = segment == Register.FS ? StateOffset.FsGate : StateOffset.GsGate;
+                reasons |= TranslationReason.SegmentBase;
                 code.Emit(Instruction.Create(Code.Mov_r64_rm64, Register.R9, State(gate)));
                 code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.R9D, new MemoryOperand(Register.R9)));
                 code.Emit(address);
@@ -348,6 +373,12 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
                 x.SegmentPrefix = Register.GS;
             }
         }
+
+        reasons |= x.Code != guest.Code ? TranslationReason.Encoding : 0;
+        reasons |= x.SegmentPrefix == Register.GS && x.Mnemonic != Mnemonic.Lea ? TranslationReason.InView : 0;
+        reasons |= UsesStackPointer(guest) ? TranslationReason.StackPointer : 0;
+        reasons |= highByte && renamed ? TranslationReason.HighByte : 0;
+        block.Note(start, reasons);
 
         // A REX prefix turns AH, CH, DH and BH into other registers.
         return highByte && renamed ? TryHighByte(x) : code.TryEmit(x);
@@ -389,6 +420,17 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
         operation.Op1Register = Register.R8L;
         operation.SegmentPrefix = Register.None;
         return code.TryEmit(load) && code.TryEmit(swap) && code.TryEmit(operation) && code.TryEmit(swap);
+    }
+
+    private static bool UsesStackPointer(in Instruction x)
+    {
+        bool uses = x.MemoryBase is Register.ESP;
+        for (int n = 0; n < x.OpCount; n++)
+        {
+            uses |= x.GetOpKind(n) == OpKind.Register && x.GetOpRegister(n) is Register.ESP or Register.SP;
+        }
+
+        return uses;
     }
 
     private static Register Guest(Register register) => register switch

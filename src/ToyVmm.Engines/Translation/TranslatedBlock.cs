@@ -6,6 +6,7 @@ namespace ToyVmm.Engines.Translation;
 internal sealed unsafe class TranslatedBlock(Block* block, int start, ulong callOuts)
 {
     private readonly List<int> _starts = new(block->Count);
+    private readonly List<(int Offset, TranslationReason Reason)>? _reasons;
     private readonly byte[] _faults = new byte[block->Count];
     private readonly ulong[] _lastFaults = new ulong[block->Count];
 
@@ -24,8 +25,36 @@ internal sealed unsafe class TranslatedBlock(Block* block, int start, ulong call
     /// <summary>Branches of other blocks that go straight here: (end of the branch, its way out).</summary>
     public List<(int BranchEnd, int WayOut)> Incoming { get; } = [];
 
+    /// <summary>Where the emitted code of each guest instruction begins; the block's count and what it requires stand before the first.</summary>
+    public IReadOnlyList<int> Starts => _starts;
+
     /// <summary>The next guest instruction begins.</summary>
     public void Begin(int offset) => _starts.Add(offset);
+
+    /// <summary>Lets the block keep why its code is not the guest's, for a listing; off by default.</summary>
+    public bool KeepsReasons
+    {
+        get => _reasons is not null;
+        init => _reasons = value ? [] : null;
+    }
+
+    /// <summary>Notes why what is emitted next is not what the guest wrote.</summary>
+    public void Note(int offset, TranslationReason reason) => _reasons?.Add((offset, reason));
+
+    /// <summary>Why the instruction at an offset, and those behind it, are not what the guest wrote.</summary>
+    public TranslationReason ReasonAt(int offset)
+    {
+        TranslationReason reasons = TranslationReason.None;
+        foreach ((int at, TranslationReason reason) in _reasons ?? [])
+        {
+            reasons |= at == offset ? reason : 0;
+        }
+
+        return reasons;
+    }
+
+    /// <summary>Takes the notes about what was emitted from an offset on back.</summary>
+    public void Rewind(int offset) => _reasons?.RemoveAll(note => note.Offset >= offset);
 
     /// <summary>The block is complete.</summary>
     public void End(int offset) => Length = offset - Start;

@@ -76,6 +76,15 @@ internal sealed unsafe class TranslatedCode : IDisposable
         return new TranslatedCode(cpu, options, arena, code, [supervisor, user]);
     }
 
+    /// <summary>What is in the code cache now, ascending by address.</summary>
+    public IReadOnlyList<TranslatedBlock> Blocks => _blocks;
+
+    /// <summary>The code cache.</summary>
+    public CodeCache Code => _code;
+
+    /// <summary>Told where emitted code has faulted: an offset in the code cache. For tests.</summary>
+    public Action<int>? Faulted { get; set; }
+
     /// <summary>True when a block runs on the host now; counts its uses, and translates it once it is hot.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool IsReady(Block* block)
@@ -192,7 +201,9 @@ internal sealed unsafe class TranslatedCode : IDisposable
     {
         foreach (TranslatedBlock translated in _blocks)
         {
+            // It must become hot again to be translated again.
             translated.Block->Host = 0;
+            translated.Block->Heat = 0;
         }
 
         _blocks.Clear();
@@ -255,7 +266,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
         long budget = Math.Min(left, ExecutableArena.LongestBudget);
         frame->Budget = _arena.Ramp + (nint)budget;
         frame->TimeBase = s->TscOffset + _cpu.RetiredNow + (ulong)frame->Budget;
-        frame->Flags = LazyFlags.Get(s) | (s->OtherFlags & Eflags.DF) | InterruptFlagAndFixed;
+        frame->Flags = LazyFlags.Get(s) | (s->OtherFlags & Eflags.DF) | InterruptFlagAndFixed | frame->ExtraFlags;
         _arena.Enter(s, _code.Base + entry);
         long used = budget - (frame->Budget - _arena.Ramp);
         left -= used;
@@ -271,9 +282,12 @@ internal sealed unsafe class TranslatedCode : IDisposable
         return frame->Exit;
     }
 
+    /// <summary>True for code that the translator takes: of 32 bits, in flat segments.</summary>
+    public static bool Takes(Block* block) => block->Mode is Supervisor or User;
+
     private void Translate(Block* block)
     {
-        if (block->Mode is not (Supervisor or User) || block->Dead != 0
+        if (!Takes(block) || block->Dead != 0
             || _cpu.Vcpu.Memory.HostPage(new GuestPhysicalAddress(block->Physical)) == null)
         {
             return;
@@ -333,6 +347,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
         CpuState* s = _cpu.State;
         HostFrame* frame = _cpu.Vcpu.Frame;
         int offset = (int)(frame->FaultInstruction - _code.Base);
+        Faulted?.Invoke(offset);
         TranslatedBlock translated = FindBlock(offset);
         Block* block = translated.Block;
         int index = translated.IndexOf(offset);
