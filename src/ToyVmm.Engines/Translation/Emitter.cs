@@ -284,6 +284,7 @@ internal sealed unsafe class Emitter(CodeCache code, TranslatedBlock block)
     {
         if (x.Op0Kind == OpKind.Register)
         {
+            block.Note(code.Used, target == Register.R13D ? TranslationReason.JumpTable : TranslationReason.Stack);
             code.Emit(Instruction.Create(Code.Mov_r32_rm32, target, Guest(x.Op0Register)));
             return true;
         }
