@@ -25,6 +25,9 @@ public static class GuestRunner
     public static IReadOnlyList<EngineKind> Engines { get; } =
         VirtualMachine.TranslatorUnavailable is null ? [EngineKind.Interpreter, EngineKind.Translator] : [EngineKind.Interpreter];
 
+    /// <summary>The engines, a row each.</summary>
+    public static IEnumerable<object[]> EngineRows => Engines.Select(engine => new object[] { engine });
+
     /// <summary>Every guest on every engine.</summary>
     public static IEnumerable<object[]> Everything =>
         GuestCatalog.All.SelectMany(guest => Engines.Select(engine => new object[] { guest.Name, engine }));
