@@ -38,7 +38,7 @@ public sealed class CommandLineHelpTests
     [TranslatorFact]
     public void Translated_code_is_the_reviewed_text()
     {
-        ToolResult result = CommandLine.Run("disasm", "paging", "--translated", "--count", "60");
+        ToolResult result = CommandLine.Run("disasm", "compute-fib", "--translated", "--address", "0x100100", "--count", "60");
         Assert.Equal((0, ""), (result.Status, result.Errors));
         string file = Path.Combine(GuestCatalog.RepositoryRoot, "tests", "ToyVmm.GuestTests", "CommandLineHelp", "translated.txt");
         if (Environment.GetEnvironmentVariable("TOYVMM_ACCEPT") == "1")

@@ -10,7 +10,6 @@ using Xunit.Abstractions;
 namespace ToyVmm.GuestTests;
 
 /// <summary>A signal behind every host instruction of emitted code: the kernel interrupts it wherever it is, and no guest notices.</summary>
-[Collection(nameof(RunsAlone))]
 public sealed unsafe class SignalTests(ITestOutputHelper output)
 {
     // Stretches with a signal at every host instruction (2 microseconds each) take turns with longer ones without.
