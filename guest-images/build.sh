@@ -1,6 +1,6 @@
 #!/bin/sh
 # build.sh - builds guest images: guest-images/build.sh [--out DIR] [NAME...]
-#            makes a bootable floppy of a Multiboot guest: guest-images/build.sh --disk NAME FILE
+#            makes a bootable floppy of a Multiboot guest: guest-images/build.sh --disk NAME FILE [COMMAND-LINE]
 #
 # Without names: all of them. Without --out: each image beside its source (NAME/NAME.bin, .img or .elf); with it:
 # DIR/NAME.ext, so that a test can compare. The same tools give the same bytes (toolchain.txt names the tools that
@@ -22,7 +22,7 @@ disk() {
     entry=$(readelf -h "$elf" | sed -n 's/.*Entry point address: *//p')
     end=0x$(nm "$elf" | sed -n 's/ . image_end$//p')
     status=0
-    nasm -f bin -w+error -I include/ -DPAYLOAD="'$flat'" -DENTRY="$entry" -DIMAGE_END="$end" -o "$2" include/disk-loader.asm || status=$?
+    nasm -f bin -w+error -I include/ -DPAYLOAD="'$flat'" -DENTRY="$entry" -DIMAGE_END="$end" ${3:+"-DCOMMAND_LINE='$3'"} -o "$2" include/disk-loader.asm || status=$?
     rm -f "$flat"
     exit $status
 }
@@ -31,9 +31,9 @@ while [ $# -gt 0 ]; do
     case $1 in
         --out)  [ $# -ge 2 ] || { echo "build.sh: --out needs a directory" >&2; exit 64; }
                 mkdir -p "$2"; out=$(cd "$2" && pwd); shift 2 ;;
-        --disk) [ $# -eq 3 ] || { echo "build.sh: --disk needs a guest's name and a file" >&2; exit 64; }
-               case $3 in /*) disk "$2" "$3" ;; *) disk "$2" "$called_from/$3" ;; esac ;;
-        -*)    echo "build.sh: unknown option $1 (usage: build.sh [--out DIR] [NAME...] | --disk NAME FILE)" >&2; exit 64 ;;
+        --disk) [ $# -eq 3 ] || [ $# -eq 4 ] || { echo "build.sh: --disk needs a guest's name and a file, and takes a command line" >&2; exit 64; }
+               case $3 in /*) disk "$2" "$3" "${4:-}" ;; *) disk "$2" "$called_from/$3" "${4:-}" ;; esac ;;
+        -*)    echo "build.sh: unknown option $1 (usage: build.sh [--out DIR] [NAME...] | --disk NAME FILE [COMMAND-LINE])" >&2; exit 64 ;;
         *)     names="$names ${1%/}"; shift ;;
     esac
 done

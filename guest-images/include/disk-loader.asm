@@ -3,7 +3,8 @@
 ;
 ; The BIOS gives us 512 bytes and INT 13h. The guest's flat image follows from the second sector on; it is read below
 ; 640 KiB, copied to 1 MiB, and entered in protected mode as the Multiboot specification says (3.2): EAX = magic,
-; EBX = information, flat segments. The symbols PAYLOAD (file), ENTRY and IMAGE_END (addresses) come from build.sh.
+; EBX = information, flat segments. The symbols PAYLOAD (file), ENTRY and IMAGE_END (addresses) come from build.sh, and
+; COMMAND_LINE (a string), where the guest is to have one.
 
         bits 16
         org 0x7C00
@@ -117,7 +118,12 @@ gdt:    dq 0
 gdt_pointer:
         dw $ - gdt - 1
         dd gdt
+%ifdef COMMAND_LINE
+information:    dd 1 | 1 << 2, 639, 31 * 1024, 0, command_line
+command_line:   db COMMAND_LINE, 0
+%else
 information:    dd 1, 639, 31 * 1024    ; flags: memory sizes only; this loader does not ask the BIOS
+%endif
 
         times 510 - ($ - $$) db 0
         dw 0xAA55

@@ -33,6 +33,21 @@ public sealed class TranslationStatistics
     /// <summary>Host faults in emitted code, budget ends not counted.</summary>
     public ulong HostFaults { get; internal set; }
 
-    /// <summary>Of them, those after which the page was mapped into the view (the shadow lacked it: hidden faults).</summary>
+    /// <summary>Of them, those after which the page was mapped into the view: the shadow lacked it (hidden faults).</summary>
     public ulong HiddenFaults { get; internal set; }
+
+    /// <summary>Of them, those that were the guest's own page faults.</summary>
+    public ulong TrueFaults { get; internal set; }
+
+    /// <summary>Blocks translated again because an instruction faulted too often, or has long not needed a page.</summary>
+    public ulong Adaptations { get; internal set; }
+
+    /// <summary>Pages mapped into views, those around the one that faulted included.</summary>
+    public ulong PagesMapped { get; internal set; }
+
+    /// <summary>Loads of CR3 that entered an address space whose entries were compared with its tables rather than forgotten.</summary>
+    public ulong Revalidations { get; internal set; }
+
+    /// <summary>Views that were emptied to make room: for another address space, or because the host's mappings were used up.</summary>
+    public ulong ViewEvictions { get; internal set; }
 }

@@ -1,3 +1,5 @@
+using ToyVmm.Hardware.Paging;
+
 namespace ToyVmm.Engines;
 
 /// <summary>How the translator goes about it. None of it changes what a guest sees.</summary>
@@ -11,6 +13,18 @@ public sealed record TranslatorOptions
 
     /// <summary>Bytes of emitted code, at least 64 KiB; when they are used up, all of it is dropped and translation starts again.</summary>
     public int CodeCacheBytes { get; init; } = LargestCodeCache;
+
+    /// <summary>
+    /// Views of the guest's address spaces that are kept, at least 1. Two for each process that the guest switches between spare it the faults of
+    /// filling them again.
+    /// </summary>
+    public int Views { get; init; } = 2 * Tlb.SpaceCount;
+
+    /// <summary>
+    /// Leave each instruction that cannot run as the guest wrote it by a fault of the host, as a VMM does that only traps and emulates: to
+    /// measure what translating them saves (Adams and Agesen 2006).
+    /// </summary>
+    public bool TrapOnly { get; init; }
 
     /// <summary>Have a verifier, which knows nothing of the translator, check every piece of emitted code before it runs.</summary>
     public bool Verify { get; init; }

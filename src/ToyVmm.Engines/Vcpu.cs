@@ -48,6 +48,9 @@ public sealed unsafe class Vcpu : IDisposable
     /// <summary>Told of events and instructions while it is set; costs nothing when null.</summary>
     public IEngineObserver? Observer { get; set; }
 
+    /// <summary>Performs port accesses in place; null makes each of them an exit (<see cref="ExitReason.PortIo"/>).</summary>
+    public IPortAccess? Ports { get; set; }
+
     /// <summary>Set by another thread to get the engine out of a REP string instruction, which can take seconds; budgets bound everything else.</summary>
     public bool CancelRequested
     {

@@ -29,6 +29,12 @@ public enum ExitReason
 
     /// <summary>A triple fault: the CPU is dead until reset. <see cref="Vcpu.Autopsy"/> tells why.</summary>
     Shutdown,
+
+    /// <summary>
+    /// <see cref="IPortAccess"/> has performed an access, counted as a <see cref="PortIo"/>, and wants the monitor to look before the guest goes on.
+    /// Nothing is left to do for the access itself; a read has its answer already.
+    /// </summary>
+    PortIoPerformed,
 }
 
 /// <summary>One exit: the reason, and for an access what was accessed.</summary>

@@ -30,6 +30,9 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     // The host looks at its clock, at input and at stop requests this often: a few milliseconds.
     private const ulong SliceInstructions = 1 << 20;
 
+    // And no later than after so many port accesses, which can be slow (a disk's).
+    private const int SliceAccesses = 1024;
+
     // A guest that sleeps through so much of its own time, with no input to come, will not wake.
     private static readonly TimeSpan s_longestSleep = TimeSpan.FromHours(25);
 
@@ -58,6 +61,10 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     private ulong _sleptSince;
     private ulong _exitsHandled;
     private bool _asleep;
+    private bool _mustLook;
+    private int _accessesLeft;
+    private ulong _hostLookAt;
+    private ulong _lastInstruction;
     private TimeSpan _slack = s_leastSlack;
 
     private VirtualMachine(VirtualMachineOptions options, Machine machine, LoadedImage image, ReadOnlyMemory<byte> imageFile)
@@ -72,10 +79,13 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         _traps = new TrapCounter(Statistics, options.Observer);
         Vcpu.Observer = _traps;
         _engine = new Interpreter(Vcpu);
-        if (options.Engine == EngineKind.Translator && _engine.TryTranslate(options.Translator) is { } reason)
+        string? reason = WantsTranslator(options.Engine) ? _engine.TryTranslate(options.Translator) : TranslatorUnavailable;
+        if (reason is not null && options.Engine == EngineKind.Translator)
         {
             throw new PlatformNotSupportedException(reason);
         }
+
+        WhyInterpreted = options.Engine == EngineKind.Auto ? reason : null;
 
         _exits = new ExitHandler(this, options);
         _drives = new DriveBay(_logger);
@@ -86,9 +96,12 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             Cpu.FpuError = 0;
             Cpu.FpuIgnoreError = 1;
         };
-        machine.MemoryMapChanged = (_, _) => Vcpu.NotifyStateChanged();
+        machine.MemoryMapChanged = (_, _) => NotifyMemoryMapChanged();
         SetA20(machine.A20Enabled);
         EntryPoint.Apply(image.Entry, Vcpu);
+
+        // Whoever wants to be told of every exit gets every exit.
+        Vcpu.Ports = options.ExitObserver is null && options.ReadObserver is null ? new PortAccess(this) : null;
     }
 
     /// <summary>The board.</summary>
@@ -107,7 +120,10 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     public MachineConfig Configuration => _options.Machine;
 
     /// <summary>The engine that runs the guest, for people.</summary>
-    public string EngineName => _options.Engine == EngineKind.Translator ? "translator" : "interpreter";
+    public string EngineName => Vcpu.Translation is null ? "interpreter" : "translator";
+
+    /// <summary>With <see cref="EngineKind.Auto"/>, why the engine is not the translator; null where it is, or the interpreter was asked for.</summary>
+    public string? WhyInterpreted { get; }
 
     /// <summary>Why this host cannot run <see cref="EngineKind.Translator"/>; null where it can.</summary>
     public static string? TranslatorUnavailable => Interpreter.TranslationUnavailable;
@@ -214,7 +230,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     private StopReason RunLoop(RunLimits limits)
     {
         long started = Stopwatch.GetTimestamp();
-        ulong lastInstruction = Saturate(InstructionsRetired, limits.MaxInstructions);
+        _lastInstruction = Saturate(InstructionsRetired, limits.MaxInstructions);
         if (_asleep && Sleep(limits, started) is { } stillAsleep)
         {
             return stillAsleep;
@@ -229,35 +245,78 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
 
             DrainInput();
             OfferInterrupts();
-            ulong left = lastInstruction - InstructionsRetired;
-            if (left == 0)
+            ulong retired = InstructionsRetired;
+            ulong budget = Budget(retired);
+            if (budget == 0)
             {
                 return new StopReason(StopKind.InstructionLimit, 0, $"the limit of {limits.MaxInstructions} instructions is reached");
             }
 
-            ulong budget = Math.Min(Math.Min(Machine.Clock.NextDeadline - Machine.Clock.Now, SliceInstructions), left);
+            _mustLook = false;
+            _accessesLeft = SliceAccesses;
+            _hostLookAt = retired + SliceInstructions;
             VmExit exit = _engine.Run(budget);
             Machine.Clock.AdvanceTo(InstructionsRetired + _idle);
-            Statistics.Count(exit.Reason);
-            _options.ExitObserver?.Invoke(this, exit);
-            if (exit.Reason is not (ExitReason.BudgetSpent or ExitReason.InterruptWindow or ExitReason.Cancelled))
+            StopReason? stop = null;
+            if (exit.Reason != ExitReason.PortIoPerformed)
             {
-                _exitsHandled++;
-            }
-            else if (_options.Pace == true)
-            {
-                WaitForHost();
+                Statistics.Count(exit.Reason);
+                _options.ExitObserver?.Invoke(this, exit);
+                if (exit.Reason is not (ExitReason.BudgetSpent or ExitReason.InterruptWindow or ExitReason.Cancelled))
+                {
+                    _exitsHandled++;
+                }
+                else if (_options.Pace == true)
+                {
+                    WaitForHost();
+                }
+
+                stop = exit.Reason == ExitReason.Halt
+                    ? Sleep(limits, started)
+                    : _exits.Handle(exit);
             }
 
-            StopReason? stop = exit.Reason == ExitReason.Halt
-                ? Sleep(limits, started)
-                : _exits.Handle(exit);
             if ((stop ?? _exits.HandleRequest()) is { } reason)
             {
                 LogMessages.Stopped(_logger, reason.Detail, InstructionsRetired);
                 return reason;
             }
         }
+    }
+
+    // How far the engine may go: to the next timer, to the next look at the host, to the limit of this run; 0 at that limit.
+    private ulong Budget(ulong retired)
+    {
+        VirtualClock clock = Machine.Clock;
+        return Math.Min(Math.Min(clock.NextDeadline - clock.Now, SliceInstructions), _lastInstruction - retired);
+    }
+
+    /// <summary>A port access in place: what the loop does when the engine leaves for one. <see cref="EndAccess"/> follows.</summary>
+    /// <param name="retired">Instructions retired so far.</param>
+    internal void BeginAccess(ulong retired)
+    {
+        Machine.Clock.AdvanceTo(retired + _idle);
+        Statistics.Count(ExitReason.PortIo);
+        _exitsHandled++;
+    }
+
+    /// <summary>What the loop does between an access and the next run of the engine.</summary>
+    /// <param name="retired">Instructions retired so far.</param>
+    /// <returns>The budget of that run; 0 where the loop itself must look.</returns>
+    internal ulong EndAccess(ulong retired)
+    {
+        if (_mustLook || _stopRequested || retired >= _hostLookAt || --_accessesLeft < 0 || Machine.Request.Kind != MachineRequestKind.None)
+        {
+            return 0;
+        }
+
+        if (!Input.IsEmpty)
+        {
+            DrainInput();
+        }
+
+        OfferInterrupts();
+        return Budget(retired);
     }
 
     /// <summary>Asks a running machine to stop soon; from any thread.</summary>
@@ -333,16 +392,26 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         }
     }
 
+    private static bool WantsTranslator(EngineKind engine) =>
+        engine == EngineKind.Translator || (engine == EngineKind.Auto && TranslatorUnavailable is null);
+
     // The translator maps guest RAM a second time, into the views.
     private static Machine MakeMachine(MachineConfig config, VirtualMachineOptions options) =>
-        new(config with { SharedRam = options.Engine == EngineKind.Translator });
+        new(config with { SharedRam = WantsTranslator(options.Engine) });
 
     private static ulong Saturate(ulong start, ulong more) => more > ulong.MaxValue - start ? ulong.MaxValue : start + more;
 
     private void SetA20(bool enabled)
     {
         Vcpu.Mmu.PhysicalMask = enabled ? ulong.MaxValue : ~(1ul << 20);
+        NotifyMemoryMapChanged();
+    }
+
+    // The instruction that did it may be one of a block, or an element of a string, whose code lies elsewhere now: the engine starts anew.
+    private void NotifyMemoryMapChanged()
+    {
         Vcpu.NotifyStateChanged();
+        _mustLook = true;
     }
 
     private StopReason? HostStop(RunLimits limits, long started)

@@ -23,6 +23,10 @@ internal static class CommandLine
     public static ToolResult RunWithInput(string input, params string[] arguments) =>
         ToolProcess.Run("dotnet", [Tool, .. arguments], s_timeout, input);
 
+    /// <summary>Runs the tool as the last arguments of another program.</summary>
+    public static ToolResult RunUnder(string[] program, params string[] arguments) =>
+        ToolProcess.Run(program[0], [.. program[1..], "dotnet", Tool, .. arguments], s_timeout, "");
+
     /// <summary>A temporary file with the bytes of a guest.</summary>
     public static TemporaryFile File(ReadOnlySpan<byte> bytes, string extension = ".bin")
     {

@@ -55,10 +55,23 @@ public sealed class CommandLineStatusTests
         Assert.Equal(new ToolResult(70, "", ""), CommandLine.Run("run", image.Path, "-q"));
     }
 
+    /// <summary>With little address space (for which the runtime wants a small heap) there is no room for emitted code.</summary>
+    [TranslatorFact]
+    public void A_host_that_cannot_run_emitted_code_interprets_and_says_so()
+    {
+        const string Limit = "ulimit -v 30000000; export DOTNET_GCHeapHardLimit=0x10000000; exec \"$@\"";
+        ToolResult auto = CommandLine.RunUnder(["bash", "-c", Limit, "bash"], "run", "hello");
+        Assert.Equal((0, "Hello, world\n"), (auto.Status, auto.Output));
+        Assert.StartsWith("toyvmm: the interpreter runs the guest; the translator cannot: the host does not give the address space\n", auto.Errors, StringComparison.Ordinal);
+        ToolResult asked = CommandLine.RunUnder(["bash", "-c", Limit, "bash"], "run", "hello", "--engine", "translator");
+        Assert.Equal((64, ""), (asked.Status, asked.Output));
+        Assert.Contains("the host does not give the address space; use --engine interpreter", asked.Errors, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("run")]
     [InlineData("run", "hello", "--no-such-option")]
-    [InlineData("run", "hello", "--verify-translations")]
+    [InlineData("run", "hello", "--engine", "interpreter", "--verify-translations")]
     [InlineData("run", "hello", "--engine", "magic")]
     [InlineData("run", "hello", "--cpu", "P7")]
     [InlineData("run", "hello", "--cpu", "386,486")]

@@ -56,9 +56,12 @@ public static class GuestRunner
     }
 
     /// <summary>Makes the machine that a guest's head asks for.</summary>
-    public static VirtualMachine Create(GuestImage guest, EngineKind engine, TraceHash hash, TranslatorOptions? translator = null) => VirtualMachine.Create(
-        File.ReadAllBytes(guest.ImagePath),
-        new VirtualMachineOptions
+    public static VirtualMachine Create(GuestImage guest, EngineKind engine, TraceHash hash, TranslatorOptions? translator = null) =>
+        VirtualMachine.Create(File.ReadAllBytes(guest.ImagePath), Options(guest, engine, hash, translator));
+
+    /// <summary>How a guest's head asks to be run, with every trap and every exit in the fingerprint.</summary>
+    public static VirtualMachineOptions Options(GuestImage guest, EngineKind engine, TraceHash hash, TranslatorOptions? translator = null) =>
+        new()
         {
             Engine = engine,
             Translator = translator ?? new TranslatorOptions { Hotness = 0, Verify = true },
@@ -70,7 +73,7 @@ public static class GuestRunner
                 CommandLine = guest.Append,
                 Format = guest.Format == GuestFormat.Raw ? ImageFormat.Raw : null,
             },
-        });
+        };
 
     private static uint Memory(GuestImage guest) =>
         guest.Memory is { } text

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using ToyVmm.Cli.Guests;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Loading;
@@ -7,18 +8,18 @@ namespace ToyVmm.Cli.Benchmarking;
 
 /// <summary>
 /// Measures one compute guest. Each run is a new machine; the best one counts, because what the host does beside it can only make
-/// it slower. The first run also compiles the interpreter, so with one run the number is that of a cold start.
+/// it slower. The first run also compiles the engine, so with one run the number is that of a cold start.
 /// </summary>
 internal static class GuestBenchmark
 {
     /// <summary>Measures a guest.</summary>
-    /// <param name="engine">What executes it.</param>
+    /// <param name="variant">What executes it.</param>
     /// <param name="name">The built-in guest.</param>
     /// <param name="repeat">How many runs.</param>
     /// <param name="scale">How much work, or null for the guest's own measure.</param>
     /// <param name="progress">Told before each run, with its number.</param>
     /// <exception cref="UserErrorException">The guest fails: its numbers would mean nothing.</exception>
-    public static BenchResult Measure(EngineKind engine, string name, int repeat, ulong? scale, Action<int> progress)
+    public static BenchResult Measure(EngineVariant variant, string name, int repeat, ulong? scale, Action<int> progress)
     {
         byte[] image = BuiltInGuests.ReadImage(name)!;
         ulong instructions = 0;
@@ -26,7 +27,14 @@ internal static class GuestBenchmark
         for (int run = 1; run <= repeat; run++)
         {
             progress(run);
-            using VirtualMachine vm = VirtualMachine.Create(image, new VirtualMachineOptions { Engine = engine, Load = new LoadOptions { CommandLine = scale?.ToString(System.Globalization.CultureInfo.InvariantCulture) } });
+            using VirtualMachine vm = VirtualMachine.Create(
+                image,
+                new VirtualMachineOptions
+                {
+                    Engine = variant.Engine,
+                    Translator = variant.Translator,
+                    Load = new LoadOptions { CommandLine = scale?.ToString(CultureInfo.InvariantCulture) },
+                });
             long started = Stopwatch.GetTimestamp();
             StopReason stop = vm.Run();
             double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
@@ -39,6 +47,6 @@ internal static class GuestBenchmark
             best = Math.Min(best, seconds);
         }
 
-        return new BenchResult { Name = name, Instructions = instructions, Seconds = best, MillionsPerSecond = instructions / best / 1e6 };
+        return new BenchResult { Name = name, Engine = variant.Name, Instructions = instructions, Seconds = best, MillionsPerSecond = instructions / best / 1e6 };
     }
 }

@@ -17,6 +17,8 @@ internal sealed class NativeBenchmark : IDisposable
     {
     }
 
+    private string NanoProgram => Path.Combine(_directory, "nano.native");
+
     /// <summary>Prepares native runs.</summary>
     /// <returns>Null where gcc cannot build 32-bit programs.</returns>
     /// <param name="why">Then: why.</param>
@@ -71,13 +73,48 @@ internal sealed class NativeBenchmark : IDisposable
         return best;
     }
 
+    /// <summary>Builds the rows of nano that any process can run.</summary>
+    /// <param name="why">Why it cannot be done; empty when it can.</param>
+    /// <returns>The rows' names; none where it cannot be done.</returns>
+    public IReadOnlyList<string> BuildNano(out string why)
+    {
+        // The rows are NASM sources that include each other by their path under guest-images.
+        string rows = Path.Combine(_directory, "nano.o");
+        string root = _directory + Path.DirectorySeparatorChar;
+        int status = Run("nasm", ["-f", "elf32", "-I", root, "-o", rows, Path.Combine(_directory, "nano", "native.asm")], out _, out string errors);
+        if (status == 0)
+        {
+            status = Run("gcc", ["-m32", "-O2", "-no-pie", "-o", NanoProgram, Path.Combine(_directory, "nano", "native_main.c"), rows], out _, out errors);
+        }
+
+        string list = "";
+        if (status == 0)
+        {
+            status = Run(NanoProgram, ["list"], out _, out errors, out list);
+        }
+
+        why = status == 0 ? "" : $"no native times of nano: {errors.Split('\n')[0]} (on Debian: apt install nasm gcc-multilib)";
+        return status == 0 ? list.Split('\n', StringSplitOptions.RemoveEmptyEntries) : [];
+    }
+
+    /// <summary>Times a row that <see cref="BuildNano"/> named.</summary>
+    /// <returns>Nanoseconds for an operation, or null when the row fails or nothing could be told.</returns>
+    public double? MeasureNano(string row, uint operations, int repeat, uint? loops) =>
+        DifferenceTimer.Measure(
+            count => Run(NanoProgram, [row, count.ToString(CultureInfo.InvariantCulture)], out double seconds, out _) == 0 ? seconds : null,
+            repeat,
+            loops).Seconds * 1e9 / operations;
+
     /// <inheritdoc/>
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 
-    private static int Run(string program, string[] arguments, out double seconds, out string errors)
+    private static int Run(string program, string[] arguments, out double seconds, out string errors) => Run(program, arguments, out seconds, out errors, out _);
+
+    private static int Run(string program, string[] arguments, out double seconds, out string errors, out string output)
     {
         seconds = 0;
         errors = "";
+        output = "";
         try
         {
             using Process process = Process.Start(new ProcessStartInfo(program, arguments)
@@ -88,9 +125,9 @@ internal sealed class NativeBenchmark : IDisposable
             })!;
             long started = Stopwatch.GetTimestamp();
             process.StandardInput.Close();
-            Task<string> output = process.StandardOutput.ReadToEndAsync();
+            Task<string> reading = process.StandardOutput.ReadToEndAsync();
             errors = process.StandardError.ReadToEnd();
-            _ = output.Result;
+            output = reading.Result;
             process.WaitForExit();
             seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
             return process.ExitCode;

@@ -10,7 +10,7 @@ internal static class EngineOption
     public static Option<string> Create() => new("--engine")
     {
         HelpName = "ENGINE",
-        Description = "What executes guest code: auto (the default; now the interpreter), interpreter, or translator (hot code runs on the host CPU; Linux on x86-64).",
+        Description = "What executes guest code: auto (the default: the translator where the host has it), interpreter, or translator (hot code runs on the host CPU; Linux on x86-64).",
     };
 
     /// <summary>The engine of a name.</summary>

@@ -65,6 +65,9 @@ internal static class HelpText
         Examples:
           toyvmm bench
           toyvmm bench compute-sieve compute-sha256 --repeat 5
+          toyvmm bench --engine all                       every engine, side by side; some minutes
+          toyvmm bench nano --engine translator           what single operations cost
+          toyvmm bench nano:int-iret nano:page-fault
           toyvmm bench --json -
         """;
 

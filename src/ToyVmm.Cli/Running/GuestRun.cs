@@ -65,6 +65,11 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             Logging = ErrorLogger.Create(settings.Verbosity, console),
         };
         VirtualMachine vm = ImageRefusal.Create(image, complete, console);
+        if (vm.WhyInterpreted is { } reason && !settings.Quiet)
+        {
+            console.Error.WriteLine($"toyvmm: the interpreter runs the guest; the translator cannot: {reason}");
+        }
+
         if (settings.Verbosity > 0)
         {
             console.Error.WriteLine(image.Origin);

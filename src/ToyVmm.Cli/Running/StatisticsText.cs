@@ -49,6 +49,11 @@ internal static class StatisticsText
         Line(output, "  ends of the budget", Number(translation.BudgetEnds));
         Line(output, "  host faults", Number(translation.HostFaults));
         Line(output, "  of them hidden", Number(translation.HiddenFaults));
+        Line(output, "  of them the guest's", Number(translation.TrueFaults));
+        Line(output, "  adaptations", Number(translation.Adaptations));
+        Line(output, "  pages mapped", Number(translation.PagesMapped));
+        Line(output, "  views revalidated", Number(translation.Revalidations));
+        Line(output, "  views evicted", Number(translation.ViewEvictions));
     }
 
     private static void Line(TextWriter output, string what, string value) => output.WriteLine($"  {what,-24} {value,18}");

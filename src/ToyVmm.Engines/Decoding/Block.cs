@@ -43,6 +43,9 @@ internal unsafe struct Block
     /// <summary>How often it was interpreted, until it is translated.</summary>
     public int Heat;
 
+    /// <summary>Non-zero when the first instruction of its emitted code is not left to the interpreter.</summary>
+    public byte RunsOnHost;
+
     /// <summary>Non-zero when its only instruction crosses into the next page.</summary>
     public byte CrossesPage;
 

@@ -62,6 +62,12 @@ public sealed unsafe partial class Interpreter
     /// <summary>True while instructions run one by one, so that a REP string instruction stops after each iteration.</summary>
     internal bool IsSingleStepping { get; private set; }
 
+    /// <summary>
+    /// True where the instruction behind the running one - which ends its block - will be executed with nothing in between that could look: nothing
+    /// is pending or wanted, and the budget goes on. A shadow that STI casts is over then before anybody sees it.
+    /// </summary>
+    internal bool RunsOnUnattended => State->Attention == Attention.None && _left > 0;
+
     /// <summary>Raises a fault of the running instruction.</summary>
     /// <param name="vector">The vector.</param>
     /// <param name="error">The error code, where the vector has one.</param>

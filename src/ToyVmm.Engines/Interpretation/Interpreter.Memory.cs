@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using ToyVmm.Engines.ShadowPaging;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Memory;
 using ToyVmm.Hardware.Paging;
@@ -21,11 +22,15 @@ public sealed unsafe partial class Interpreter
     // The lines filled since the last flush, so that a guest that loads CR3 all the time does not pay for all 2,048; full: it does.
     private readonly ushort[] _filledLines = new ushort[256];
     private int _filledCount;
+    private readonly List<uint> _dropped = [];
 
     private ulong _writeFirst;
     private ulong _writeSecond;
     private int _writeFirstLength;
     private int _writeLength;
+
+    /// <summary>Accesses that the fast path did not serve.</summary>
+    internal ulong PageLookups { get; private set; }
 
     /// <summary>A page of all-ones: what an instruction fetch from nothing reads.</summary>
     internal byte* EmptyPage { get; private set; } = AllocateEmptyPage();
@@ -151,11 +156,24 @@ public sealed unsafe partial class Interpreter
     internal bool TryTranslateFetch(uint linear, out ulong physical) =>
         TranslatePage(linear, State->Cpl == 3 ? PageAccess.Fetch | PageAccess.User : PageAccess.Fetch, out physical);
 
-    /// <summary>Empties the projections: after any architectural flush, a change of A20, WP or the memory map.</summary>
-    /// <param name="keepGlobal">True when only what is not global was flushed.</param>
-    internal void FlushTlbProjection(bool keepGlobal = false)
+    /// <summary>Empties the projections: after any architectural flush of everything, a change of A20, WP or the memory map.</summary>
+    internal void FlushTlbProjection()
     {
-        Translated?.Flush(keepGlobal);
+        Translated?.Flush();
+        EmptyOwnProjection();
+    }
+
+    // MOV CR3.
+    private void SwitchAddressSpace()
+    {
+        _dropped.Clear();
+        bool known = Vcpu.Mmu.SwitchSpace(_dropped);
+        Translated?.Switch(known, _dropped);
+        EmptyOwnProjection();
+    }
+
+    private void EmptyOwnProjection()
+    {
         bool all = _filledCount == _filledLines.Length;
         int count = all ? 2 * TlbEntry.Count : _filledCount;
         for (int n = 0; n < count; n++)
@@ -217,6 +235,7 @@ public sealed unsafe partial class Interpreter
 
     private bool TranslatePage(uint linear, PageAccess access, out ulong physical)
     {
+        PageLookups++;
         bool mayBeLarge = Vcpu.Mmu.Tlb.MayBeLarge(linear);
         bool wasCached = Vcpu.Mmu.Tlb.TryGet(linear, out ulong cachedPage, out TlbRights cachedRights);
         if (!Vcpu.Mmu.Translate(linear, access, out physical, out TlbRights rights, out uint error))
@@ -231,11 +250,12 @@ public sealed unsafe partial class Interpreter
             return RaisePageFault(linear, error);
         }
 
-        const TlbRights WhoMayFetch = TlbRights.User | TlbRights.NoExecute;
+        const TlbRights Matter = TlbRights.User | TlbRights.NoExecute | TlbRights.Global;
         bool moved = ((cachedPage & Vcpu.Mmu.PhysicalMask) ^ physical) >> 12 != 0;
-        if (wasCached && (moved || ((cachedRights ^ rights) & WhoMayFetch) != 0))
+        ulong? replacedLarge = Vcpu.Mmu.Tlb.TakeReplacedLarge();
+        if (wasCached && (moved || ((cachedRights ^ rights) & Matter) != 0 || replacedLarge is not null))
         {
-            ReplaceTranslation(linear, cachedPage & Vcpu.Mmu.PhysicalMask);
+            ReplaceTranslation(linear, cachedPage, replacedLarge);
         }
 
         Project(linear, physical, rights, (access & PageAccess.User) != 0);
@@ -243,12 +263,17 @@ public sealed unsafe partial class Interpreter
     }
 
     // A stale entry lacked a right, and the tables, changed meanwhile, have given another one: no older copy of it may live on, also
-    // not in the links between blocks and in the block that is running.
-    private void ReplaceTranslation(uint linear, ulong oldPage)
+    // not in the links between blocks and in the block that is running. Where it was a large page's, that goes for all that was cached of it.
+    private void ReplaceTranslation(uint linear, ulong oldPage, ulong? large)
     {
-        DropFromProjection(linear, mayBeLarge: false);
+        const int LargePart = 1 << 21;
+        DropFromProjection(linear, large is not null);
         _blocks.ForgetTranslations();
-        _blocks.CodeWritten(new GuestPhysicalAddress(oldPage), (int)GuestPhysicalAddress.PageSize);
+        _blocks.CodeWritten(new GuestPhysicalAddress(oldPage & Vcpu.Mmu.PhysicalMask), (int)GuestPhysicalAddress.PageSize);
+        for (ulong offset = 0; large is not null && offset < LargePart; offset += GuestPhysicalAddress.PageSize)
+        {
+            _blocks.CodeWritten(new GuestPhysicalAddress((large.Value + offset) & Vcpu.Mmu.PhysicalMask), (int)GuestPhysicalAddress.PageSize);
+        }
     }
 
     // What the fast path may do with this page from now on.
@@ -279,11 +304,13 @@ public sealed unsafe partial class Interpreter
     {
         if (mayBeLarge)
         {
-            FlushTlbProjection();
+            const uint LargestPage = 1024;
+            Translated?.Drop(new Run((linear >> 12) & ~(LargestPage - 1), LargestPage));
+            EmptyOwnProjection();
             return;
         }
 
-        Translated?.Drop(linear);
+        Translated?.Drop(new Run(linear >> 12, 1));
         uint index = (linear >> 12) & (TlbEntry.Count - 1);
         SupervisorTlb[index].ReadTag = TlbEntry.None;
         SupervisorTlb[index].WriteTag = TlbEntry.None;

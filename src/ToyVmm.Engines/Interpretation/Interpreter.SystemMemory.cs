@@ -81,8 +81,7 @@ public sealed unsafe partial class Interpreter
         }
 
         State->Cr3 = value;
-        Vcpu.Mmu.Tlb.FlushNonGlobal();
-        FlushTlbProjection(keepGlobal: true);
+        SwitchAddressSpace();
         return true;
     }
 

@@ -125,16 +125,15 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         }
 
         long budget = (long)Math.Min(maxInstructions, long.MaxValue / 2);
-        ulong start = State->Retired;
         _left = budget;
-        _retiredAtEnd = start + (ulong)budget;
+        _retiredAtEnd = State->Retired + (ulong)budget;
 
         // A branch at the end of the last run may have left a link to make; EIP need not be where it went any more.
         LinkSlot = null;
         Translated?.ForgetLink();
         BeginObservation();
         VmExit exit = RunLoop();
-        State->Retired = start + (ulong)(budget - _left);
+        State->Retired = RetiredNow;
         return exit;
     }
 
@@ -154,18 +153,15 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
     {
         CpuState* s = State;
         TranslatedCode? translated = Translated;
-        bool callOut = false;
         for (; ; )
         {
-            translated?.Fill();
             if (_left <= 0)
             {
                 LinkSlot = null;
                 return new VmExit(ExitReason.BudgetSpent);
             }
 
-            bool single = callOut;
-            callOut = false;
+            bool single = false;
             if (s->Attention != Attention.None)
             {
                 // What comes next may be a handler, not the branch's target.
@@ -212,17 +208,26 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
             nint flow;
             for (; ; )
             {
-                if (translated != null && !single && translated.IsReady(block))
+                DecodedInstruction* first = Block.Instructions(block);
+                if (translated != null)
                 {
-                    callOut = translated.Run(block, ref _left);
-                    flow = Flow.Lookup;
-                    break;
+                    if (!single && translated.IsReady(block))
+                    {
+                        // What emitted code leaves to the interpreter, and with it the rest of its block.
+                        first = translated.Run(ref block, ref _left);
+                        if (first == null)
+                        {
+                            flow = Flow.Lookup;
+                            break;
+                        }
+                    }
+
+                    translated.BeforeInterpreting(first);
                 }
 
-                translated?.ForgetLink();
-                _left -= block->Count;
-                DecodedInstruction* first = Block.Instructions(block);
+                _left -= block->Count - first->Position;
                 flow = first->Handler(s, first, this);
+                translated?.AfterInterpreting();
                 if (flow <= Flow.Last)
                 {
                     break;

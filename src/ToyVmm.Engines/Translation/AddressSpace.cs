@@ -29,10 +29,19 @@ internal sealed unsafe class AddressSpace : IDisposable
 
     private uint* Table => (uint*)JumpTable;
 
+    /// <summary>Which address space of the TLB it mirrors; as <see cref="AddressSpacePool"/> has it.</summary>
+    public int Space { get; set; } = int.MinValue;
+
+    /// <summary>Of which address space the pages are that are not global.</summary>
+    public int LocalSpace { get; set; }
+
+    /// <summary>True for CPL 3.</summary>
+    public bool User { get; set; }
+
     /// <summary>Makes an empty one; null where the host does not give the addresses.</summary>
-    public static AddressSpace? TryCreate(GuestMemory memory)
+    public static AddressSpace? TryCreate(GuestMemory memory, MappingBudget budget)
     {
-        ShadowView? view = ShadowView.TryCreate(memory);
+        ShadowView? view = ShadowView.TryCreate(memory, budget);
         nint table = HostMemory.AllocateSparse(TableSize, HostMemory.Read | HostMemory.Write);
         if (view != null && table != 0)
         {
@@ -74,26 +83,49 @@ internal sealed unsafe class AddressSpace : IDisposable
         }
     }
 
-    /// <summary>Forgets a page's addresses, and those of a block that runs over into it.</summary>
-    public void ForgetPage(uint linear)
+    /// <summary>The TLB lost some pages: takes them out of the view, and forgets their addresses and those of a block that runs over into them.</summary>
+    public void ForgetPages(Run run)
     {
-        if (_pages.Remove(linear >> 12, out CodePage? page))
+        View.Drop(run);
+        for (uint page = run.First; page < run.End && _pages.Count > 0; page++)
         {
-            Forget(page);
+            if (_pages.Remove(page, out CodePage? code))
+            {
+                Forget(code);
+            }
         }
     }
 
-    /// <summary>Forgets every address, or all but those in global pages.</summary>
-    public void ForgetAll(bool keepGlobal)
+    /// <summary>Forgets every page.</summary>
+    public void ForgetAll()
     {
+        View.Clear();
+        ForgetTargets();
+    }
+
+    /// <summary>Forgets every page that is not global.</summary>
+    public void ForgetLocal()
+    {
+        View.ClearLocal();
         foreach ((uint number, CodePage page) in _pages)
         {
-            if (!keepGlobal || !page.IsGlobal)
+            if (!page.IsGlobal)
             {
                 Forget(page);
                 _ = _pages.Remove(number);
             }
         }
+    }
+
+    /// <summary>Forgets every code address.</summary>
+    public void ForgetTargets()
+    {
+        foreach (CodePage page in _pages.Values)
+        {
+            Forget(page);
+        }
+
+        _pages.Clear();
     }
 
     /// <inheritdoc/>

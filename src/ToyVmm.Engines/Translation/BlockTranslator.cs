@@ -25,46 +25,59 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
     public bool KeepsReasons { get; init; }
 
     // An instruction becomes at most so many bytes, its way out included.
-    public const int MostBytesPerInstruction = 160;
+    public const int MostBytesPerInstruction = 256;
 
     /// <summary>Emits a block.</summary>
     /// <param name="block">32-bit code in flat segments, on one page.</param>
-    /// <param name="callOuts">Bit n is set where instruction n faulted too often and goes to the interpreter.</param>
+    /// <param name="faults">Tells which instructions faulted too often and go to the interpreter.</param>
+    /// <param name="number">What emitted code tells where it leaves an instruction to the interpreter: which translation it is.</param>
     /// <returns>Where it is; null when the cache is full.</returns>
-    public TranslatedBlock? Translate(Block* block, ulong callOuts)
+    public TranslatedBlock? Translate(Block* block, FaultHistory faults, int number)
     {
         if (!code.HasRoom((block->Count + 2) * MostBytesPerInstruction))
         {
             return null;
         }
 
-        TranslatedBlock result = new(block, code.Used, callOuts) { KeepsReasons = KeepsReasons };
-        Emitter e = new(code, result);
+        TranslatedBlock result = new(block, code.Used) { KeepsReasons = KeepsReasons };
+        Emitter e = new(code, result, number);
         RegisterFile files = Decode(block);
-        e.Budget(block->Count);
-        e.Require(files, block->Count);
         bool open = true;
         for (int n = 0; n < block->Count && open; n++)
         {
             ref Instruction x = ref _instructions[n];
+            int before = code.Used;
+            if (n == 0)
+            {
+                e.Budget(block->Count);
+                e.Require(files, block->Count);
+            }
+
             result.Begin(code.Used);
 
             // What the decoder refused is #UD, or of a feature that this CPU does not have.
             bool invalid = (nint)Block.Instructions(block)[n].Handler == (nint)(Handler)(&HandlerTable.InvalidOpcode);
-            bool faults = ((callOuts >> n) & 1) != 0;
-            bool callOut = invalid || faults || !e.TryEmit(x, out open);
-            if (callOut)
+            bool left = faults.IsLeft(result.PhysicalOf(n));
+            result.Left |= left ? 1UL << n : 0;
+            bool callOut = invalid || left || !e.TryEmit(x, block->Count - n, out open);
+            if (callOut && KeepsReasons)
             {
-                if (KeepsReasons)
-                {
-                    result.Note(code.Used, invalid ? TranslationReason.Undefined : faults ? TranslationReason.Faults : TranslationReasonText.WhyInterpreted(x));
-                }
-
-                e.CallOut((uint)x.IP, block->Count - n);
-                open = false;
+                result.Note(result.Starts[n], invalid ? TranslationReason.Undefined : left ? TranslationReason.Faults : TranslationReasonText.WhyInterpreted(x));
             }
 
-            result.IsWorthwhile |= !callOut;
+            if (callOut && n == 0)
+            {
+                // Nothing to count, then.
+                code.Rewind(before);
+                e.CallOut();
+            }
+            else if (callOut)
+            {
+                e.CallOut(block->Count - n);
+            }
+
+            result.RunsOnHost |= !callOut;
+            open &= !callOut;
         }
 
         if (open)
@@ -72,6 +85,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
             e.GoTo(block->Eip + (uint)block->Length);
         }
 
+        result.WaysOut = code.Used;
         e.EmitWaysOut();
         result.End(code.Used);
         return result;

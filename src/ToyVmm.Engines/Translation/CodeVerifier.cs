@@ -12,13 +12,14 @@ namespace ToyVmm.Engines.Translation;
 /// Why an access through GS with 32-bit addresses cannot leave the view: the effective address is computed modulo 2^32, and GS holds
 /// the base of 4 GiB of addresses and a guard, which no accepted instruction changes (SDM 1 3.3.7, 3A 3.4.4).
 /// </remarks>
-internal sealed class CodeVerifier(int frameSize, int stateSize)
+internal sealed partial class CodeVerifier(int frameSize, int stateSize)
 {
     private static readonly Register[] s_reserved = [Register.RSP, Register.R10, Register.R11, Register.R15];
 
     private readonly InstructionInfoFactory _information = new();
     private readonly List<Instruction> _instructions = [];
     private readonly HashSet<ulong> _starts = [];
+    private readonly HashSet<int> _accepted = [];
 
     /// <summary>Checks the code of one block.</summary>
     /// <param name="code">Its bytes.</param>
@@ -45,17 +46,10 @@ internal sealed class CodeVerifier(int frameSize, int stateSize)
         }
 
         // What is accepted only together with what stands before it must not be entered in the middle.
+        _accepted.Clear();
         for (int n = 0; n < _instructions.Count; n++)
         {
-            if (IsTableJump(n))
-            {
-                _ = _starts.Remove(_instructions[n].IP);
-                _ = _starts.Remove(_instructions[n - 1].IP);
-            }
-            else if (IsGate(n))
-            {
-                _ = _starts.Remove(_instructions[n].IP);
-            }
+            FindIdiom(n);
         }
 
         for (int n = 0; n < _instructions.Count; n++)
@@ -75,6 +69,11 @@ internal sealed class CodeVerifier(int frameSize, int stateSize)
 
     private string? CheckOne(int n, Predicate<int> isEntry)
     {
+        if (_accepted.Contains(n))
+        {
+            return null;
+        }
+
         Instruction x = _instructions[n];
         switch (x.FlowControl)
         {
@@ -88,19 +87,6 @@ internal sealed class CodeVerifier(int frameSize, int stateSize)
                 return "leaves the emitted code";
         }
     }
-
-    // mov r9d,[r11+r13*4]; lea r9,[r10+r9]; jmp r9. The table holds offsets of blocks; R13D is written with 32 bits only.
-    private bool IsTableJump(int n) =>
-        n >= 2 && _instructions[n].Code == Code.Jmp_rm64 && _instructions[n].Op0Kind == OpKind.Register && _instructions[n].Op0Register == Register.R9
-        && IsTableAddress(_instructions[n - 1]) && IsTableLoad(_instructions[n - 2]);
-
-    private static bool IsTableAddress(in Instruction x) =>
-        x.Code == Code.Lea_r64_m && x.Op0Register == Register.R9 && x.MemoryBase == Register.R10 && x.MemoryIndex == Register.R9
-        && x.MemoryIndexScale == 1 && x.MemoryDisplacement64 == 0;
-
-    private static bool IsTableLoad(in Instruction x) =>
-        x.Code == Code.Mov_r32_rm32 && x.Op0Register == Register.R9D && x.Op1Kind == OpKind.Memory && x.SegmentPrefix == Register.None
-        && x.MemoryBase == Register.R11 && x.MemoryIndex == Register.R13 && x.MemoryIndexScale == 4 && x.MemoryDisplacement64 == 0;
 
     private string? CheckEffects(int n, Predicate<int> isEntry)
     {
@@ -158,10 +144,19 @@ internal sealed class CodeVerifier(int frameSize, int stateSize)
     private bool IsState(in UsedMemory memory, bool written)
     {
         int offset = (int)memory.Displacement;
+        int size = memory.MemorySize.GetSize();
         bool inside = memory.Segment is Register.DS or Register.None && memory.Base == Register.R15 && memory.Index == Register.None
-            && offset >= -frameSize && offset + memory.MemorySize.GetSize() <= stateSize;
-        return inside && (!written || offset == StateOffset.Eip || offset == StateOffset.HostExitSlot || offset == StateOffset.HostScratch);
+            && offset >= -frameSize && offset + size <= stateSize;
+        return inside && (written ? IsOutput(offset, size) : offset != StateOffset.HostView);
     }
+
+    // What emitted code tells the VMM, field by field.
+    private static bool IsOutput(int offset, int size) =>
+        offset == StateOffset.HostScratch ? size <= sizeof(ulong)
+        : size <= sizeof(uint)
+            && (offset == StateOffset.Eip || offset == StateOffset.HostExitSlot || offset == StateOffset.HostInterruptFlag
+                || offset == StateOffset.HostStringCount || offset == StateOffset.HostStringSource
+                || offset == StateOffset.HostStringDestination || offset == StateOffset.HostStringFlags);
 
     // Giving budget back is the way out of a block: straight ahead, and out.
     private bool Leaves(int n, Predicate<int> isEntry)
@@ -172,26 +167,6 @@ internal sealed class CodeVerifier(int frameSize, int stateSize)
         }
         while (n < _instructions.Count && _instructions[n].FlowControl == FlowControl.Next);
         return n < _instructions.Count && _instructions[n].FlowControl == FlowControl.UnconditionalBranch && isEntry((int)_instructions[n].NearBranchTarget);
-    }
-
-    // lea r14,[r14+n], n a block's count.
-    private static bool IsBudget(in Instruction x) =>
-        x.Code == Code.Lea_r64_m && x.Op0Register == Register.R14 && x.MemoryBase == Register.R14 && x.MemoryIndex == Register.None
-        && Math.Abs((long)x.MemoryDisplacement64) <= byte.MaxValue;
-
-    // movzx r8d,byte [r14]
-    private static bool IsRamp(in Instruction x) =>
-        x.Code == Code.Movzx_r32_rm8 && x.Op0Register == Register.R8D && x.MemoryBase == Register.R14 && x.MemoryIndex == Register.None
-        && x.MemoryDisplacement64 == 0 && x.SegmentPrefix == Register.None;
-
-    // mov r9,[r15+gate]; mov r9d,[r9]
-    private bool IsGate(int n)
-    {
-        Instruction x = _instructions[n];
-        return n > 0 && x.Code == Code.Mov_r32_rm32 && x.Op0Register == Register.R9D && x.MemoryBase == Register.R9 && x.MemoryIndex == Register.None
-            && x.MemoryDisplacement64 == 0 && x.SegmentPrefix == Register.None
-            && _instructions[n - 1] is { Code: Code.Mov_r64_rm64, Op0Register: Register.R9, MemoryBase: Register.R15, MemoryIndex: Register.None } gate
-            && ((int)gate.MemoryDisplacement64 == StateOffset.FsGate || (int)gate.MemoryDisplacement64 == StateOffset.GsGate);
     }
 
     // Its own list, on purpose: what computes, and nothing else.

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Iced.Intel;
+using ToyVmm.Engines.ShadowPaging;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Memory;
 using static Iced.Intel.AssemblerRegisters;
@@ -108,6 +109,9 @@ internal sealed unsafe partial class ExecutableArena
     /// </summary>
     public nint Ramp { get; }
 
+    /// <summary>The host mappings of all views.</summary>
+    public MappingBudget Mappings { get; } = new();
+
     /// <summary>Enters emitted code: (state, host address). Returns when the code exits.</summary>
     public delegate* unmanaged<CpuState*, nint, void> Enter { get; }
 
@@ -174,6 +178,7 @@ internal sealed unsafe partial class ExecutableArena
     // void Enter(CpuState* state, void* code), System V: RDI, RSI.
     private static void EmitEnter(Assembler a)
     {
+        const uint Arithmetic = Eflags.CF | Eflags.PF | Eflags.AF | Eflags.ZF | Eflags.SF | Eflags.OF;
         a.push(rbx);
         a.push(rbp);
         a.push(r12);
@@ -184,8 +189,15 @@ internal sealed unsafe partial class ExecutableArena
         a.mov(r15, rdi);
         a.mov(r9, rsi);
         a.mov(__qword_ptr[r15 + StateOffset.HostStack], rsp);
+
+        // Writing GS costs ten times as much as reading it.
+        Label sameView = a.CreateLabel();
         a.mov(r8, __qword_ptr[r15 + StateOffset.HostView]);
+        a.rdgsbase(r10);
+        a.cmp(r8, r10);
+        a.je(sameView);
         a.wrgsbase(r8);
+        a.Label(ref sameView);
         a.mov(r10, __qword_ptr[r15 + StateOffset.HostCodeCache]);
         a.mov(r11, __qword_ptr[r15 + StateOffset.HostJumpTable]);
         a.mov(r14, __qword_ptr[r15 + StateOffset.HostBudget]);
@@ -197,8 +209,24 @@ internal sealed unsafe partial class ExecutableArena
         a.mov(r8, __qword_ptr[r15 + StateOffset.HostFpuImage]);
         a.fxrstor(__[r8]);
         a.Label(ref away);
+
+        // SAHF loads five of the flags from AH and leaves OF alone, which 7F + AL has just set or cleared; POPFQ, which DF needs, takes ten times as long.
+        Label direct = a.CreateLabel();
+        Label restored = a.CreateLabel();
+        a.mov(ecx, __dword_ptr[r15 + StateOffset.HostFlags]);
+        a.test(ecx, ~Arithmetic);
+        a.je(direct);
         a.push(__qword_ptr[r15 + StateOffset.HostFlags]);
         a.popfq();
+        a.jmp(restored);
+        a.Label(ref direct);
+        a.mov(eax, ecx);
+        a.shr(eax, 11);
+        a.and(eax, 1);
+        a.mov(ah, cl);
+        a.add(al, 0x7F);
+        a.sahf();
+        a.Label(ref restored);
         a.mov(eax, __dword_ptr[r15 + StateOffset.Eax]);
         a.mov(ecx, __dword_ptr[r15 + StateOffset.Ecx]);
         a.mov(edx, __dword_ptr[r15 + StateOffset.Edx]);

@@ -75,10 +75,11 @@ internal sealed unsafe class FloatingPointState : IDisposable
         return true;
     }
 
-    /// <summary>Takes the state back from the image. The control word cannot have changed, nor the instruction and data pointers.</summary>
+    /// <summary>Takes the state back from the image. The instruction and data pointers cannot have changed.</summary>
     public void TakeBack()
     {
         CpuState* s = _state;
+        s->FpuControl = *(ushort*)_image;
         s->FpuStatus = *(ushort*)(_image + StatusAt);
         s->FpuTags = _image[TagsAt];
         s->Mxcsr = *(uint*)(_image + MxcsrAt);

@@ -52,10 +52,31 @@ internal struct HostFrame
     /// <summary>Host address of the FXSAVE image through which the guest's x87, MMX and SSE state comes and goes.</summary>
     public nint FpuImage;
 
+    /// <summary>EFLAGS without the arithmetic flags, DF and IF, as PUSHF shows them.</summary>
+    public uint SystemFlags;
+
+    /// <summary>The guest's IF while emitted code runs, at its place in EFLAGS; CLI, STI and POPF change it.</summary>
+    public uint InterruptFlag;
+
+    /// <summary>ECX before a repeated comparison of strings, which starts afresh after a fault.</summary>
+    public uint StringCount;
+
+    /// <summary>ESI before it.</summary>
+    public uint StringSource;
+
+    /// <summary>EDI before it.</summary>
+    public uint StringDestination;
+
+    /// <summary>The flags before it.</summary>
+    public uint StringFlags;
+
     /// <summary>Why emitted code returned.</summary>
     public ExitKind Exit;
 
-    /// <summary>Which branch could be patched, or which block wants registers: an offset in the code cache.</summary>
+    /// <summary>
+    /// Which branch could be patched, or which block wants registers: an offset in the code cache. For <see cref="ExitKind.CallOut"/> the number
+    /// of the translation, times <see cref="Decoding.InstructionDecoder.LongestBlock"/>, plus that of the instruction.
+    /// </summary>
     public int ExitSlot;
 
     /// <summary>Non-zero while the guest's x87 and MMX state is not in the host's registers.</summary>

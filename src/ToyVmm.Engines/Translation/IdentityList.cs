@@ -18,7 +18,8 @@ internal static class IdentityList
 
         if (FilesOf(x) != RegisterFile.General)
         {
-            return !HasMemory(x) || Is32BitAddress(x);
+            // FLDCW may unmask an exception: it is emitted in a way of its own.
+            return x.Mnemonic != Mnemonic.Fldcw && (!HasMemory(x) || Is32BitAddress(x));
         }
 
         for (int n = 0; n < x.OpCount; n++)
@@ -69,7 +70,7 @@ internal static class IdentityList
         switch (x.Mnemonic)
         {
             // What stores or loads the unit's environment, or may unmask an exception: the host's pointers must not show.
-            case Mnemonic.Fldcw or Mnemonic.Fldenv or Mnemonic.Fnstenv or Mnemonic.Fstenv or Mnemonic.Fnsave or Mnemonic.Fsave or Mnemonic.Frstor:
+            case Mnemonic.Fldenv or Mnemonic.Fnstenv or Mnemonic.Fstenv or Mnemonic.Fnsave or Mnemonic.Fsave or Mnemonic.Frstor:
             case Mnemonic.Fninit or Mnemonic.Finit or Mnemonic.Fxsave or Mnemonic.Fxrstor or Mnemonic.Ldmxcsr:
             case Mnemonic.Fneni or Mnemonic.Feni or Mnemonic.Fndisi or Mnemonic.Fdisi or Mnemonic.Fnsetpm or Mnemonic.Fsetpm:
 
@@ -137,7 +138,7 @@ internal static class IdentityList
         _ => code,
     };
 
-    private static bool Is32BitAddress(in Instruction x) =>
+    public static bool Is32BitAddress(in Instruction x) =>
         x.MemoryBase.IsGPR32() || x.MemoryIndex.IsGPR32()
         || (x.MemoryBase == Register.None && x.MemoryIndex == Register.None && x.MemoryDisplSize == 4);
 }

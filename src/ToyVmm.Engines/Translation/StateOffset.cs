@@ -18,6 +18,12 @@ internal static unsafe class StateOffset
     public static readonly int Esi = Of(in s_probe.Esi);
     public static readonly int Edi = Of(in s_probe.Edi);
     public static readonly int Eip = Of(in s_probe.Eip);
+    public static readonly int Cpl = Of(in s_probe.Cpl);
+    public static readonly int Attention = Of(in s_probe.Attention);
+    public static readonly int Cr0 = Of(in s_probe.Cr0);
+    public static readonly int Cr2 = Of(in s_probe.Cr2);
+    public static readonly int Cr3 = Of(in s_probe.Cr3);
+    public static readonly int Cr4 = Of(in s_probe.Cr4);
     public static readonly int HostStack = OfFrame(in s_frame.Stack);
     public static readonly int HostFaultInstruction = OfFrame(in s_frame.FaultInstruction);
     public static readonly int HostFaultAddress = OfFrame(in s_frame.FaultAddress);
@@ -37,6 +43,18 @@ internal static unsafe class StateOffset
     public static readonly int SseAway = OfFrame(in s_frame.SseAway);
     public static readonly int HostFpuImage = OfFrame(in s_frame.FpuImage);
     public static readonly int HostMxcsr = OfFrame(in s_frame.Mxcsr);
+    public static readonly int HostSystemFlags = OfFrame(in s_frame.SystemFlags);
+    public static readonly int HostInterruptFlag = OfFrame(in s_frame.InterruptFlag);
+    public static readonly int HostStringCount = OfFrame(in s_frame.StringCount);
+    public static readonly int HostStringSource = OfFrame(in s_frame.StringSource);
+    public static readonly int HostStringDestination = OfFrame(in s_frame.StringDestination);
+    public static readonly int HostStringFlags = OfFrame(in s_frame.StringFlags);
+
+    private static readonly int s_firstSelector = Of(in s_probe.Es.Selector);
+
+    /// <summary>The selector in a segment register.</summary>
+    /// <param name="number">In encoding order: ES CS SS DS FS GS.</param>
+    public static int Selector(int number) => s_firstSelector + (number * sizeof(SegmentCache));
 
     private static T Blank<T>()
         where T : unmanaged => default;

@@ -1,14 +1,15 @@
+using Iced.Intel;
 using ToyVmm.Engines.Decoding;
+using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Translation;
 
 /// <summary>The emitted code of one block, and the table from its host addresses back to the guest's instructions.</summary>
-internal sealed unsafe class TranslatedBlock(Block* block, int start, ulong callOuts)
+internal sealed unsafe class TranslatedBlock(Block* block, int start)
 {
     private readonly List<int> _starts = new(block->Count);
+    private readonly List<(int Offset, StringOperation Operation)> _strings = [];
     private readonly List<(int Offset, TranslationReason Reason)>? _reasons;
-    private readonly byte[] _faults = new byte[block->Count];
-    private readonly ulong[] _lastFaults = new ulong[block->Count];
 
     /// <summary>What it was translated from.</summary>
     public Block* Block { get; } = block;
@@ -20,7 +21,10 @@ internal sealed unsafe class TranslatedBlock(Block* block, int start, ulong call
     public int Length { get; private set; }
 
     /// <summary>Bit n is set where instruction n goes to the interpreter because it faulted too often.</summary>
-    public ulong CallOuts { get; private set; } = callOuts;
+    public ulong Left { get; set; }
+
+    /// <summary>The physical address of one of its instructions.</summary>
+    public ulong PhysicalOf(int index) => Block->Physical + (Decoding.Block.Instructions(Block)[index].Eip - Block->Eip);
 
     /// <summary>Branches of other blocks that go straight here: (end of the branch, its way out).</summary>
     public List<(int BranchEnd, int WayOut)> Incoming { get; } = [];
@@ -28,8 +32,8 @@ internal sealed unsafe class TranslatedBlock(Block* block, int start, ulong call
     /// <summary>Where the emitted code of each guest instruction begins; the block's count and what it requires stand before the first.</summary>
     public IReadOnlyList<int> Starts => _starts;
 
-    /// <summary>The next guest instruction begins.</summary>
-    public void Begin(int offset) => _starts.Add(offset);
+    /// <summary>Where the ways out begin: what the branches of the block lead to while they are not linked, and where a case is the interpreter's.</summary>
+    public int WaysOut { get; set; }
 
     /// <summary>Lets the block keep why its code is not the guest's, for a listing; off by default.</summary>
     public bool KeepsReasons
@@ -38,7 +42,7 @@ internal sealed unsafe class TranslatedBlock(Block* block, int start, ulong call
         init => _reasons = value ? [] : null;
     }
 
-    /// <summary>Notes why what is emitted next is not what the guest wrote.</summary>
+    /// <summary>Notes why what is emitted at an offset is not what the guest wrote.</summary>
     public void Note(int offset, TranslationReason reason) => _reasons?.Add((offset, reason));
 
     /// <summary>Why the instruction at an offset, and those behind it, are not what the guest wrote.</summary>
@@ -54,7 +58,51 @@ internal sealed unsafe class TranslatedBlock(Block* block, int start, ulong call
     }
 
     /// <summary>Takes the notes about what was emitted from an offset on back.</summary>
-    public void Rewind(int offset) => _reasons?.RemoveAll(note => note.Offset >= offset);
+    public void ForgetNotes(int offset) => _reasons?.RemoveAll(note => note.Offset >= offset);
+
+    /// <summary>The next guest instruction begins.</summary>
+    public void Begin(int offset) => _starts.Add(offset);
+
+    /// <summary>A string instruction comes next: ESI and EDI point into the view while it runs.</summary>
+    public void NoteString(int offset, StringOperation operation) => _strings.Add((offset, operation));
+
+    /// <summary>True for the host's string instruction itself: what a fault there has left in ESI, EDI and ECX can be put right.</summary>
+    public bool IsStringAt(int offset) => _strings.Exists(known => known.Offset == offset);
+
+    /// <summary>After a fault: where a string instruction was at work, gives the guest's registers back their meaning.</summary>
+    /// <param name="offset">Where the host faulted.</param>
+    /// <param name="s">The state, with the registers at the fault.</param>
+    /// <param name="frame">The frame.</param>
+    /// <remarks>
+    /// What a repeated move has moved stays moved, and ECX says how much is left. A repeated comparison starts afresh, which nobody can tell.
+    /// </remarks>
+    public void FixString(int offset, CpuState* s, HostFrame* frame)
+    {
+        int n = _strings.FindIndex(known => known.Offset == offset);
+        if (n < 0)
+        {
+            return;
+        }
+
+        StringOperation operation = _strings[n].Operation;
+        if (operation.Repeats && operation.Compares)
+        {
+            s->Ecx = frame->StringCount;
+            s->Esi = frame->StringSource;
+            s->Edi = frame->StringDestination;
+            LazyFlags.Set(s, frame->StringFlags);
+            return;
+        }
+
+        uint segment = operation.Segment switch
+        {
+            Register.FS => s->Fs.Base,
+            Register.GS => s->Gs.Base,
+            _ => 0,
+        };
+        s->Esi -= operation.Source ? (uint)frame->View + segment : 0;
+        s->Edi -= operation.Destination ? (uint)frame->View : 0;
+    }
 
     /// <summary>The block is complete.</summary>
     public void End(int offset) => Length = offset - Start;
@@ -72,28 +120,5 @@ internal sealed unsafe class TranslatedBlock(Block* block, int start, ulong call
     }
 
     /// <summary>True when its first instruction runs on the host.</summary>
-    public bool IsWorthwhile { get; set; }
-
-    /// <summary>Notes that an instruction faulted. True when it does so too often: it goes to the interpreter from now on.</summary>
-    /// <param name="index">Which.</param>
-    /// <param name="now">Instructions that have run on the host so far.</param>
-    /// <remarks>
-    /// A fault costs as much as thousands of instructions. One now and then is fine (a loop that walks over memory meets a new page
-    /// every few thousand instructions); one every few hundred is not, whatever its reason.
-    /// </remarks>
-    public bool NoteFault(int index, ulong now)
-    {
-        const ulong Dense = 1000;
-        const int Patience = 16;
-        int faults = now - _lastFaults[index] < Dense ? _faults[index] + 1 : Math.Max(_faults[index] - 1, 0);
-        _lastFaults[index] = now;
-        _faults[index] = (byte)faults;
-        if (faults < Patience)
-        {
-            return false;
-        }
-
-        CallOuts |= 1UL << index;
-        return true;
-    }
+    public bool RunsOnHost { get; set; }
 }

@@ -21,27 +21,51 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     private const DecodeMode User = Supervisor | DecodeMode.User;
 
+    // No block starts at the last byte: it would run over the end.
+    private const uint Nowhere = uint.MaxValue;
+
     private readonly Interpreter _cpu;
-    private readonly TranslationStatistics _statistics = new();
+    private readonly TranslationStatistics _statistics;
     private readonly ExecutableArena _arena;
     private readonly CodeCache _code;
     private readonly BlockTranslator _translator;
-    private readonly AddressSpace[] _spaces;
+    private readonly AddressSpacePool _spaces;
+    private readonly ShadowPager _pager;
     private readonly List<TranslatedBlock> _blocks = [];
     private readonly FloatingPointState _floatingPoint;
     private readonly CodeVerifier? _verifier;
     private readonly int _hotness;
     private (uint Linear, bool User)? _fill;
+
+    // Where the guest will try again after its own page fault, and what it lacked there.
+    private (uint Linear, bool User) _awaitedFill;
+    private uint _awaited = Nowhere;
+
+    // The instruction that was left to the interpreter because it faulted too often, and how often pages were looked up before.
+    private readonly FaultHistory _faults = new();
+    private TranslatedBlock? _watched;
+    private int _watchedIndex;
+    private ulong _watchedSince;
+
+    // The instruction that faulted last.
+    private TranslatedBlock? _faulted;
+    private int _faultedIndex;
     private int _linkSlot;
 
-    private TranslatedCode(Interpreter cpu, TranslatorOptions options, ExecutableArena arena, CodeCache code, AddressSpace[] spaces)
+    // The space that emitted code sees, and whose it is: twice the address space, plus 1 for CPL 3; -1 where it must be looked for.
+    private AddressSpace? _active;
+    private int _activeKey = -1;
+
+    private TranslatedCode(Interpreter cpu, TranslatorOptions options, ExecutableArena arena, CodeCache code, AddressSpacePool spaces, TranslationStatistics statistics)
     {
         _hotness = options.Hotness;
         _verifier = options.Verify ? new CodeVerifier(sizeof(HostFrame), sizeof(CpuState)) : null;
         _cpu = cpu;
+        _statistics = statistics;
         _arena = arena;
         _code = code;
         _spaces = spaces;
+        _pager = new ShadowPager(cpu.Vcpu);
         _translator = new BlockTranslator(cpu.Vcpu.Memory, code);
         cpu.Vcpu.Translation = _statistics;
         _floatingPoint = new FloatingPointState(cpu.Vcpu);
@@ -61,19 +85,18 @@ internal sealed unsafe class TranslatedCode : IDisposable
         }
 
         CodeCache? code = CodeCache.TryCreate(arena, options.CodeCacheBytes);
-        AddressSpace? supervisor = AddressSpace.TryCreate(cpu.Vcpu.Memory);
-        AddressSpace? user = AddressSpace.TryCreate(cpu.Vcpu.Memory);
-        if (code is null || supervisor is null || user is null)
+        TranslationStatistics statistics = new();
+        AddressSpacePool? spaces = AddressSpacePool.TryCreate(cpu.Vcpu.Memory, arena.Mappings, statistics, options.Views);
+        if (code is null || spaces is null)
         {
             code?.Dispose();
-            supervisor?.Dispose();
-            user?.Dispose();
+            spaces?.Dispose();
             unavailable = "the host does not give the address space";
             return null;
         }
 
         cpu.Vcpu.Frame->CodeCache = code.Base;
-        return new TranslatedCode(cpu, options, arena, code, [supervisor, user]);
+        return new TranslatedCode(cpu, options, arena, code, spaces, statistics);
     }
 
     /// <summary>What is in the code cache now, ascending by address.</summary>
@@ -85,7 +108,13 @@ internal sealed unsafe class TranslatedCode : IDisposable
     /// <summary>Told where emitted code has faulted: an offset in the code cache. For tests.</summary>
     public Action<int>? Faulted { get; set; }
 
-    /// <summary>True when a block runs on the host now; counts its uses, and translates it once it is hot.</summary>
+    /// <summary>True for code that the translator takes: of 32 bits, in flat segments.</summary>
+    public static bool Takes(Block* block) => block->Mode is Supervisor or User;
+
+    /// <summary>
+    /// True when a block runs on the host now; counts its uses, and translates it once it is hot. A block whose first instruction is the interpreter's
+    /// has emitted code too, for branches to it; coming from the run loop there is nothing to enter it for.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool IsReady(Block* block)
     {
@@ -99,77 +128,100 @@ internal sealed unsafe class TranslatedCode : IDisposable
             Translate(block);
         }
 
-        return block->Host != 0 && _cpu.MayRunTranslated;
+        return block->Host != 0 && block->Eip != _awaited && _cpu.MayRunTranslated && Connect(block);
     }
 
     /// <summary>Runs emitted code from a block on, until it leaves.</summary>
-    /// <param name="block">The block; <see cref="IsReady"/> has said so.</param>
+    /// <param name="block">The block; <see cref="IsReady"/> has said so. Receives the one in which it left.</param>
     /// <param name="left">The budget, at least the block's count.</param>
-    /// <returns>True when the instruction at EIP must be interpreted next.</returns>
-    public bool Run(Block* block, ref long left)
+    /// <returns>The instruction of the block that must be interpreted next, before EIP counts again; null to go on at EIP.</returns>
+    public DecodedInstruction* Run(ref Block* block, ref long left)
     {
-        CpuState* s = _cpu.State;
         HostFrame* frame = _cpu.Vcpu.Frame;
-        bool user = (s->Mode & DecodeMode.User) != 0;
-        AddressSpace space = _spaces[user ? 1 : 0];
-        if (_linkSlot != 0)
-        {
-            Link(block);
-        }
-
-        if (!space.LeadsTo(block))
-        {
-            space.SetTarget(block, IsGlobal(block));
-        }
-
-        frame->View = space.View.Base;
-        frame->JumpTable = space.JumpTable;
         int entry = block->Host;
-        while (Enter(entry, ref left) is ExitKind.LoadFpu or ExitKind.LoadSse)
+        for (; ; )
         {
-            _statistics.FloatingPointLoads++;
-            if (!_floatingPoint.TryHandOver(sse: frame->Exit == ExitKind.LoadSse))
+            switch (Enter(entry, ref left))
             {
-                return true;
+                case ExitKind.Link:
+                    _linkSlot = frame->ExitSlot;
+                    _statistics.Links++;
+                    return null;
+                case ExitKind.Lookup:
+                    _statistics.Lookups++;
+                    return null;
+                case ExitKind.CallOut:
+                    return LeaveToInterpreter(ref block, ref left);
+                case ExitKind.LoadFpu or ExitKind.LoadSse:
+                    _statistics.FloatingPointLoads++;
+                    entry = frame->ExitSlot;
+                    if (!_floatingPoint.TryHandOver(sse: frame->Exit == ExitKind.LoadSse))
+                    {
+                        block = FindBlock(entry).Block;
+                        return Block.Instructions(block);
+                    }
+
+                    break;
+                default:
+                    return Recover(ref block, ref left);
             }
-
-            entry = frame->ExitSlot;
-        }
-
-        switch (frame->Exit)
-        {
-            case ExitKind.Link:
-                _linkSlot = frame->ExitSlot;
-                _statistics.Links++;
-                return false;
-            case ExitKind.Lookup:
-                _statistics.Lookups++;
-                return false;
-            case ExitKind.CallOut:
-                _statistics.CallOuts++;
-                return true;
-            default:
-                return Recover(space, user, ref left);
         }
     }
 
-    /// <summary>The run loop did something else in between: the branch that left last must not be patched.</summary>
+    /// <summary>A block is interpreted, wholly or from some instruction on: the branch that left last must not be patched.</summary>
+    /// <param name="first">Its first instruction that is.</param>
+    public void BeforeInterpreting(DecodedInstruction* first)
+    {
+        _linkSlot = 0;
+        if (first->Eip == _awaited)
+        {
+            // The guest's page fault handler has returned: the page is there now, and is mapped without another fault.
+            _fill = _awaitedFill;
+            _awaited = Nowhere;
+        }
+    }
+
+    /// <summary>The branch that left last must not be patched.</summary>
     public void ForgetLink() => _linkSlot = 0;
 
-    /// <summary>After the instruction that faulted was interpreted: maps what it needed, if the TLB has it now.</summary>
-    public void Fill()
+    /// <summary>After a block was interpreted: maps what the instruction that faulted needed, if the TLB has it now.</summary>
+    public void AfterInterpreting()
     {
-        if (_fill is not { } fill)
+        if (_watched is not null)
         {
-            return;
+            Settle();
         }
 
-        _fill = null;
-        ShadowView view = _spaces[fill.User ? 1 : 0].View;
-        if (TryProject(fill.Linear, fill.User, out GuestPhysicalAddress page, out bool writable, out bool global))
+        if (_faulted is not null)
         {
-            view.Map(fill.Linear, page, writable, global);
-            _statistics.HiddenFaults++;
+            Adapt();
+        }
+
+        if (_fill is { } fill)
+        {
+            Fill(fill);
+        }
+    }
+
+    private void Fill((uint Linear, bool User) fill)
+    {
+
+        _fill = null;
+        _activeKey = -1;
+        AddressSpace space = CurrentSpace(fill.User);
+        if (space.View.IsOverBudget)
+        {
+            space.View.Clear();
+            _statistics.ViewEvictions++;
+        }
+
+        uint pages = _pager.Fill(space.View, fill.Linear, fill.User);
+        _statistics.PagesMapped += pages;
+        _statistics.HiddenFaults += pages == 0 ? 0 : 1u;
+        if (_cpu.FaultVector == Vector.PageFault)
+        {
+            _awaited = _cpu.StopAt->Eip;
+            _awaitedFill = fill;
         }
     }
 
@@ -188,7 +240,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
         }
 
         translated.Incoming.Clear();
-        foreach (AddressSpace space in _spaces)
+        foreach (AddressSpace space in _spaces.All)
         {
             space.Forget(block->Eip);
         }
@@ -209,31 +261,40 @@ internal sealed unsafe class TranslatedCode : IDisposable
         _blocks.Clear();
         _code.Clear();
         _linkSlot = 0;
-        foreach (AddressSpace space in _spaces)
+        _watched = null;
+        _faulted = null;
+        foreach (AddressSpace space in _spaces.All)
         {
-            space.ForgetAll(keepGlobal: false);
+            space.ForgetTargets();
         }
     }
 
-    /// <summary>The TLB was flushed.</summary>
-    public void Flush(bool keepGlobal)
+    /// <summary>Everything the TLB held was flushed.</summary>
+    public void Flush()
     {
         _linkSlot = 0;
-        foreach (AddressSpace space in _spaces)
-        {
-            space.View.Clear(keepGlobal);
-            space.ForgetAll(keepGlobal);
-        }
+        _activeKey = -1;
+        _spaces.Flush(SharesSupervisorView);
     }
 
-    /// <summary>The TLB lost a page.</summary>
-    public void Drop(uint linear)
+    /// <summary>MOV CR3.</summary>
+    /// <param name="known">True when the TLB has kept entries of the address space.</param>
+    /// <param name="dropped">The linear pages (numbers) of it that it did not keep.</param>
+    public void Switch(bool known, IReadOnlyCollection<uint> dropped)
     {
         _linkSlot = 0;
-        foreach (AddressSpace space in _spaces)
+        _activeKey = -1;
+        _statistics.Revalidations += known ? 1u : 0;
+        _spaces.Switch(_cpu.Vcpu.Mmu.Tlb.CurrentSpace, known, dropped, SharesSupervisorView);
+    }
+
+    /// <summary>The TLB lost pages.</summary>
+    public void Drop(Run pages)
+    {
+        _linkSlot = 0;
+        foreach (AddressSpace space in _spaces.All)
         {
-            space.View.Drop(linear);
-            space.ForgetPage(linear);
+            space.ForgetPages(pages);
         }
     }
 
@@ -241,7 +302,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
     /// <param name="page">Any address in it.</param>
     public void Protect(GuestPhysicalAddress page)
     {
-        foreach (AddressSpace space in _spaces)
+        foreach (AddressSpace space in _spaces.All)
         {
             space.View.Protect(page);
         }
@@ -252,28 +313,63 @@ internal sealed unsafe class TranslatedCode : IDisposable
     {
         _code.Dispose();
         _floatingPoint.Dispose();
-        foreach (AddressSpace space in _spaces)
+        _spaces.Dispose();
+    }
+
+    private bool SharesSupervisorView => (_cpu.State->Cr4 & Cr4.PGE) != 0;
+
+    private bool IsUser => (_cpu.State->Mode & DecodeMode.User) != 0;
+
+    private AddressSpace CurrentSpace(bool user) => _spaces.Get(_cpu.Vcpu.Mmu.Tlb.CurrentSpace, user);
+
+    private void Activate(int key)
+    {
+        HostFrame* frame = _cpu.Vcpu.Frame;
+        _active = CurrentSpace(IsUser);
+        _activeKey = key;
+        frame->View = _active.View.Base;
+        frame->JumpTable = _active.JumpTable;
+    }
+
+    // Lets the branch that left last, and the jump table, lead to a block. True when the block runs on the host.
+    private bool Connect(Block* block)
+    {
+        if (_linkSlot != 0)
         {
-            space.Dispose();
+            Link(block);
         }
+
+        int key = (_cpu.Vcpu.Mmu.Tlb.CurrentSpace << 1) | (IsUser ? 1 : 0);
+        if (key != _activeKey)
+        {
+            Activate(key);
+        }
+
+        if (!_active!.LeadsTo(block))
+        {
+            _active.SetTarget(block, IsGlobal(block));
+        }
+
+        return block->RunsOnHost != 0;
     }
 
     private ExitKind Enter(int entry, ref long left)
     {
-        const uint InterruptFlagAndFixed = Eflags.IF | Eflags.Fixed;
         CpuState* s = _cpu.State;
         HostFrame* frame = _cpu.Vcpu.Frame;
         long budget = Math.Min(left, ExecutableArena.LongestBudget);
         frame->Budget = _arena.Ramp + (nint)budget;
         frame->TimeBase = s->TscOffset + _cpu.RetiredNow + (ulong)frame->Budget;
-        frame->Flags = LazyFlags.Get(s) | (s->OtherFlags & Eflags.DF) | InterruptFlagAndFixed | frame->ExtraFlags;
+        frame->Flags = LazyFlags.Get(s) | (s->OtherFlags & Eflags.DF) | frame->ExtraFlags;
+        frame->SystemFlags = s->OtherFlags & ~(Eflags.DF | Eflags.IF | Eflags.RF | Eflags.VM);
+        frame->InterruptFlag = s->OtherFlags & Eflags.IF;
         _arena.Enter(s, _code.Base + entry);
         long used = budget - (frame->Budget - _arena.Ramp);
         left -= used;
         _statistics.Entries++;
         _statistics.HostInstructions += (ulong)used;
         LazyFlags.Set(s, (uint)frame->Flags);
-        s->OtherFlags = (s->OtherFlags & ~Eflags.DF) | ((uint)frame->Flags & Eflags.DF);
+        s->OtherFlags = (s->OtherFlags & ~(Eflags.DF | Eflags.IF)) | ((uint)frame->Flags & Eflags.DF) | (frame->InterruptFlag & Eflags.IF);
         if (_floatingPoint.IsOnHost)
         {
             _floatingPoint.TakeBack();
@@ -281,9 +377,6 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
         return frame->Exit;
     }
-
-    /// <summary>True for code that the translator takes: of 32 bits, in flat segments.</summary>
-    public static bool Takes(Block* block) => block->Mode is Supervisor or User;
 
     private void Translate(Block* block)
     {
@@ -293,20 +386,20 @@ internal sealed unsafe class TranslatedCode : IDisposable
             return;
         }
 
-        Translate(block, callOuts: 0);
+        EmitBlock(block);
     }
 
-    private void Translate(Block* block, ulong callOuts)
+    private void EmitBlock(Block* block)
     {
-        TranslatedBlock? translated = _translator.Translate(block, callOuts);
+        TranslatedBlock? translated = _translator.Translate(block, _faults, _blocks.Count);
         if (translated is null)
         {
             _statistics.CacheFlushes++;
             Clear();
-            translated = _translator.Translate(block, callOuts);
+            translated = _translator.Translate(block, _faults, _blocks.Count);
         }
 
-        if (translated is { IsWorthwhile: true })
+        if (translated is not null)
         {
             if (_verifier?.Check(_code.Bytes(translated.Start, translated.Length), translated.Start, offset => offset == _code.Exit) is { } wrong)
             {
@@ -315,6 +408,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
             block->Host = translated.Start;
             block->HostIndex = _blocks.Count;
+            block->RunsOnHost = translated.RunsOnHost ? (byte)1 : (byte)0;
             _blocks.Add(translated);
             _statistics.BlocksTranslated++;
         }
@@ -341,15 +435,14 @@ internal sealed unsafe class TranslatedCode : IDisposable
     }
 
     // The host faulted in emitted code. Everything is as it was before the guest's instruction: the interpreter performs it.
-    private bool Recover(AddressSpace space, bool user, ref long left)
+    private DecodedInstruction* Recover(ref Block* block, ref long left)
     {
         const uint PageFault = 14;
-        CpuState* s = _cpu.State;
         HostFrame* frame = _cpu.Vcpu.Frame;
         int offset = (int)(frame->FaultInstruction - _code.Base);
         Faulted?.Invoke(offset);
         TranslatedBlock translated = FindBlock(offset);
-        Block* block = translated.Block;
+        block = translated.Block;
         int index = translated.IndexOf(offset);
         if (index < 0)
         {
@@ -357,28 +450,83 @@ internal sealed unsafe class TranslatedCode : IDisposable
             left += block->Count;
             _statistics.HostInstructions -= (ulong)block->Count;
             _statistics.BudgetEnds++;
-            s->Eip = block->Eip;
-            return true;
+            _cpu.State->Eip = block->Eip;
+            return null;
         }
 
+        translated.FixString(offset, _cpu.State, frame);
         left += block->Count - index;
         _statistics.HostInstructions -= (ulong)(block->Count - index);
         _statistics.HostFaults++;
-        s->Eip = Block.Instructions(block)[index].Eip;
-        bool isMapping = space.View.Contains(frame->FaultAddress, out uint linear) && (uint)frame->FaultReason == PageFault;
+        bool isMapping = _active!.View.Contains(frame->FaultAddress, out uint linear) && (uint)frame->FaultReason == PageFault;
         if (isMapping)
         {
-            _fill = (linear, user);
+            _fill = (linear, _active.User);
         }
 
-        if (translated.NoteFault(index, _statistics.HostInstructions))
+        _faulted = translated;
+        _faultedIndex = index;
+        return Block.Instructions(block) + index;
+    }
+
+    private DecodedInstruction* LeaveToInterpreter(ref Block* block, ref long left)
+    {
+        _statistics.CallOuts++;
+        (int number, int index) = Math.DivRem(_cpu.Vcpu.Frame->ExitSlot, InstructionDecoder.LongestBlock);
+        TranslatedBlock translated = _blocks[number];
+        block = translated.Block;
+        DecodedInstruction* instruction = Block.Instructions(block) + index;
+        if (left < block->Count - index)
         {
-            ulong callOuts = translated.CallOuts;
-            Invalidate(block);
-            Translate(block, callOuts);
+            // A block that begins with such an instruction has not counted.
+            _statistics.BudgetEnds++;
+            _cpu.State->Eip = instruction->Eip;
+            return null;
         }
 
-        return true;
+        if (((translated.Left >> index) & 1) != 0)
+        {
+            _watched = translated;
+            _watchedIndex = index;
+            _watchedSince = _cpu.PageLookups;
+        }
+
+        return instruction;
+    }
+
+    // An instruction has faulted, and was interpreted.
+    private void Adapt()
+    {
+        TranslatedBlock faulted = _faulted!;
+        _faulted = null;
+        bool isGuests = _cpu.FaultVector == Vector.PageFault;
+        _statistics.TrueFaults += isGuests ? 1u : 0;
+        if (_faults.Note(faulted.PhysicalOf(_faultedIndex), _statistics.HostInstructions, isGuests))
+        {
+            Retranslate(faulted);
+        }
+    }
+
+    // An instruction that has faulted often was interpreted: if it has long needed no page, it goes back to the host.
+    private void Settle()
+    {
+        TranslatedBlock watched = _watched!;
+        _watched = null;
+        if (_faults.NoteInterpreted(watched.PhysicalOf(_watchedIndex), _cpu.PageLookups == _watchedSince))
+        {
+            Retranslate(watched);
+        }
+    }
+
+    private void Retranslate(TranslatedBlock old)
+    {
+        Block* block = old.Block;
+        if (block->Dead == 0 && block->Host == old.Start && old == _blocks[block->HostIndex])
+        {
+            _statistics.Adaptations++;
+            Invalidate(block);
+            EmitBlock(block);
+        }
     }
 
     private TranslatedBlock FindBlock(int offset)
@@ -406,31 +554,4 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     private bool IsGlobal(uint linear) =>
         _cpu.Vcpu.Mmu.Tlb.TryGet(linear, out _, out TlbRights rights) && (rights & TlbRights.Global) != 0 && (_cpu.State->Cr0 & Cr0.PG) != 0;
-
-    // What a view may hold of a page: what the TLB says now.
-    private bool TryProject(uint linear, bool user, out GuestPhysicalAddress page, out bool writable, out bool global)
-    {
-        Mmu mmu = _cpu.Vcpu.Mmu;
-        GuestMemory memory = _cpu.Vcpu.Memory;
-        TlbRights rights = TlbRights.Writable | TlbRights.User | TlbRights.Dirty;
-        ulong physical = linear;
-        writable = false;
-        page = default;
-        if ((_cpu.State->Cr0 & Cr0.PG) != 0 && !mmu.Tlb.TryGet(linear, out physical, out rights))
-        {
-            global = false;
-            return false;
-        }
-
-        page = new GuestPhysicalAddress(physical & mmu.PhysicalMask & ~0xFFFul);
-        global = (rights & TlbRights.Global) != 0;
-        PageAccess access = user ? PageAccess.User : 0;
-        if (!mmu.Allows(rights, access) || memory.KindAt(page) != PageKind.Ram)
-        {
-            return false;
-        }
-
-        writable = (rights & TlbRights.Dirty) != 0 && mmu.Allows(rights, access | PageAccess.Write) && memory.CodePages[page.Value >> 12] == 0;
-        return true;
-    }
 }

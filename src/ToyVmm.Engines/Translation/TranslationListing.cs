@@ -70,10 +70,10 @@ public sealed unsafe class TranslationListing : IDisposable
         }
 
         _code.Clear();
-        TranslatedBlock translated = _translator.Translate(block, callOuts: 0)!;
-        if (!translated.IsWorthwhile)
+        TranslatedBlock translated = _translator.Translate(block, new FaultHistory(), number: 0)!;
+        if (!translated.RunsOnHost)
         {
-            // The engine would throw it away: it begins with an instruction of the interpreter's.
+            // It begins with an instruction of the interpreter's, and only tells that.
             AddGuest(block, 0, 1, TranslationReasonText.Of(translated.ReasonAt(translated.Starts[0])), result);
             return eip + (uint)Length(block, 0);
         }

@@ -72,4 +72,19 @@ internal enum TranslationReason
 
     /// <summary>Interpreted: the host would do something else.</summary>
     HostDiffers = 1 << 21,
+
+    /// <summary>PUSHF, POPF, CLI, STI.</summary>
+    Flags = 1 << 22,
+
+    /// <summary>Control and segment registers.</summary>
+    State = 1 << 23,
+
+    /// <summary>FLDCW.</summary>
+    ControlWord = 1 << 24,
+
+    /// <summary>A string instruction through the view.</summary>
+    StringInView = 1 << 25,
+
+    /// <summary>A way out to the interpreter, which some cases take.</summary>
+    InterpretersCase = 1 << 26,
 }

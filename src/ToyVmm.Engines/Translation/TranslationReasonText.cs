@@ -48,6 +48,18 @@ internal static class TranslationReasonText
         return IdentityList.Contains(x) ? TranslationReason.NoEncoding : TranslationReason.HostDiffers;
     }
 
+    /// <summary>What holds of a branch.</summary>
+    public static TranslationReason OfBranch(in Instruction x) => x.Code switch
+    {
+        Code.Call_rel32_32 => TranslationReason.Stack,
+        Code.Call_rm32 => TranslationReason.Stack | TranslationReason.JumpTable,
+        Code.Retnd or Code.Retnd_imm16 => TranslationReason.Stack | TranslationReason.JumpTable,
+        Code.Jmp_rm32 => TranslationReason.JumpTable,
+        Code.Rdtsc => TranslationReason.TimeStamp,
+        Code.Jecxz_rel8_32 or Code.Jcxz_rel8_32 or Code.Loop_rel8_32_ECX or Code.Loope_rel8_32_ECX or Code.Loopne_rel8_32_ECX => TranslationReason.ShortBranch,
+        _ => TranslationReason.None,
+    };
+
     private static string OfOne(TranslationReason reason) => reason switch
     {
         TranslationReason.Counts => "counts the block's instructions, without a flag",
@@ -66,12 +78,17 @@ internal static class TranslationReasonText
         TranslationReason.ShortBranch => "reaches 127 bytes only: by way of near jumps",
         TranslationReason.TimeStamp => "time is what the budget says",
         TranslationReason.Sensitive => "interpreted: sensitive",
-        TranslationReason.String => "interpreted: ES:EDI cannot be moved into the view",
+        TranslationReason.String => "interpreted: a string instruction with such addresses",
         TranslationReason.Undefined => "interpreted: undefined, #UD",
         TranslationReason.SmallAddress => "interpreted: 16-bit address",
         TranslationReason.NoEncoding => "interpreted: no encoding in 64-bit code with these operands",
         TranslationReason.Faults => "interpreted: it has faulted too often",
         TranslationReason.HostDiffers => "interpreted: the host's result could differ",
+        TranslationReason.Flags => "arithmetic flags are the host's; IF and the others lie beside the state",
+        TranslationReason.State => "a system register is a field of the state",
+        TranslationReason.ControlWord => "on the host while every exception stays masked",
+        TranslationReason.StringInView => "RSI and RDI point into the view meanwhile",
+        TranslationReason.InterpretersCase => "way out: this case is the interpreter's",
         _ => reason.ToString(),
     };
 

@@ -52,7 +52,7 @@ public sealed unsafe class Mmu(GuestMemory memory, CpuState* state) : IDisposabl
         if (walk.Result == PageWalkResult.Mapped && Allows(rights, access))
         {
             PageWalker.MarkUsed(memory, walk, write);
-            Tlb.Insert(linear, walk.Page, rights, walk.PageShift);
+            Tlb.Insert(linear, walk, rights, memory);
             physical = (walk.Page | (linear & 0xFFF)) & PhysicalMask;
             return true;
         }
@@ -82,6 +82,11 @@ public sealed unsafe class Mmu(GuestMemory memory, CpuState* state) : IDisposabl
         pointers.CopyTo(new Span<ulong>(_state->PageDirectoryPointers, PaeWalker.PointerCount));
         return true;
     }
+
+    /// <summary>What MOV CR3 does to the TLB; CR3 and the PDPTE registers are the new ones.</summary>
+    /// <param name="dropped">Receives the linear pages (numbers) of the address space that its tables no longer bear out.</param>
+    /// <returns>False when nothing is known of the address space.</returns>
+    public bool SwitchSpace(ICollection<uint> dropped) => Tlb.Switch(memory, _state, PhysicalMask, dropped);
 
     /// <summary>Translates for a debugger or a report: fills nothing, marks nothing.</summary>
     /// <param name="linear">The linear address.</param>

@@ -61,7 +61,7 @@ public static unsafe class PaeWalker
         }
 
         ulong reserved = (state->Efer & Efer.NXE) != 0 ? Reserved : Reserved | ExecuteDisable;
-        ulong directoryAddress = ((pointer & Frame) + (((linear >> 21) & 0x1FF) * 8)) & physicalMask;
+        ulong directoryAddress = DirectoryAddress(pointer, physicalMask, linear);
         ulong directory = memory.ReadUInt64(new GuestPhysicalAddress(directoryAddress));
         walk = walk with { HasDirectoryEntry = true, DirectoryEntryAddress = directoryAddress, DirectoryEntry = directory };
         if ((directory & PageWalker.Present) == 0)
@@ -99,6 +99,10 @@ public static unsafe class PaeWalker
             Rights = PageWalker.Rights(directory & table, table, state->Cr4) | NoExecute(directory | table),
         };
     }
+
+    /// <summary>GPA of the directory entry for a linear address, below a PDPTE.</summary>
+    internal static ulong DirectoryAddress(ulong pointer, ulong physicalMask, uint linear) =>
+        ((pointer & Frame) + (((linear >> 21) & 0x1FF) * 8)) & physicalMask;
 
     // XD at any level covers everything below; with EFER.NXE clear the bit is reserved and never comes here.
     private static TlbRights NoExecute(ulong either) => (either & ExecuteDisable) != 0 ? TlbRights.NoExecute : 0;

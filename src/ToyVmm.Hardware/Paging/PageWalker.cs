@@ -29,7 +29,8 @@ public static unsafe class PageWalker
     /// <summary>D of an entry that maps a page.</summary>
     internal const uint Dirty = 0x40;
 
-    private const uint Accessed = 0x20;
+    /// <summary>A of any entry.</summary>
+    internal const uint Accessed = 0x20;
 
     /// <summary>The PAT bit of an entry that maps a large page. This CPU has no PAT, so it is reserved (SDM 3A 4.3, 4.4.2).</summary>
     internal const uint LargePat = 1 << 12;
@@ -64,9 +65,34 @@ public static unsafe class PageWalker
         }
     }
 
+    /// <summary>Reads the directory entry that a walk would use, and nothing else.</summary>
+    /// <param name="memory">Guest-physical memory.</param>
+    /// <param name="state">The CPU: CR3, CR4 and the PDPTE registers count.</param>
+    /// <param name="physicalMask">What the A20 gate leaves of a physical address.</param>
+    /// <param name="linear">The linear address.</param>
+    /// <param name="address">Receives its GPA.</param>
+    /// <param name="entry">Receives it: 32 bits without PAE.</param>
+    /// <returns>False where a PDPTE is not present.</returns>
+    internal static bool TryReadDirectory(GuestMemory memory, CpuState* state, ulong physicalMask, uint linear, out ulong address, out ulong entry)
+    {
+        if ((state->Cr4 & Cr4.PAE) == 0)
+        {
+            address = DirectoryAddress(state->Cr3, physicalMask, linear);
+            entry = memory.ReadUInt32(new GuestPhysicalAddress(address));
+            return true;
+        }
+
+        ulong pointer = state->PageDirectoryPointers[linear >> 30];
+        address = PaeWalker.DirectoryAddress(pointer, physicalMask, linear);
+        entry = (pointer & Present) == 0 ? 0 : memory.ReadUInt64(new GuestPhysicalAddress(address));
+        return (pointer & Present) != 0;
+    }
+
+    private static ulong DirectoryAddress(uint cr3, ulong physicalMask, uint linear) => ((cr3 & 0xFFFF_F000) + ((linear >> 22) * 4)) & physicalMask;
+
     private static PageWalk Walk32(GuestMemory memory, uint cr3, uint cr4, ulong physicalMask, uint linear)
     {
-        ulong directoryAddress = ((cr3 & 0xFFFF_F000) + ((linear >> 22) * 4)) & physicalMask;
+        ulong directoryAddress = DirectoryAddress(cr3, physicalMask, linear);
         uint directory = memory.ReadUInt32(new GuestPhysicalAddress(directoryAddress));
         PageWalk walk = new() { DirectoryEntryAddress = directoryAddress, DirectoryEntry = directory, HasDirectoryEntry = true };
         if ((directory & Present) == 0)

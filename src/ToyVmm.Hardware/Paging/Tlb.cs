@@ -1,139 +1,159 @@
-using System.Runtime.InteropServices;
+using ToyVmm.Hardware.Cpu;
+using ToyVmm.Hardware.Memory;
 
 namespace ToyVmm.Hardware.Paging;
 
 /// <summary>
 /// The architectural TLB, with the rules of an infinite one: an entry appears at the first access to a page, holds the rights
-/// it was filled with, and lives exactly until an architectural flush removes it (SDM 3A 4.10). What a guest can see of stale
+/// it was filled with, and lives until an architectural flush removes it (SDM 3A 4.10). What a guest can see of stale
 /// entries therefore never depends on an engine's cache sizes; engines keep faster projections of it.
 /// </summary>
 /// <remarks>
-/// One 64-bit word a linear page: bits 0-4 rights (<see cref="TlbRights"/>), bits 12-43 the physical page (36 bits are used), bits 44-63 the
-/// generation in which it was filled; bit 5 marks a piece of a larger page. A large page is cached in pieces of 4 KiB as they are used, but
-/// INVLPG takes all of them out (SDM 3A 4.10.4.1, "fractured" pages). Flushing is starting a new generation; global entries have a generation of their own.
+/// A flush by MOV CR3 is done by comparison: the entries of the address space that is entered are kept where the table entries that they
+/// came from still have the same bits, A and D included. That is what flushing and filling again would end in, without the walks: a
+/// guest that has changed a table and loads CR3 finds the change, and one that switches between address spaces finds them warm. The entries
+/// of the last <see cref="SpaceCount"/> address spaces are held; an entry may leave a TLB at any time (SDM 3A 4.10.2).
 /// </remarks>
-public sealed unsafe class Tlb : IDisposable
+public sealed class Tlb : IDisposable
 {
-    private const int PageShift = 12;
-    private const int Entries = 1 << 20;
-    private const int GenerationShift = 44;
-    private const uint LastGeneration = (1u << (64 - GenerationShift)) - 1;
-    private const ulong RightsMask = 0x1F;
-    private const ulong PieceOfLarge = 0x20;
-    private const int RegionShift = 21;
-    private const ulong PageMask = ((1ul << GenerationShift) - 1) & ~0xFFFul;
+    /// <summary>Address spaces whose entries are held.</summary>
+    public const int SpaceCount = 8;
 
-    private ulong* _entries = Allocate();
-    // For each 2 MiB of linear addresses: log2 of the size of the large pages that pieces were cached of; 0 for none.
-    private readonly byte[] _largeShifts = new byte[1 << (32 - RegionShift)];
-    private uint _generation = 1;
-    private uint _globalGeneration = 1;
+    private readonly TlbSpace _global = new();
+    private readonly TlbSpace?[] _spaces = new TlbSpace?[SpaceCount];
+    private readonly ulong[] _lastUse = new ulong[SpaceCount];
+    private readonly uint[] _keys = new uint[SpaceCount];
+    private TlbSpace _current = new();
+    private ulong _switches;
+    private ulong? _replacedLarge;
 
-    /// <summary>The cached translation of a linear page, if there is one.</summary>
+    /// <summary>Makes an empty TLB.</summary>
+    public Tlb() => _spaces[0] = _current;
+
+    /// <summary>Which of the spaces is the current one: 0 to <see cref="SpaceCount"/> - 1.</summary>
+    public int CurrentSpace { get; private set; }
+
+    /// <summary>The cached translation of a linear page, if there is one. Of a 4 KiB page and a large one around it the former counts.</summary>
     /// <param name="linear">Any address in the page.</param>
     /// <param name="page">The physical page.</param>
     /// <param name="rights">The rights it was filled with.</param>
     public bool TryGet(uint linear, out ulong page, out TlbRights rights)
     {
-        ulong entry = _entries[linear >> 12];
-        rights = (TlbRights)(entry & RightsMask);
-        page = entry & PageMask;
-        uint current = (rights & TlbRights.Global) != 0 ? _globalGeneration : _generation;
-        return (uint)(entry >> GenerationShift) == current;
+        ulong entry = _current.PageEntry(linear);
+        entry = entry != 0 ? entry : _global.PageEntry(linear);
+        entry = entry != 0 ? entry : LargeEntry(linear);
+        page = TlbSpace.Read(entry, out rights);
+        return entry != 0;
     }
 
     /// <summary>Caches a translation, in place of an older one of the same page.</summary>
     /// <param name="linear">Any address in the page.</param>
-    /// <param name="page">The physical page.</param>
-    /// <param name="rights">The rights.</param>
-    /// <param name="pageShift">Log2 of the size of the page that it is a part of: 12, 21 or 22.</param>
-    public void Insert(uint linear, ulong page, TlbRights rights, int pageShift)
+    /// <param name="walk">The walk that found it; its entries have got their A and D bits since.</param>
+    /// <param name="rights">The rights, D as it is after the access.</param>
+    /// <param name="memory">Where the tables lie.</param>
+    public void Insert(uint linear, in PageWalk walk, TlbRights rights, GuestMemory memory)
     {
-        page &= PageMask;
-        if (pageShift > PageShift)
+        bool global = (rights & TlbRights.Global) != 0;
+        ulong old = walk.HasTableEntry ? 0 : LargeEntry(linear);
+        _current.DropPage(linear);
+        _global.DropPage(linear);
+        if (!walk.HasTableEntry)
         {
-            page |= PieceOfLarge;
-            Regions(linear, pageShift).Fill((byte)pageShift);
+            (global ? _current : _global).DropLarge(linear);
         }
 
-        ulong generation = (rights & TlbRights.Global) != 0 ? _globalGeneration : _generation;
-        _entries[linear >> 12] = (generation << GenerationShift) | page | (ulong)rights;
+        (global ? _global : _current).Insert(linear, walk, rights, global ? null : memory);
+        ulong oldPage = TlbSpace.Read(old, out TlbRights oldRights);
+        bool isSame = old == 0 || (oldPage == walk.Page && ((oldRights ^ rights) & ~TlbRights.Dirty) == 0);
+        _replacedLarge = isSame ? null : oldPage - (linear & 0x1F_F000);
     }
 
-    /// <summary>INVLPG, and what a page fault does to its own page: removes one page's entry, global or not; of a large page, all pieces.</summary>
+    /// <summary>
+    /// Where the last <see cref="Insert"/> replaced a large page by another one (moved, or with other rights): not only the page that was asked
+    /// for has changed. Asked for once after each.
+    /// </summary>
+    /// <returns>The physical address of the 2 MiB that were cached of it, or null.</returns>
+    public ulong? TakeReplacedLarge()
+    {
+        ulong? replaced = _replacedLarge;
+        _replacedLarge = null;
+        return replaced;
+    }
+
+    /// <summary>INVLPG, and what a page fault does to its own page: removes a page's entry, global or not; a large page's as a whole.</summary>
     /// <param name="linear">Any address in the page.</param>
     public void FlushPage(uint linear)
     {
-        _entries[linear >> PageShift] = 0;
-        int shift = _largeShifts[linear >> RegionShift];
-        if (shift == 0)
-        {
-            return;
-        }
-
-        foreach (ref ulong entry in new Span<ulong>(_entries + ((linear >> shift) << (shift - PageShift)), 1 << (shift - PageShift)))
-        {
-            entry = (entry & PieceOfLarge) != 0 ? 0 : entry;
-        }
-
-        Regions(linear, shift).Clear();
+        _current.Flush(linear);
+        _global.Flush(linear);
     }
 
     /// <summary>True where a flush of this page may take its neighbours with it.</summary>
     /// <param name="linear">Any address in the page.</param>
-    public bool MayBeLarge(uint linear) => _largeShifts[linear >> RegionShift] != 0;
+    public bool MayBeLarge(uint linear) => LargeEntry(linear) != 0;
 
-    /// <summary>MOV CR3: removes every entry that is not global.</summary>
-    public void FlushNonGlobal()
+    /// <summary>MOV CR3: goes over to an address space, and removes every entry of it that its tables no longer bear out.</summary>
+    /// <param name="memory">Where the tables lie.</param>
+    /// <param name="state">The CPU; CR3 and the PDPTE registers are the new ones.</param>
+    /// <param name="physicalMask">What the A20 gate leaves of a physical address.</param>
+    /// <param name="dropped">Receives the linear pages (numbers) that lost their entries, if the space was known.</param>
+    /// <returns>True when the space was known; a new one is empty.</returns>
+    public unsafe bool Switch(GuestMemory memory, CpuState* state, ulong physicalMask, ICollection<uint> dropped)
     {
-        if (++_generation > LastGeneration)
+        const uint TableBits = 0xFFFF_FFE0;
+        uint key = state->Cr3 & TableBits;
+        int space = 0;
+        while (space < SpaceCount && (_lastUse[space] == 0 || _keys[space] != key))
         {
-            Restart(keepGlobal: true);
+            space++;
         }
+
+        bool known = space < SpaceCount;
+        if (!known)
+        {
+            space = Array.IndexOf(_lastUse, _lastUse.Min());
+            _keys[space] = key;
+            (_spaces[space] ??= new TlbSpace()).Clear();
+        }
+
+        _lastUse[space] = ++_switches;
+        CurrentSpace = space;
+        _current = _spaces[space]!;
+        if (known)
+        {
+            _current.Compare(memory, state, physicalMask, dropped);
+        }
+
+        return known;
     }
 
     /// <summary>A change of CR0.PG, CR4.PSE, CR4.PAE, CR4.PGE or EFER.NXE: removes every entry.</summary>
     public void FlushAll()
     {
-        _generation++;
-        _globalGeneration++;
-        if (_generation > LastGeneration || _globalGeneration > LastGeneration)
+        foreach (TlbSpace? space in _spaces)
         {
-            Restart(keepGlobal: false);
+            space?.Clear();
         }
+
+        _global.Clear();
+        Array.Clear(_lastUse);
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        NativeMemory.Free(_entries);
-        _entries = null;
-    }
-
-    // The marks of the regions that a large page covers.
-    private Span<byte> Regions(uint linear, int pageShift) =>
-        _largeShifts.AsSpan((int)((linear >> pageShift) << (pageShift - RegionShift)), 1 << (pageShift - RegionShift));
-
-    private static ulong* Allocate() => (ulong*)NativeMemory.AllocZeroed(Entries, sizeof(ulong));
-
-    // The generation numbers have run out: start again with an empty table, taking over the global entries that must live on.
-    private void Restart(bool keepGlobal)
-    {
-        ulong* old = _entries;
-        uint oldGlobal = _globalGeneration;
-        _entries = Allocate();
-        _generation = 1;
-        _globalGeneration = 1;
-        for (int i = 0; keepGlobal && i < Entries; i++)
+        foreach (TlbSpace? space in _spaces)
         {
-            ulong entry = old[i];
-            if ((entry & (ulong)TlbRights.Global) != 0 && (uint)(entry >> GenerationShift) == oldGlobal)
-            {
-                _entries[i] = (1ul << GenerationShift) | (entry & (PageMask | PieceOfLarge | RightsMask));
-            }
+            space?.Dispose();
         }
 
-        NativeMemory.Free(old);
+        _global.Dispose();
+    }
+
+    private ulong LargeEntry(uint linear)
+    {
+        ulong entry = _current.LargeEntry(linear);
+        return entry != 0 ? entry : _global.LargeEntry(linear);
     }
 }
 

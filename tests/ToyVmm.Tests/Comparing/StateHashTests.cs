@@ -98,13 +98,15 @@ public sealed unsafe class StateHashTests
     {
         using Tlb one = new();
         using Tlb other = new();
+        using GuestMemory memory = new(1 << 16);
+        PageWalk walk = new() { Page = 0x7000, HasTableEntry = true };
         other.FlushAll();
-        one.Insert(0x5000, 0x7000, TlbRights.Writable, 12);
+        one.Insert(0x5000, walk, TlbRights.Writable, memory);
         Assert.NotEqual(StateHash.OfTlb(one), StateHash.OfTlb(other));
         Assert.Equal("TLB at 00005000: 7000 (Writable) and nothing\n", StateDifference.OfTlbs(one, other));
-        other.Insert(0x5000, 0x7000, TlbRights.Writable | TlbRights.Dirty, 12);
+        other.Insert(0x5000, walk, TlbRights.Writable | TlbRights.Dirty, memory);
         Assert.NotEqual(StateHash.OfTlb(one), StateHash.OfTlb(other));
-        other.Insert(0x5000, 0x7000, TlbRights.Writable, 12);
+        other.Insert(0x5000, walk, TlbRights.Writable, memory);
         Assert.Equal(StateHash.OfTlb(one), StateHash.OfTlb(other));
     }
 

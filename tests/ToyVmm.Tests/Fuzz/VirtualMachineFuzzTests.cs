@@ -60,6 +60,12 @@ public sealed class VirtualMachineFuzzTests(ITestOutputHelper output)
                 Assert.Equal((stop, hash), Run(image, options, limit));
             }
 
+            // Port accesses in place, and by exits.
+            if ((sampled || kind == "ports") && stop != StopKind.TimeLimit)
+            {
+                Assert.Equal((stop, hash), Run(image, options with { ExitObserver = (_, _) => { } }, limit));
+            }
+
             return stop.ToString();
         }
         catch (InvalidImageException e)

@@ -118,9 +118,14 @@ public sealed class MonitorCommandsTests
             "00000000-00002000 00002000 urwx\n00002000-00003000 00001000 -rwx\n00003000-00004000 00001000 -r-x\nc0000000-c0400000 00400000 -rwx",
             monitor.Execute("info mem").Text);
         Assert.Equal("0 entries", monitor.Execute("info tlb").Text);
-        vm.Vcpu.Mmu.Tlb.Insert(0x1000, 0x5000, TlbRights.User | TlbRights.Writable | TlbRights.Dirty, pageShift: 12);
-        vm.Vcpu.Mmu.Tlb.Insert(0x2000, 0x6000, TlbRights.User | TlbRights.Writable | TlbRights.Dirty, pageShift: 12);
-        vm.Vcpu.Mmu.Tlb.Insert(0xFFFF_F000, 0x7000, TlbRights.Global | TlbRights.NoExecute, pageShift: 12);
+        foreach ((uint linear, ulong page, TlbRights rights) in ((uint, ulong, TlbRights)[])[
+            (0x1000, 0x5000, TlbRights.User | TlbRights.Writable | TlbRights.Dirty),
+            (0x2000, 0x6000, TlbRights.User | TlbRights.Writable | TlbRights.Dirty),
+            (0xFFFF_F000, 0x7000, TlbRights.Global | TlbRights.NoExecute)])
+        {
+            vm.Vcpu.Mmu.Tlb.Insert(linear, new PageWalk { Page = page, HasTableEntry = true }, rights, vm.Machine.Memory);
+        }
+
         Assert.Equal("00001000: 00005000 urwx d- 2 pages\nfffff000: 00007000 -r-- -g\n3 entries", monitor.Execute("info tlb").Text);
     }
 

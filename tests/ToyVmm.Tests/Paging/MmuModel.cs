@@ -1,6 +1,7 @@
 using System.Globalization;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Memory;
+using ToyVmm.Hardware.Paging;
 using Xunit;
 
 namespace ToyVmm.Tests.Paging;
@@ -17,11 +18,24 @@ internal sealed class MmuModel(GuestMemory memory)
     private readonly byte[] _shadow = new byte[Watched];
     private readonly ulong[] _pointers = new ulong[4];
 
-    /// <summary>What the TLB holds, by linear page.</summary>
-    public Dictionary<uint, Entry> Entries { get; } = [];
+    // The address spaces by CR3, the one used last at the end, and what is global; the current one may have no CR3 yet (after a flush of everything).
+    private readonly List<(uint Cr3, Space Space)> _spaces = [];
+    private readonly Space _global = new();
+    private Space _current = new();
 
-    /// <summary>A cached translation.</summary>
-    internal readonly record struct Entry(ulong Page, bool Writable, bool User, bool Dirty, bool Global, bool NoExecute, int Shift);
+    /// <summary>A cached translation, with the table entries that it came from as they were when it was filled.</summary>
+    internal readonly record struct Entry(
+        ulong Page, bool Writable, bool User, bool Dirty, bool Global, bool NoExecute, int Shift, ulong DirectoryAt, ulong Directory, ulong LeafAt, ulong Leaf);
+
+    // By linear page, and large pages by 2 MiB. A part of 2 MiB in which entries came from two directory entries is mixed.
+    private sealed class Space
+    {
+        public Dictionary<uint, Entry> Pages { get; } = [];
+
+        public Dictionary<uint, Entry> Large { get; } = [];
+
+        public Dictionary<uint, (ulong At, ulong Value, bool Mixed)> Parts { get; } = [];
+    }
 
     /// <summary>The memory as it must look after the last access.</summary>
     public string Tables() => Hash(_shadow);
@@ -32,18 +46,134 @@ internal sealed class MmuModel(GuestMemory memory)
     /// <summary>INVLPG: the page, and all that is cached of a large page around the address.</summary>
     public void FlushPage(uint linear)
     {
-        foreach (uint page in Entries.Where(entry => entry.Key << 12 >> entry.Value.Shift == linear >> entry.Value.Shift).Select(entry => entry.Key).ToList())
+        foreach (Space space in (Space[])[_current, _global])
         {
-            _ = Entries.Remove(page);
+            _ = space.Pages.Remove(linear >> 12);
+            if (space.Large.TryGetValue(linear >> 21, out Entry large))
+            {
+                foreach (uint part in space.Large.Keys.Where(part => part << 21 >> large.Shift == linear >> large.Shift).ToList())
+                {
+                    _ = space.Large.Remove(part);
+                }
+            }
         }
     }
 
-    /// <summary>MOV CR3 keeps what is global.</summary>
-    public void FlushNonGlobal()
+    /// <summary>A change of the paging mode.</summary>
+    public void FlushAll()
     {
-        foreach (uint page in Entries.Where(entry => !entry.Value.Global).Select(entry => entry.Key).ToList())
+        _spaces.Clear();
+        _current = new Space();
+        _global.Pages.Clear();
+        _global.Large.Clear();
+    }
+
+    /// <summary>MOV CR3 keeps what is global, and what the tables of a space that is known still say.</summary>
+    /// <returns>The pages that the space has lost.</returns>
+    public List<uint> Switch(in CpuState cpu)
+    {
+        Look();
+        uint key = cpu.Cr3 & ~0x1Fu;
+        int found = _spaces.FindIndex(space => space.Cr3 == key);
+        _current = found < 0 ? new Space() : _spaces[found].Space;
+        if (found >= 0)
         {
-            _ = Entries.Remove(page);
+            _spaces.RemoveAt(found);
+        }
+        else if (_spaces.Count == Tlb.SpaceCount)
+        {
+            _spaces.RemoveAt(0);
+        }
+
+        _spaces.Add((key, _current));
+        List<uint> lost = [];
+        foreach ((uint part, (ulong at, ulong value, bool mixed)) in _current.Parts.ToList())
+        {
+            ulong? where = DirectoryAddress(cpu, part << 21);
+            bool wide = (cpu.Cr4 & (1u << 5)) != 0;
+            bool holds = !mixed && where == at && (wide ? Get64(at) : Get32(at)) == value;
+            foreach (uint page in _current.Pages.Keys.Where(page => page >> 9 == part).ToList())
+            {
+                Entry entry = _current.Pages[page];
+                if (!holds || (wide ? Get64(entry.LeafAt) : Get32(entry.LeafAt)) != entry.Leaf)
+                {
+                    lost.Add(page);
+                    _ = _current.Pages.Remove(page);
+                }
+            }
+
+            if (!holds)
+            {
+                _ = _current.Parts.Remove(part);
+                if (_current.Large.Remove(part))
+                {
+                    lost.AddRange(Enumerable.Range((int)part << 9, 512).Select(page => (uint)page));
+                }
+            }
+        }
+
+        return [.. lost.Distinct().Order()];
+    }
+
+    private ulong? DirectoryAddress(in CpuState cpu, uint linear)
+    {
+        if ((cpu.Cr4 & (1u << 5)) == 0)
+        {
+            return (cpu.Cr3 & 0xFFFFF000) + ((linear >> 22) * 4);
+        }
+
+        ulong pointer = _pointers[linear >> 30];
+        return (pointer & 1) == 0 ? null : Bits(pointer, 12, PhysicalBits - 1) + (Bits(linear, 21, 29) >> 21 << 3);
+    }
+
+    // A 4 KiB page counts before a large one around it, and each of the current space before a global one.
+    private Entry? Cached(uint linear)
+    {
+        Space[] spaces = [_current, _global];
+        foreach (Space space in spaces)
+        {
+            if (space.Pages.TryGetValue(linear >> 12, out Entry entry))
+            {
+                return entry;
+            }
+        }
+
+        foreach (Space space in spaces)
+        {
+            if (space.Large.TryGetValue(linear >> 21, out Entry entry))
+            {
+                return entry with { Page = (entry.Page & ~0x1FF000ul) | (linear & 0x1FF000) };
+            }
+        }
+
+        return null;
+    }
+
+    private void Fill(uint linear, Entry entry)
+    {
+        Space space = entry.Global ? _global : _current;
+        bool large = entry.Shift != 12;
+        uint part = linear >> 21;
+        _ = _current.Pages.Remove(linear >> 12);
+        _ = _global.Pages.Remove(linear >> 12);
+        if (large)
+        {
+            _ = _current.Large.Remove(part);
+            _ = _global.Large.Remove(part);
+            space.Large[part] = entry;
+        }
+        else
+        {
+            space.Pages[linear >> 12] = entry;
+        }
+
+        if (!entry.Global)
+        {
+            // Tables that are not in memory cannot be compared.
+            bool known = space.Parts.TryGetValue(part, out var old);
+            ulong ownBits = large ? 0x40ul : 0;
+            bool mixed = known ? old.Mixed || old.At != entry.DirectoryAt || ((old.Value ^ entry.Directory) & ~ownBits) != 0 : !large && entry.LeafAt >= memory.RamSize;
+            space.Parts[part] = (known ? old.At : entry.DirectoryAt, entry.Directory, mixed);
         }
     }
 
@@ -69,7 +199,7 @@ internal sealed class MmuModel(GuestMemory memory)
         bool pae = (cpu.Cr4 & (1u << 5)) != 0;
         bool noExecuteEnabled = (cpu.Efer & (1u << 11)) != 0;
         bool Permits(Entry entry) => (!user || entry.User) && (!write || entry.Writable || (!user && !protect)) && !(fetch && entry.NoExecute);
-        if (Entries.TryGetValue(linear >> 12, out Entry cached) && Permits(cached) && (!write || cached.Dirty))
+        if (Cached(linear) is { } cached && Permits(cached) && (!write || cached.Dirty))
         {
             return Found(cached.Page | (linear & 0xFFF));
         }
@@ -91,7 +221,8 @@ internal sealed class MmuModel(GuestMemory memory)
             Set(used[n], write && n == used.Length - 1 ? 0x60u : 0x20u);
         }
 
-        Entries[linear >> 12] = walked with { Dirty = walked.Dirty || write };
+        ulong leafBits = write ? 0x60u : 0x20;
+        Fill(linear, walked with { Dirty = walked.Dirty || write, Directory = walked.Directory | (walked.Shift == 12 ? 0x20 : leafBits), Leaf = walked.Leaf | leafBits });
         return Found(walked.Page | (linear & 0xFFF));
     }
 
@@ -128,7 +259,7 @@ internal sealed class MmuModel(GuestMemory memory)
         }
 
         ulong page = large ? (leaf & 0xFFC00000) | (linear & 0x003FF000) : leaf & 0xFFFFF000;
-        entry = Make(cpu, page, directory, leaf, large ? 22 : 12);
+        entry = Make(cpu, page, directory, leaf, large ? 22 : 12, directoryAt, leafAt);
         used = large ? [leafAt] : [directoryAt, leafAt];
         return Mapped;
     }
@@ -169,19 +300,23 @@ internal sealed class MmuModel(GuestMemory memory)
         }
 
         ulong page = large ? Bits(leaf, 21, PhysicalBits - 1) + Bits(linear, 12, 20) : Bits(leaf, 12, PhysicalBits - 1);
-        entry = Make(cpu, page, directory, leaf, large ? 21 : 12);
+        entry = Make(cpu, page, directory, leaf, large ? 21 : 12, directoryAt, leafAt);
         used = large ? [leafAt] : [directoryAt, leafAt];
         return Mapped;
     }
 
-    private static Entry Make(in CpuState cpu, ulong page, ulong directory, ulong leaf, int shift) => new(
+    private static Entry Make(in CpuState cpu, ulong page, ulong directory, ulong leaf, int shift, ulong directoryAt, ulong leafAt) => new(
         page,
         (directory & leaf & 2) != 0,
         (directory & leaf & 4) != 0,
         (leaf & 0x40) != 0,
         (leaf & 0x100) != 0 && (cpu.Cr4 & (1u << 7)) != 0,
         ((directory | leaf) >> 63) != 0,
-        shift);
+        shift,
+        directoryAt,
+        directory,
+        leafAt,
+        leaf);
 
     private static ulong Bits(ulong value, int first, int last) => value & (ulong.MaxValue << first) & (ulong.MaxValue >> (63 - last));
 

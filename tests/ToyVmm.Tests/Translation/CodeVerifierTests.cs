@@ -43,6 +43,25 @@ public sealed unsafe class CodeVerifierTests
             a.mov(r9, __qword_ptr[r15 + StateOffset.FsGate]);
             a.mov(r9d, __dword_ptr[r9]);
         },
+        ["IF is stored"] = a => a.mov(__dword_ptr[r15 + StateOffset.HostInterruptFlag], 0x200),
+        ["the byte below the ramp"] = a => a.movzx(r8d, __byte_ptr[r14 - 1]),
+        ["the host's flags are read"] = a =>
+        {
+            a.pushfq();
+            a.pop(r8);
+        },
+        ["REP MOVSD in the view"] = a => MoveString(a, -1, null),
+        ["REP MOVSD in the view, from a segment with a base"] = a => MoveString(a, 1, () => a.lea(esi, __[rsi + r13])),
+        ["REPNE SCASB in the view"] = a =>
+        {
+            a.mov(r9, __qword_ptr[r15 + StateOffset.HostView]);
+            a.mov(edi, edi);
+            a.lea(rdi, __[r9 + rdi]);
+            a.repne.scasb();
+            a.not(r9);
+            a.lea(edi, __[rdi + r9 + 1]);
+        },
+        ["FLDCW with every exception masked"] = a => LoadControl(a, -1, null),
     };
 
     private static readonly Dictionary<string, Action<Assembler>> s_harmful = new()
@@ -108,6 +127,52 @@ public sealed unsafe class CodeVerifierTests
         ["SGDT tells of the host"] = a => a.db(0x65, 0x67, 0x0F, 0x01, 0x00),
         ["SLDT tells of the host"] = a => a.sldt(eax),
         ["RDRAND"] = a => a.rdrand(eax),
+        ["a whole vector stored where EIP is"] = a => a.movups(__xmmword_ptr[r15 + StateOffset.Eip], xmm0),
+        ["a whole vector stored over the view's base"] = a => a.movups(__xmmword_ptr[r15 + StateOffset.HostScratch], xmm0),
+        ["the byte two below the ramp"] = a => a.movzx(r8d, __byte_ptr[r14 - 2]),
+        ["the view's base for the guest"] = a => a.mov(r9, __qword_ptr[r15 + StateOffset.HostView]),
+        ["the host's flags, left on its stack"] = a => a.pushfq(),
+        ["the host's flags, into the guest's register"] = a =>
+        {
+            a.pushfq();
+            a.pop(rax);
+        },
+        ["a value popped from the host's stack"] = a =>
+        {
+            Label pop = a.CreateLabel();
+            a.jmp(pop);
+            a.pushfq();
+            a.Label(ref pop);
+            a.pop(r8);
+        },
+        ["a string without the view's base"] = a => MoveString(a, 0, a.nop),
+        ["a string whose source keeps what it had above 32 bits"] = a => MoveString(a, 1, a.nop),
+        ["a string whose source has 64 bits"] = a => MoveString(a, 1, () => a.lea(rsi, __[rsi + r13])),
+        ["a string without a source in the view"] = a => MoveString(a, 2, a.nop),
+        ["a string whose target keeps what it had above 32 bits"] = a => MoveString(a, 3, a.nop),
+        ["a string without a target in the view"] = a => MoveString(a, 4, a.nop),
+        ["a string from FS, the thread's own"] = a => MoveString(a, 5, () => a.db(0x64, 0xF3, 0xA5)),
+        ["a string of ports"] = a => MoveString(a, 5, () => a.rep.outsd()),
+        ["a string whose source stays in the view"] = a => MoveString(a, 7, a.nop),
+        ["a string whose target stays in the view"] = a => MoveString(a, 8, a.nop),
+        ["a comparison of strings that uses one register more"] = a => MoveString(a, 5, () => a.repne.scasb()),
+        ["a string, entered after its source's upper half"] = a => StringEntered(a, 2),
+        ["a string, entered after the registers"] = a => StringEntered(a, 5),
+        ["a string, left out on the way back"] = a => StringEntered(a, 6),
+        ["FLDCW of a word that is not tested"] = a => LoadControl(a, 4, a.nop),
+        ["FLDCW of another word"] = a => LoadControl(a, 0, () => a.mov(r9d, eax)),
+        ["FLDCW after half a test"] = a => LoadControl(a, 2, () => a.lea(r9d, __[r9 * 8])),
+        ["FLDCW of what was stored before"] = a => LoadControl(a, 7, a.nop),
+        ["FLDCW, entered behind its test"] = a =>
+        {
+            Label behind = a.CreateLabel();
+            a.jmp(behind);
+            LoadControl(a, 7, () =>
+            {
+                a.Label(ref behind);
+                a.mov(__dword_ptr[r15 + StateOffset.HostScratch], r13d);
+            });
+        },
         ["STOS stores through ES"] = a => a.db(0x65, 0x67, 0xAB),
         ["MOVS stores through ES"] = a => a.db(0x65, 0x67, 0xA5),
         ["REP STOS stores through ES"] = a => a.db(0xF3, 0x65, 0x67, 0xAB),
@@ -154,6 +219,70 @@ public sealed unsafe class CodeVerifierTests
         }
 
         a.jmp(r9);
+    }
+
+    // REP MOVSD as it is accepted; one instruction of it can be another.
+    private static void MoveString(Assembler a, int changed, Action? other)
+    {
+        Action[] steps =
+        [
+            () => a.mov(r9, __qword_ptr[r15 + StateOffset.HostView]),
+            () => a.mov(esi, esi),
+            () => a.lea(rsi, __[r9 + rsi]),
+            () => a.mov(edi, edi),
+            () => a.lea(rdi, __[r9 + rdi]),
+            () => a.rep.movsd(),
+            () => a.not(r9),
+            () => a.lea(esi, __[rsi + r9 + 1]),
+            () => a.lea(edi, __[rdi + r9 + 1]),
+        ];
+        Emit(steps, changed, other);
+    }
+
+    private static void StringEntered(Assembler a, int at)
+    {
+        Label middle = a.CreateLabel();
+        a.jmp(middle);
+        Action[] same =
+        [
+            () => { },
+            () => { },
+            () => a.lea(rsi, __[r9 + rsi]),
+            () => { },
+            () => { },
+            () => a.rep.movsd(),
+            () => a.not(r9),
+        ];
+        MoveString(a, at, () =>
+        {
+            a.Label(ref middle);
+            same[at]();
+        });
+    }
+
+    private static void LoadControl(Assembler a, int changed, Action? other)
+    {
+        Action[] steps =
+        [
+            () => a.mov(r9d, r13d),
+            () => a.not(r9d),
+            () => a.lea(r9d, __[r9 * 4]),
+            () => a.movzx(ecx, r9b),
+            () => a.db(0x67, 0xE3, 0x05),
+            () => a.jmp(Exit),
+            () => a.mov(ecx, r8d),
+            () => a.mov(__dword_ptr[r15 + StateOffset.HostScratch], r13d),
+            () => a.fldcw(__word_ptr[r15 + StateOffset.HostScratch]),
+        ];
+        Emit(steps, changed, other);
+    }
+
+    private static void Emit(Action[] steps, int changed, Action? other)
+    {
+        for (int n = 0; n < steps.Length; n++)
+        {
+            (n == changed ? other! : steps[n])();
+        }
     }
 
     // The code, and behind it a jump to a place that is known.

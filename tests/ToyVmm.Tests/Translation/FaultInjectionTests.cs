@@ -22,8 +22,8 @@ public sealed unsafe class FaultInjectionTests(ITestOutputHelper output)
     // Some guests change their code all the time and have blocks without end.
     private const int MostPointsPerGuest = 400;
 
-    // The block's count, the NOP in front, and the instruction itself or the way out to it.
-    private const int Fewest = 3;
+    // The NOP in front, and the instruction itself or the way out to it.
+    private const int Fewest = 2;
 
     /// <summary>The instructions that need more than a prefix on the host.</summary>
     public static IEnumerable<object[]> Templates
@@ -51,6 +51,11 @@ public sealed unsafe class FaultInjectionTests(ITestOutputHelper output)
         int hits = 0;
         for (int n = 0; n < blocks; n++)
         {
+            if (!translated.Blocks[n].RunsOnHost)
+            {
+                continue;
+            }
+
             foreach (HostInstruction host in HostInstruction.Decode(translated.Blocks[n], translated.Code))
             {
                 if (!host.IsRestartPoint)
@@ -67,7 +72,10 @@ public sealed unsafe class FaultInjectionTests(ITestOutputHelper output)
         }
 
         output.WriteLine($"{points} restart points, {hits} of them met");
-        Assert.True(hits >= Fewest);
+
+        // Code that overwrites itself is translated anew each time, and what was injected is dead.
+        bool changesItself = !translator.Bytes.Slice((int)TestCpu.Origin, bytes.Length).SequenceEqual(bytes);
+        Assert.True(hits >= Fewest || changesItself, $"{name}: {hits} met");
     }
 
     /// <summary>A signal behind every host instruction of every template; each also goes by way of the kernel's signal frame and back.</summary>
@@ -110,7 +118,7 @@ public sealed unsafe class FaultInjectionTests(ITestOutputHelper output)
             int pointsBefore = points;
             for (int b = 0; isThere && b < blocks && points - pointsBefore < MostPointsPerGuest; b++)
             {
-                if (translated.Blocks[b].Block->Host != translated.Blocks[b].Start)
+                if (!translated.Blocks[b].RunsOnHost || translated.Blocks[b].Block->Host != translated.Blocks[b].Start)
                 {
                     // The guest has overwritten this code since.
                     continue;

@@ -23,8 +23,8 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
     /// nor given instructions back to the budget.
     /// </summary>
     /// <remarks>
-    /// The two instructions in front that count the block are of their own: the first cannot fault, and a fault at the second means that the
-    /// budget does not suffice, so the block begins anew with its instructions given back.
+    /// Beside that, the host's string instruction is one, whose registers are put right after a fault, and ECX may be put aside and brought back. The
+    /// count in front and what the block requires are none: a fault there means that the budget does not suffice. Nor are the ways out.
     /// </remarks>
     public static List<HostInstruction> Decode(TranslatedBlock block, CodeCache code)
     {
@@ -36,7 +36,8 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
         int guest = -1;
         bool changed = false;
         bool exchanged = false;
-        bool counted = false;
+        bool aside = false;
+        bool ecxChanged = false;
         while (decoder.IP < end)
         {
             decoder.Decode(out Instruction x);
@@ -50,20 +51,31 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
 
                 changed = false;
                 exchanged = false;
+                aside = false;
+                ecxChanged = false;
             }
 
             InstructionInfo information = factory.GetInfo(x);
-            bool counts = guest < 0 && !counted && x.Code == Code.Lea_r64_m && x.Op0Register == Register.R14;
-            counted |= counts;
-            result.Add(new HostInstruction(block, guest, x, !changed && !exchanged && !counts, CanRaise(x, information)));
+            bool isInside = guest >= 0 && (int)x.IP < block.WaysOut;
+            bool isClean = !changed && !exchanged && !ecxChanged;
+            result.Add(new HostInstruction(block, guest, x, isInside && (isClean || block.IsStringAt((int)x.IP)), guest >= 0 && CanRaise(x, information)));
+            bool saves = x.Code == Code.Mov_r32_rm32 && x.Op0Register == Register.R8D && x.Op1Kind == OpKind.Register && x.Op1Register == Register.ECX;
+            bool restores = aside && x.Code == Code.Mov_r32_rm32 && x.Op0Register == Register.ECX && x.Op1Kind == OpKind.Register && x.Op1Register == Register.R8D;
+            bool writesEcx = aside && x.OpCount > 0 && x.Op0Kind == OpKind.Register && x.Op0Register == Register.ECX && x.Mnemonic is Mnemonic.Mov or Mnemonic.Movzx or Mnemonic.Lea;
             if (IsExchange(x))
             {
                 exchanged = !exchanged;
             }
+            else if (writesEcx)
+            {
+                ecxChanged = !restores;
+            }
             else
             {
-                changed |= !counts && ChangesGuest(x, information);
+                changed |= ChangesGuest(x, information);
             }
+
+            aside = saves || (aside && !Writes(information, Register.R8));
         }
 
         return result;
@@ -83,7 +95,7 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
 
         foreach (UsedRegister used in information.GetUsedRegisters())
         {
-            bool isOurs = used.Register.GetFullRegister() is Register.R8 or Register.R9 or Register.R13 or Register.RIP;
+            bool isOurs = used.Register.GetFullRegister() is Register.R8 or Register.R9 or Register.R13 or Register.RIP or Register.RSP;
             if (IsWrite(used.Access) && !isOurs)
             {
                 return true;
@@ -93,7 +105,9 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
         foreach (UsedMemory memory in information.GetUsedMemory())
         {
             // Below the state lies what emitted code and the VMM exchange; EIP is what a way out stores.
-            bool isOurs = memory.Base == Register.R15 && ((long)memory.Displacement < 0 || (int)memory.Displacement == StateOffset.Eip);
+            int offset = (int)memory.Displacement;
+            bool isOurs = memory.Base == Register.RSP
+                || (memory.Base == Register.R15 && (offset < 0 || offset == StateOffset.Eip) && offset != StateOffset.HostInterruptFlag);
             if (IsWrite(memory.Access) && !isOurs)
             {
                 return true;
@@ -118,8 +132,21 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
         foreach (UsedMemory memory in information.GetUsedMemory())
         {
             // The jump table can be read everywhere.
-            bool isOurs = memory.Base == Register.R15 || (memory.Base == Register.R11 && memory.Index == Register.R13);
+            bool isOurs = memory.Base is Register.R15 or Register.RSP || (memory.Base == Register.R11 && memory.Index == Register.R13);
             if (!isOurs)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static bool Writes(InstructionInfo information, Register register)
+    {
+        foreach (UsedRegister used in information.GetUsedRegisters())
+        {
+            if (IsWrite(used.Access) && used.Register.GetFullRegister() == register)
             {
                 return true;
             }

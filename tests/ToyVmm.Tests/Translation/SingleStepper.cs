@@ -16,6 +16,7 @@ internal sealed unsafe partial class SingleStepper : IDisposable
     public const ulong TrapFlag = 0x100;
 
     private const int SignalTrap = 5;
+    private const byte Pushfq = 0x9C;
     private const int PageSize = 4096;
     private const int SignalInformation = 4;
     private const int OnAlternateStack = 0x0800_0000;
@@ -69,6 +70,7 @@ internal sealed unsafe partial class SingleStepper : IDisposable
     {
         Label emitted = a.CreateLabel();
         Label stub = a.CreateLabel();
+        Label counts = a.CreateLabel();
         a.mov(rax, __qword_ptr[rdx + ContextRip]);
         a.mov(rcx, (long)arena.Base);
         a.sub(rax, rcx);
@@ -85,6 +87,13 @@ internal sealed unsafe partial class SingleStepper : IDisposable
         a.and(__qword_ptr[rdx + ContextFlags], ~(int)TrapFlag);
         a.ret();
         a.Label(ref emitted);
+        a.mov(rcx, __qword_ptr[rdx + ContextRip]);
+        a.cmp(__byte_ptr[rcx], Pushfq);
+        a.jne(counts);
+
+        // The guest's PUSHF takes the host's flags, and TF would show: until the next entry without.
+        a.and(__qword_ptr[rdx + ContextFlags], ~(int)TrapFlag);
+        a.Label(ref counts);
         a.mov(rcx, (long)_page);
         a.@lock.inc(__qword_ptr[rcx]);
         a.Label(ref stub);

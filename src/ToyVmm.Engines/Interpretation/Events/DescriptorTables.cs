@@ -66,13 +66,26 @@ public sealed unsafe partial class Interpreter
     /// <param name="selector">Not null.</param>
     /// <param name="vector">#GP, or #TS during a task or stack switch.</param>
     /// <param name="descriptor">The entry.</param>
-    internal bool FetchDescriptor(ushort selector, int vector, out Descriptor descriptor) =>
-        LookUpDescriptor(selector, out descriptor) switch
+    internal bool FetchDescriptor(ushort selector, int vector, out Descriptor descriptor)
+    {
+        uint offset = selector & 0xFFF8u;
+        if ((selector & 4) == 0 && offset + 7 <= State->GdtLimit)
+        {
+            uint* entry = (uint*)DirectSystemRead(State->GdtBase + offset, 8);
+            if (entry != null)
+            {
+                descriptor = new Descriptor(entry[0], entry[1]);
+                return true;
+            }
+        }
+
+        return LookUpDescriptor(selector, out descriptor) switch
         {
             TableLookup.Found => true,
             TableLookup.Outside => RaiseSelector(vector, selector, "selector outside the limit of its descriptor table"),
             _ => false,
         };
+    }
 
     /// <summary>Sets the accessed bit in the table, where it is clear.</summary>
     /// <returns>False with a page fault pending.</returns>

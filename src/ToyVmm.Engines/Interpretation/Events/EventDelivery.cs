@@ -65,7 +65,7 @@ public sealed unsafe partial class Interpreter
         TrapInfo trap = new(source, vector, 0, 0);
         State->Eip = eip;
         Announce(trap, RetiredAtBlockEnd);
-        return TryEnter(trap, returnEip);
+        return TryEnterFlat(trap, EflagsImage(trap), returnEip) || TryEnter(trap, returnEip);
     }
 
     // The count of retired instructions is brought up to date only where somebody looks.
@@ -80,17 +80,41 @@ public sealed unsafe partial class Interpreter
         CpuState* s = State;
         s->Halted = 0;
         s->Shadow = InterruptShadow.None;
+        BeginDelivery(trap);
+        if (TryEnterFlat(trap, EflagsImage(trap), s->Eip))
+        {
+            ClearFault();
+            _left -= trap.Source is TrapSource.Exception or TrapSource.DebugTrap ? 1 : 0;
+            return true;
+        }
+
+        return DeliverChecked(trap);
+    }
+
+    private void BeginDelivery(in TrapInfo trap)
+    {
+        if (trap.Source is TrapSource.Exception or TrapSource.DebugTrap)
+        {
+            NoteException(trap);
+        }
+
+        Announce(trap, RetiredNow);
+    }
+
+    // The long way, with every check; the delivery of the first trap has begun.
+    private bool DeliverChecked(TrapInfo trap)
+    {
+        CpuState* s = State;
         _chainLength = 0;
         for (; ; )
         {
             Record(trap);
-            if (trap.Source is TrapSource.Exception or TrapSource.DebugTrap)
+            ClearFault();
+            if (_chainLength > 1)
             {
-                NoteException(trap);
+                BeginDelivery(trap);
             }
 
-            ClearFault();
-            Announce(trap, _retiredAtEnd - (ulong)_left);
             if (TryEnter(trap, s->Eip) && FaultVector < 0)
             {
                 // However long the chain: one delivery, so that a budget of one is never overdrawn.
@@ -167,11 +191,7 @@ public sealed unsafe partial class Interpreter
     private bool TryEnter(in TrapInfo trap, uint returnEip)
     {
         CpuState* s = State;
-        uint image = LazyFlags.GetEflags(s);
-        if (SetsResumeFlag(trap))
-        {
-            image |= Eflags.RF;
-        }
+        uint image = EflagsImage(trap);
 
         // INT n, INT3 and INTO are the program's own doing; everything else comes from outside it (SDM 3A 6.13).
         _external = trap.Source is TrapSource.SoftwareInterrupt or TrapSource.SoftwareException ? 0u : 1u;
@@ -186,6 +206,9 @@ public sealed unsafe partial class Interpreter
 
         return entered;
     }
+
+    // EFLAGS as the handler's frame holds it.
+    private uint EflagsImage(in TrapInfo trap) => LazyFlags.GetEflags(State) | (SetsResumeFlag(trap) ? Eflags.RF : 0);
 
     // SDM 3B 17.3.1.1: faults, but not instruction breakpoints; and whatever comes between the iterations of a REP string.
     private bool SetsResumeFlag(in TrapInfo trap) => trap.Source switch

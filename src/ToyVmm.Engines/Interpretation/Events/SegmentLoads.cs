@@ -126,9 +126,11 @@ public sealed unsafe partial class Interpreter
     }
 
     /// <summary>After a return to an outer ring: data registers that it may not use become null (SDM 2, RET).</summary>
-    internal void DropInnerSegments()
+    /// <returns>True when there was one.</returns>
+    internal bool DropInnerSegments()
     {
         CpuState* s = State;
+        bool dropped = false;
         for (int n = 0; n < 6; n++)
         {
             SegmentCache* cache = &s->Es + n;
@@ -138,7 +140,10 @@ public sealed unsafe partial class Interpreter
             }
 
             cache->LoadNull(0);
+            dropped = true;
         }
+
+        return dropped;
     }
 
     /// <summary>Checks that a store would succeed: page and alignment.</summary>

@@ -24,7 +24,7 @@ internal static unsafe class FlagInstructions
         }
 
         s->OtherFlags &= ~Eflags.IF;
-        return Flow.EndBlock(s, i);
+        return End(s, i, cpu);
     }
 
     /// <summary>STI.</summary>
@@ -39,12 +39,19 @@ internal static unsafe class FlagInstructions
         if ((s->OtherFlags & Eflags.IF) == 0)
         {
             s->OtherFlags |= Eflags.IF;
-            s->Shadow = InterruptShadow.Sti;
-            cpu.UpdateAttention();
+            if (!cpu.RunsOnUnattended)
+            {
+                s->Shadow = InterruptShadow.Sti;
+                cpu.UpdateAttention();
+            }
         }
 
-        return Flow.EndBlock(s, i);
+        return End(s, i, cpu);
     }
+
+    // With nothing pending the next instruction follows as any other does.
+    private static nint End(CpuState* s, DecodedInstruction* i, Interpreter cpu) =>
+        s->Attention == Attention.None ? Flow.Next(s, i, cpu) : Flow.EndBlock(s, i);
 
     // Virtual-8086 mode has CPL 3, so one comparison serves every mode (VME and PVI are off).
     private static bool MayChangeInterrupts(CpuState* s, Interpreter cpu) =>
@@ -86,9 +93,14 @@ internal static unsafe class FlagInstructions
         uint clears = Eflags.RF | (sizeof(T) == 4 && !cpu.IsVirtual8086 ? Eflags.VIF | Eflags.VIP : 0);
         Stack.Move(s, sizeof(T));
         LazyFlags.Set(s, image);
-        s->OtherFlags = (s->OtherFlags & ~(changes | clears)) | (image & changes);
-        cpu.UpdateMode();
-        cpu.UpdateAttention();
-        return Flow.EndBlock(s, i);
+        uint old = s->OtherFlags;
+        s->OtherFlags = (old & ~(changes | clears)) | (image & changes);
+        if (((old ^ s->OtherFlags) & Eflags.AC) != 0)
+        {
+            cpu.UpdateMode();
+        }
+
+        cpu.UpdateAttentionAfterFlags();
+        return End(s, i, cpu);
     }
 }

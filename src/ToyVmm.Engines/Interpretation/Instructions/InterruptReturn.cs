@@ -18,6 +18,11 @@ internal static unsafe class InterruptReturn
     {
         // NMIs are unblocked even by an IRET that faults (SDM 3A 6.7.1, 3C 24.3).
         s->NmiBlocked = 0;
+        if (sizeof(T) == 4 && TryReturnFlat(s, cpu))
+        {
+            return Flow.Lookup;
+        }
+
         if (cpu.IsProtected && (s->OtherFlags & Eflags.NT) != 0)
         {
             return ToPreviousTask(s, i, cpu);
@@ -48,6 +53,62 @@ internal static unsafe class InterruptReturn
         return Flow.Lookup;
     }
 
+    // To flat segments of the same or an outer ring, the frame in one page that the TLB's projection knows. On false nothing has changed.
+    private static bool TryReturnFlat(CpuState* s, Interpreter cpu)
+    {
+        if (!cpu.HasPlainStack || !cpu.IsProtected || (s->OtherFlags & Eflags.NT) != 0)
+        {
+            return false;
+        }
+
+        uint* frame = (uint*)Direct.Read(s, s->Esp, 12);
+        if (frame == null)
+        {
+            return false;
+        }
+
+        (uint eip, ushort code, uint image) = (frame[0], (ushort)frame[1], frame[2]);
+        uint cpl = code & 3u;
+        bool toVirtual8086 = (image & Eflags.VM) != 0 && s->Cpl == 0;
+        if (cpl < s->Cpl || toVirtual8086 || !cpu.IsFlatCode(code, cpl, out ushort codeAccess))
+        {
+            return false;
+        }
+
+        uint changes = Changes(s, cpu);
+        if (cpl == s->Cpl)
+        {
+            s->Esp += 12;
+            SetFlags(s, cpu, image, changes);
+            cpu.LoadFlatCode(code, codeAccess);
+        }
+        else
+        {
+            frame = (uint*)Direct.Read(s, s->Esp, 20);
+            ushort stack = frame == null ? (ushort)0 : (ushort)frame[4];
+            if ((stack & 3u) != cpl || !cpu.IsFlatData(stack, cpl, out ushort stackAccess))
+            {
+                return false;
+            }
+
+            s->Esp = frame[3];
+            SetFlags(s, cpu, image, changes);
+            cpu.LoadFlat(code, codeAccess, stack, stackAccess);
+            if (cpu.DropInnerSegments())
+            {
+                cpu.UpdateMode();
+            }
+        }
+
+        s->Eip = eip;
+        cpu.UpdateAttentionAfterFlags();
+        return true;
+    }
+
+    // What the image may change in protected mode.
+    private static uint Changes(CpuState* s, Interpreter cpu) =>
+        Always | (s->Cpl <= cpu.Iopl ? Eflags.IF : 0) | (s->Cpl == 0 ? Eflags.IoplMask | Eflags.VIF | Eflags.VIP : 0);
+
     // Real and virtual-8086 mode.
     private static bool InPlace<T>(CpuState* s, Interpreter cpu, ref StackReader stack, uint eip, ushort code, uint image)
         where T : unmanaged
@@ -68,8 +129,7 @@ internal static unsafe class InterruptReturn
     private static bool Protected<T>(CpuState* s, Interpreter cpu, ref StackReader stack, uint eip, ushort code, uint image)
         where T : unmanaged
     {
-        uint changes = Always | (s->Cpl <= cpu.Iopl ? Eflags.IF : 0);
-        changes |= s->Cpl == 0 ? Eflags.IoplMask | Eflags.VIF | Eflags.VIP : 0;
+        uint changes = Changes(s, cpu);
         if (!FarReturn.Protected<T>(s, cpu, ref stack, eip, code, 0))
         {
             return false;

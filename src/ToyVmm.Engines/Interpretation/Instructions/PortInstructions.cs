@@ -5,7 +5,7 @@ using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation.Instructions;
 
-/// <summary>IN OUT INS OUTS. A port is read before anything changes; a write is posted, and the engine leaves behind the instruction (or the element).</summary>
+/// <summary>IN OUT INS OUTS. A port is read before anything changes; where the engine must leave for a write it does so behind the instruction (or the element).</summary>
 internal static unsafe class PortInstructions
 {
     /// <summary>The offset of the I/O map base in a 32-bit TSS (SDM 3A 7.2.1).</summary>
@@ -59,30 +59,6 @@ internal static unsafe class PortInstructions
         return cpu.IsReal || (cpu.IsProtected && s->Cpl <= cpu.Iopl) || MapAllows(cpu, port, size);
     }
 
-    /// <summary>Reads a port into some bytes. False, with the exit requested, while there is no answer.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    public static bool TryRead(Interpreter cpu, uint port, int size, byte* destination)
-    {
-        VmExit request = new(ExitReason.PortIo, IsWrite: false, size, port);
-        if (!cpu.Vcpu.Io.TryRead(request, out ulong value))
-        {
-            cpu.RequestedExit = request;
-            return false;
-        }
-
-        cpu.NotePortAccess(port, size);
-        new ReadOnlySpan<byte>(&value, size).CopyTo(new Span<byte>(destination, size));
-        return true;
-    }
-
-    /// <summary>Posts a write to a port.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    public static void Write(Interpreter cpu, uint port, int size, uint value)
-    {
-        cpu.Vcpu.Io.Post(new VmExit(ExitReason.PortIo, IsWrite: true, size, port, value));
-        cpu.NotePortAccess(port, size);
-    }
-
     // Two bytes are always read, so that a range across a byte's end is covered; both must lie within the TSS limit.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static bool MapAllows(Interpreter cpu, uint port, int size)
@@ -119,9 +95,13 @@ internal static unsafe class PortInstructions
         where TPort : struct, IPort
     {
         uint port = TPort.Of(s, i);
-        return MayAccess(cpu, port, sizeof(T)) && TryRead(cpu, port, sizeof(T), (byte*)&s->Eax)
-            ? Flow.Next(s, i, cpu)
-            : Flow.StopHere(i, cpu);
+        if (!MayAccess(cpu, port, sizeof(T)) || !cpu.ReadPort(port, sizeof(T), i->Eip, out uint value))
+        {
+            return Flow.StopHere(i, cpu);
+        }
+
+        Operand.Store<T>((byte*)&s->Eax, value);
+        return End(s, i, cpu);
     }
 
     private static nint Out<T, TPort>(CpuState* s, DecodedInstruction* i, Interpreter cpu)
@@ -134,9 +114,15 @@ internal static unsafe class PortInstructions
             return Flow.StopHere(i, cpu);
         }
 
-        Write(cpu, port, sizeof(T), Accumulators.Low<T>(s));
-        return Flow.LeaveAfter(s, i, cpu);
+        return cpu.WritePort(port, sizeof(T), Accumulators.Low<T>(s), i->NextEip, completes: true)
+            ? End(s, i, cpu)
+            : Flow.LeaveAfter(s, i, cpu);
     }
+
+    /// <summary>Ends an instruction whose access was performed in place: what the device did may want to be seen before the next one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static nint End(CpuState* s, DecodedInstruction* i, Interpreter cpu) =>
+        s->Attention == Attention.None ? Flow.Next(s, i, cpu) : Flow.EndBlock(s, i);
 
     private static nint Once<TOp, T>(CpuState* s, DecodedInstruction* i, Interpreter cpu)
         where TOp : struct, IStringOperation
@@ -170,16 +156,19 @@ internal readonly unsafe struct InputString : IStringOperation
 {
     public static bool Compares => false;
 
+    public static bool TouchesPorts => true;
+
     public static StringStep Step<T>(CpuState* s, DecodedInstruction* i, Interpreter cpu)
         where T : unmanaged
     {
         // The destination first: a port must not be read for an element that cannot be stored.
         byte* target = cpu.BeginSegmentWrite(Interpreter.ExtraSegment, Strings.Masked(i, s->Edi), sizeof(T));
-        if (target == null || !PortInstructions.TryRead(cpu, (ushort)s->Edx, sizeof(T), target))
+        if (target == null || !cpu.ReadPort((ushort)s->Edx, sizeof(T), i->Eip, out uint value))
         {
             return StringStep.Stop;
         }
 
+        Operand.Store<T>(target, value);
         Strings.Add(i, &s->Edi, Strings.Stride<T>(s));
         return cpu.CommitWrite(target) ? StringStep.Done : StringStep.DoneAndLeave;
     }
@@ -193,6 +182,8 @@ internal readonly unsafe struct OutputString : IStringOperation
 {
     public static bool Compares => false;
 
+    public static bool TouchesPorts => true;
+
     public static StringStep Step<T>(CpuState* s, DecodedInstruction* i, Interpreter cpu)
         where T : unmanaged
     {
@@ -202,9 +193,13 @@ internal readonly unsafe struct OutputString : IStringOperation
             return StringStep.Stop;
         }
 
-        PortInstructions.Write(cpu, (ushort)s->Edx, sizeof(T), Operand.Load<T>(source));
+        // ESI moves first, so that whoever looks finds it exact.
+        uint value = Operand.Load<T>(source);
         Strings.Add(i, &s->Esi, Strings.Stride<T>(s));
-        return StringStep.DoneAndLeave;
+        const InstructionFlags AnyRepeat = InstructionFlags.Repeat | InstructionFlags.RepeatNotEqual;
+        bool completes = (i->Flags & AnyRepeat) == 0 || Strings.Masked(i, s->Ecx) == 1;
+        bool goesOn = cpu.WritePort((ushort)s->Edx, sizeof(T), value, completes ? i->NextEip : i->Eip, completes);
+        return goesOn ? StringStep.Done : StringStep.DoneAndLeave;
     }
 
     public static int Bulk<T>(CpuState* s, DecodedInstruction* i, Interpreter cpu, int count)

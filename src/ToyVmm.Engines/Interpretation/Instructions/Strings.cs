@@ -24,6 +24,9 @@ internal unsafe interface IStringOperation
     /// <summary>True where the REP prefixes mean REPE and REPNE: the flags decide whether to go on.</summary>
     static abstract bool Compares { get; }
 
+    /// <summary>True for INS and OUTS: an element may raise an interrupt, which is delivered before the next one.</summary>
+    static virtual bool TouchesPorts => false;
+
     /// <summary>Performs one element exactly: every check, any memory. The count is not its business.</summary>
     static abstract StringStep Step<T>(CpuState* s, DecodedInstruction* i, Interpreter cpu)
         where T : unmanaged;
@@ -105,7 +108,7 @@ internal static unsafe class Strings
         where T : unmanaged
     {
         StringStep step = TOp.Step<T>(s, i, cpu);
-        return step == StringStep.Done ? Flow.Next(s, i, cpu)
+        return step == StringStep.Done ? End<TOp>(s, i, cpu)
             : step == StringStep.Stop ? Flow.StopHere(i, cpu)
             : Flow.LeaveAfter(s, i, cpu);
     }
@@ -123,12 +126,16 @@ internal static unsafe class Strings
         Outcome outcome = Run<TOp, T>(s, i, cpu);
         if (outcome == Outcome.Complete)
         {
-            return Flow.Next(s, i, cpu);
+            return End<TOp>(s, i, cpu);
         }
 
         cpu.InterruptedString = outcome == Outcome.Interrupted;
         return outcome == Outcome.CompleteAndLeave ? Flow.LeaveAfter(s, i, cpu) : Flow.StopHere(i, cpu);
     }
+
+    private static nint End<TOp>(CpuState* s, DecodedInstruction* i, Interpreter cpu)
+        where TOp : struct, IStringOperation
+        => TOp.TouchesPorts ? PortInstructions.End(s, i, cpu) : Flow.Next(s, i, cpu);
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static Outcome Run<TOp, T>(CpuState* s, DecodedInstruction* i, Interpreter cpu)
@@ -163,6 +170,7 @@ internal static unsafe class Strings
 
             // An element that overwrote this very instruction has replaced its handler: the rest must be decoded anew.
             left -= done;
+            left = TOp.TouchesPorts && s->Attention != Attention.None ? 0 : left;
             if (left <= 0 || step == StringStep.DoneAndLeave || (nint)i->Handler != handler)
             {
                 return Outcome.Interrupted;

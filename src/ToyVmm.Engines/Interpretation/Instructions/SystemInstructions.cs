@@ -6,10 +6,9 @@ namespace ToyVmm.Engines.Interpretation.Instructions;
 /// <summary>HLT, CPUID, VMCALL, the caches and the TLB, SYSENTER and SYSEXIT.</summary>
 internal static unsafe class SystemInstructions
 {
-    // The fixed descriptors of SYSENTER and SYSEXIT (SDM 2B): flat, 4 GiB, 32-bit, accessed; DPL is added.
-    private const uint FlatLow = 0x0000_FFFF;
-    private const uint FlatCodeHigh = 0x00CF_9B00;
-    private const uint FlatDataHigh = 0x00CF_9300;
+    // The access bits of the fixed descriptors of SYSENTER and SYSEXIT (SDM 2B): flat, 4 GiB, 32-bit, accessed; DPL is added.
+    private const uint FlatCodeAccess = 0xC09B;
+    private const uint FlatDataAccess = 0xC093;
 
     /// <summary>HLT: completes, and the CPU sleeps until an interrupt.</summary>
     public static nint Halt(CpuState* s, DecodedInstruction* i, Interpreter cpu)
@@ -95,11 +94,10 @@ internal static unsafe class SystemInstructions
         }
 
         s->OtherFlags &= ~(Eflags.VM | Eflags.IF | Eflags.RF);
-        LoadFlat(s, (ushort)(s->SysenterCs & 0xFFFC), 0);
+        LoadFlat(cpu, (ushort)(s->SysenterCs & 0xFFFC), 0);
         s->Esp = s->SysenterEsp;
         s->Eip = s->SysenterEip;
-        cpu.UpdateMode();
-        cpu.UpdateAttention();
+        cpu.UpdateAttentionAfterFlags();
         return Flow.Lookup;
     }
 
@@ -112,17 +110,12 @@ internal static unsafe class SystemInstructions
             return Flow.StopHere(i, cpu);
         }
 
-        LoadFlat(s, (ushort)((s->SysenterCs + 16) | 3), 3);
+        LoadFlat(cpu, (ushort)((s->SysenterCs + 16) | 3), 3);
         s->Esp = s->Ecx;
         s->Eip = s->Edx;
-        cpu.UpdateMode();
         return Flow.Lookup;
     }
 
-    private static void LoadFlat(CpuState* s, ushort code, uint cpl)
-    {
-        s->Cs.LoadDescriptor(code, FlatLow, FlatCodeHigh | (cpl << 13));
-        s->Ss.LoadDescriptor((ushort)(code + 8), FlatLow, FlatDataHigh | (cpl << 13));
-        s->Cpl = cpl;
-    }
+    private static void LoadFlat(Interpreter cpu, ushort code, uint cpl) =>
+        cpu.LoadFlat(code, (ushort)(FlatCodeAccess | (cpl << 5)), (ushort)(code + 8), (ushort)(FlatDataAccess | (cpl << 5)));
 }

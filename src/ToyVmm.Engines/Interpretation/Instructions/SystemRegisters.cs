@@ -130,6 +130,13 @@ internal static unsafe class SystemRegisters
         }
 
         s->Cr0 = value;
+        const uint Coprocessor = Cr0.TS | Cr0.MP | Cr0.EM | Cr0.NE;
+        if ((changes & ~Coprocessor) == 0)
+        {
+            // The common case: an operating system that hands the FPU over lazily. Handlers look at these bits themselves.
+            return true;
+        }
+
         if ((changes & Cr0.PG) != 0)
         {
             cpu.Vcpu.Mmu.Tlb.FlushAll();

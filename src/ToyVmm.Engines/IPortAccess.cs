@@ -1,0 +1,29 @@
+namespace ToyVmm.Engines;
+
+/// <summary>
+/// Port accesses performed where they happen, without leaving the engine (<see cref="Vcpu.Ports"/>). A guest's delay loops and drivers
+/// make millions of them, and most concern nobody but one chip: the trip through the monitor's loop would cost many times the access.
+/// </summary>
+/// <remarks>
+/// An access counts as an exit (<see cref="ExitReason.PortIo"/>) that was handled at once. Whoever performs it does what the monitor does
+/// between two runs - the clock, the device, interrupts, a new budget - and answers with that budget; or with 0 where the monitor's loop
+/// must look: then the engine leaves with <see cref="ExitReason.PortIoPerformed"/> where it would have left with the access itself.
+/// </remarks>
+public interface IPortAccess
+{
+    /// <summary>The guest executes IN, or an element of INS. Nothing of the instruction has happened yet.</summary>
+    /// <param name="port">The port.</param>
+    /// <param name="width">Bytes: 1, 2 or 4.</param>
+    /// <param name="retired">Instructions retired before this one.</param>
+    /// <param name="value">What the device returned; bits above the width are ignored.</param>
+    /// <returns>How many instructions may retire from <paramref name="retired"/> on, this one included; 0 to make the engine leave.</returns>
+    ulong Read(ushort port, int width, ulong retired, out uint value);
+
+    /// <summary>The guest executes OUT, or an element of OUTS.</summary>
+    /// <param name="port">The port.</param>
+    /// <param name="width">Bytes: 1, 2 or 4.</param>
+    /// <param name="value">The value, zero-extended.</param>
+    /// <param name="retired">Instructions retired, this one included where it is complete with this access.</param>
+    /// <returns>How many instructions may retire from <paramref name="retired"/> on; 0 to make the engine leave.</returns>
+    ulong Write(ushort port, int width, uint value, ulong retired);
+}

@@ -1,0 +1,151 @@
+using ToyVmm.Engines.ShadowPaging;
+using ToyVmm.Hardware.Memory;
+using ToyVmm.Hardware.Paging;
+
+namespace ToyVmm.Engines.Translation;
+
+/// <summary>
+/// The views of one virtual CPU and their jump tables: for each address space that the TLB holds (<see cref="Tlb.CurrentSpace"/>) one for CPL 3 and
+/// one for the rest. Where the guest has global pages (CR4.PGE) its kernel's are in every address space: supervisor accesses then share
+/// one view, which loses what is not global when the address space changes. The view that was not used for longest makes room for a new one.
+/// </summary>
+internal sealed class AddressSpacePool : IDisposable
+{
+    private const int Shared = -1;
+
+    private readonly GuestMemory _memory;
+    private readonly MappingBudget _budget;
+    private readonly TranslationStatistics _statistics;
+    private readonly int _most;
+    private readonly List<AddressSpace> _spaces = [];
+
+    // What the next look-up gives, by privilege, until the address space changes.
+    private readonly AddressSpace?[] _current = new AddressSpace?[2];
+    private bool _shares;
+
+    private AddressSpacePool(GuestMemory memory, MappingBudget budget, TranslationStatistics statistics, int most)
+    {
+        _memory = memory;
+        _budget = budget;
+        _statistics = statistics;
+        _most = most;
+    }
+
+    /// <summary>All of them.</summary>
+    public IReadOnlyList<AddressSpace> All => _spaces;
+
+    /// <summary>Makes a pool; null where the host does not give the addresses for one view.</summary>
+    /// <param name="memory">The guest's memory.</param>
+    /// <param name="budget">The process's host mappings.</param>
+    /// <param name="statistics">Where evictions are counted.</param>
+    /// <param name="most">How many views, at least one.</param>
+    public static AddressSpacePool? TryCreate(GuestMemory memory, MappingBudget budget, TranslationStatistics statistics, int most)
+    {
+        AddressSpacePool pool = new(memory, budget, statistics, most);
+        return pool.TryAdd() is null ? null : pool;
+    }
+
+    /// <summary>The one for an address space of the TLB and a privilege.</summary>
+    /// <param name="space">Which address space is current.</param>
+    /// <param name="user">True for CPL 3.</param>
+    public AddressSpace Get(int space, bool user)
+    {
+        int index = user ? 1 : 0;
+        AddressSpace found = _current[index] ??= Find(space, user);
+        if (found.User != user)
+        {
+            // The only view there is: it changes hands.
+            found = _current[index] = Find(space, user);
+        }
+
+        return found;
+    }
+
+    /// <summary>MOV CR3.</summary>
+    /// <param name="space">Which address space is current now.</param>
+    /// <param name="known">False for one that has no entries in the TLB yet.</param>
+    /// <param name="dropped">The linear pages (numbers) that lost their entries.</param>
+    /// <param name="shares">True when supervisor accesses share a view.</param>
+    public void Switch(int space, bool known, IReadOnlyCollection<uint> dropped, bool shares)
+    {
+        Array.Clear(_current);
+        _shares = shares;
+        foreach (AddressSpace candidate in _spaces)
+        {
+            if (candidate.Space == Shared && (candidate.LocalSpace != space || !known))
+            {
+                candidate.ForgetLocal();
+                candidate.LocalSpace = space;
+            }
+            else if (candidate.Space == space && !known)
+            {
+                candidate.ForgetAll();
+            }
+            else if (candidate.Space == space || candidate.Space == Shared)
+            {
+                foreach (uint page in dropped)
+                {
+                    candidate.ForgetPages(new Run(page, 1));
+                }
+            }
+        }
+    }
+
+    /// <summary>Everything was flushed.</summary>
+    /// <param name="shares">True when supervisor accesses share a view.</param>
+    public void Flush(bool shares)
+    {
+        Array.Clear(_current);
+        _shares = shares;
+        foreach (AddressSpace space in _spaces)
+        {
+            space.ForgetAll();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (AddressSpace space in _spaces)
+        {
+            space.Dispose();
+        }
+    }
+
+    private AddressSpace Find(int space, bool user)
+    {
+        int key = _shares && !user ? Shared : space;
+        int index = _spaces.FindIndex(candidate => candidate.Space == key && candidate.User == user);
+        AddressSpace? found = index < 0 ? null : _spaces[index];
+        if (found is null)
+        {
+            found = _spaces.Count < _most ? TryAdd() : null;
+            if (found is null)
+            {
+                found = _spaces[0];
+                found.ForgetAll();
+                _statistics.ViewEvictions++;
+            }
+
+            found.Space = key;
+            found.User = user;
+            found.LocalSpace = space;
+        }
+
+        // The one used last stands at the end.
+        _ = _spaces.Remove(found);
+        _spaces.Add(found);
+        return found;
+    }
+
+    private AddressSpace? TryAdd()
+    {
+        AddressSpace? space = AddressSpace.TryCreate(_memory, _budget);
+        if (space is not null)
+        {
+            _spaces.Add(space);
+        }
+
+        return space;
+    }
+}
