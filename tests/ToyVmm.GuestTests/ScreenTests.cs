@@ -59,10 +59,11 @@ public sealed class ScreenTests
         Assert.InRange(Drawing(hello, upTo: "Hello"), 0ul, 2000ul);
     }
 
-    [Fact]
-    public void The_mouse_moves_by_way_of_the_input_queue()
+    [Theory]
+    [MemberData(nameof(GuestRunner.EngineRows), MemberType = typeof(GuestRunner))]
+    public void The_mouse_moves_by_way_of_the_input_queue(EngineKind engine)
     {
-        using VirtualMachine vm = VirtualMachine.Create(File.ReadAllBytes(GuestCatalog.Find("mouse").ImagePath));
+        using VirtualMachine vm = VirtualMachine.Create(File.ReadAllBytes(GuestCatalog.Find("mouse").ImagePath), new VirtualMachineOptions { Engine = engine });
         vm.Input.Enqueue(new MouseEvent(3, 4, 0, MouseButtons.Right));
         Assert.False(vm.Input.IsEmpty);
         _ = vm.Run(new RunLimits { MaxInstructions = 1 });

@@ -90,6 +90,14 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         return IsSingleStepping ? Flow.Lookup : (nint)_blocks.FindFast(State, target);
     }
 
+    /// <summary>Decodes the block at an offset in CS without running it; null where no code can be fetched, and the fault is forgotten.</summary>
+    internal Block* DecodeBlock(uint eip)
+    {
+        Block* block = _blocks.Find(eip, single: false);
+        FaultVector = -1;
+        return block;
+    }
+
     /// <summary>The engine's emitted code; null where everything is interpreted.</summary>
     internal TranslatedCode? Translated { get; private set; }
 

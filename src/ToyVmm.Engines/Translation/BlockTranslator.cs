@@ -21,6 +21,9 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code,
     private readonly BlockBytes _bytes = new(memory);
     private readonly Instruction[] _instructions = new Instruction[InstructionDecoder.LongestBlock];
 
+    /// <summary>True for blocks that can say why their code is not the guest's.</summary>
+    public bool KeepsReasons { get; init; }
+
     // An instruction becomes at most so many bytes, its way out included.
     public const int MostBytesPerInstruction = 256;
 
@@ -36,7 +39,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code,
             return null;
         }
 
-        TranslatedBlock result = new(block, code.Used);
+        TranslatedBlock result = new(block, code.Used) { KeepsReasons = KeepsReasons };
         Emitter e = new(code, result, number, differing, trapOnly);
         RegisterFile files = Decode(block);
         bool open = true;
@@ -55,7 +58,13 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code,
             // What the decoder refused is #UD, or of a feature that this CPU does not have.
             bool left = faults.IsLeft(result.PhysicalOf(n));
             result.Left |= left ? 1UL << n : 0;
-            bool callOut = IsRefused(Block.Instructions(block)[n].Handler) || left || !e.TryEmit(x, block->Count - n, out open);
+            bool refused = IsRefused(Block.Instructions(block)[n].Handler);
+            bool callOut = refused || left || !e.TryEmit(x, block->Count - n, out open);
+            if (callOut && KeepsReasons)
+            {
+                result.Note(result.Starts[n], refused ? TranslationReason.Undefined : left ? TranslationReason.Faults : TranslationReasonText.WhyInterpreted(x));
+            }
+
             if (callOut && trapOnly)
             {
                 e.Trap(block->Count - n);
@@ -80,6 +89,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code,
             e.GoTo(block->Eip + (uint)block->Length);
         }
 
+        result.WaysOut = code.Used;
         e.EmitWaysOut();
         result.End(code.Used);
         return result;

@@ -26,10 +26,12 @@ internal sealed unsafe partial class Emitter
     // The guest's instruction, its ESP renamed and its memory operand moved into the view.
     private bool TryIdentity(in Instruction guest)
     {
+        int start = code.Used;
         Instruction x = guest;
         x.Code = IdentityList.In64Bits(x.Code);
 
         // On these instructions they mean nothing (or, with LOCK, a hint of another processor).
+        TranslationReason reasons = x.HasRepPrefix || x.HasRepnePrefix ? TranslationReason.IdlePrefix : TranslationReason.None;
         x.HasRepPrefix = false;
         x.HasRepnePrefix = false;
         bool highByte = false;
@@ -84,6 +86,7 @@ internal sealed unsafe partial class Emitter
                 address.MemoryIndexScale = x.MemoryIndexScale;
                 address.MemoryDisplSize = x.MemoryDisplSize;
                 address.MemoryDisplacement64 = x.MemoryDisplacement64;
+                reasons |= TranslationReason.SegmentBase;
                 LoadBase(segment);
                 code.Emit(address);
                 x.SegmentPrefix = Register.GS;
@@ -99,6 +102,12 @@ internal sealed unsafe partial class Emitter
                 x.SegmentPrefix = Register.GS;
             }
         }
+
+        reasons |= x.Code != guest.Code ? TranslationReason.Encoding : 0;
+        reasons |= x.SegmentPrefix == Register.GS && x.Mnemonic != Mnemonic.Lea ? TranslationReason.InView : 0;
+        reasons |= UsesStackPointer(guest) ? TranslationReason.StackPointer : 0;
+        reasons |= highByte && renamed ? TranslationReason.HighByte : 0;
+        block.Note(start, reasons);
 
         // A REX prefix turns AH, CH, DH and BH into other registers.
         return highByte && renamed ? TryHighByte(x) : code.TryEmit(x);
@@ -158,5 +167,16 @@ internal sealed unsafe partial class Emitter
         operation.Op1Register = Register.R8L;
         operation.SegmentPrefix = Register.None;
         return code.TryEmit(load) && code.TryEmit(swap) && code.TryEmit(operation) && code.TryEmit(swap);
+    }
+
+    private static bool UsesStackPointer(in Instruction x)
+    {
+        bool uses = x.MemoryBase is Register.ESP;
+        for (int n = 0; n < x.OpCount; n++)
+        {
+            uses |= x.GetOpKind(n) == OpKind.Register && x.GetOpRegister(n) is Register.ESP or Register.SP;
+        }
+
+        return uses;
     }
 }

@@ -17,7 +17,9 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
     /// <summary>Counts the block's instructions, or faults at the end of the budget.</summary>
     public void Budget(int count)
     {
+        block.Note(code.Used, TranslationReason.Counts);
         code.Emit(Instruction.Create(Code.Lea_r64_m, Register.R14, new MemoryOperand(Register.R14, -count)));
+        block.Note(code.Used, TranslationReason.BudgetEnd);
         code.Emit(Instruction.Create(Code.Movzx_r32_rm8, Register.R8D, new MemoryOperand(Register.R14)));
     }
 
@@ -30,6 +32,8 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
         {
             return;
         }
+
+        block.Note(code.Used, TranslationReason.RegisterFile);
 
         // JECXZ is the one branch that asks no flag.
         bool sse = (files & RegisterFile.Sse) != 0;
@@ -83,17 +87,29 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
         int waysOut = _waysOut.Count;
         if (TryBranch(x, remaining))
         {
+            block.Note(start, TranslationReasonText.OfBranch(x));
             open = false;
             return true;
         }
 
-        if (TryStack(x) || (!trapOnly && (TryFlags(x, remaining) || TrySystem(x, remaining))) || TryString(x, remaining) || TryLoadControl(x, remaining)
-            || (IdentityList.Contains(x) && TryIdentity(x)))
+        TranslationReason reason = true switch
         {
+            _ when TryStack(x) => TranslationReason.Stack,
+            _ when !trapOnly && TryFlags(x, remaining) => TranslationReason.Flags,
+            _ when !trapOnly && TrySystem(x, remaining) => TranslationReason.State,
+            _ when TryString(x, remaining) => TranslationReason.StringInView,
+            _ when TryLoadControl(x, remaining) => TranslationReason.ControlWord,
+            _ when IdentityList.Contains(x) && TryIdentity(x) => TranslationReason.None,
+            _ => TranslationReason.HostDiffers,
+        };
+        if (reason != TranslationReason.HostDiffers)
+        {
+            block.Note(start, reason);
             return true;
         }
 
         code.Rewind(start);
+        block.ForgetNotes(start);
         _waysOut.RemoveRange(waysOut, _waysOut.Count - waysOut);
         return false;
     }
@@ -103,6 +119,7 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
     {
         if (!OnPage(target))
         {
+            block.Note(code.Used, TranslationReason.JumpTable);
             GoToFar(code, target);
             return;
         }
@@ -116,6 +133,9 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
         foreach (WayOut way in _waysOut)
         {
             code.Patch(way.BranchEnd, code.Used);
+            block.Note(
+                code.Used,
+                way.Remaining > 0 ? TranslationReason.InterpretersCase : OnPage(way.Eip) ? TranslationReason.WayOut : TranslationReason.JumpTable);
             if (way.Remaining > 0)
             {
                 if (way.RestoresEcx)
@@ -176,6 +196,8 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
 
     private void Branch(Code branch, uint target)
     {
+        block.Note(code.Used, TranslationReason.Linked);
+
         // The displacement is patched with the way out: any target that needs 32 bits will do until then.
         code.Emit(Instruction.CreateBranch(branch, 0));
         _waysOut.Add(new WayOut(code.Used, target));

@@ -87,4 +87,7 @@ internal struct HostFrame
 
     /// <summary>The host's own MXCSR.</summary>
     public uint Mxcsr;
+
+    /// <summary>Flags that the host has beside the guest's at the entry into emitted code: none, but TF in tests.</summary>
+    public ulong ExtraFlags;
 }

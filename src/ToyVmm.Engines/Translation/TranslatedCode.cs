@@ -106,6 +106,18 @@ internal sealed unsafe class TranslatedCode : IDisposable
         return new TranslatedCode(cpu, options, arena, code, spaces, statistics);
     }
 
+    /// <summary>What is in the code cache now, ascending by address.</summary>
+    public IReadOnlyList<TranslatedBlock> Blocks => _blocks;
+
+    /// <summary>The code cache.</summary>
+    public CodeCache Code => _code;
+
+    /// <summary>Told where emitted code has faulted: an offset in the code cache. For tests.</summary>
+    public Action<int>? Faulted { get; set; }
+
+    /// <summary>True for code that the translator takes: of 32 bits, in flat segments.</summary>
+    public static bool Takes(Block* block) => block->Mode is Supervisor or User;
+
     /// <summary>
     /// True when a block runs on the host now; counts its uses, and translates it once it is hot. A block whose first instruction is the interpreter's
     /// has emitted code too, for branches to it; coming from the run loop there is nothing to enter it for.
@@ -248,7 +260,9 @@ internal sealed unsafe class TranslatedCode : IDisposable
     {
         foreach (TranslatedBlock translated in _blocks)
         {
+            // It must become hot again to be translated again.
             translated.Block->Host = 0;
+            translated.Block->Heat = 0;
         }
 
         _blocks.Clear();
@@ -359,7 +373,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
         long budget = Math.Min(left, ExecutableArena.LongestBudget);
         frame->Budget = _arena.Ramp + (nint)budget;
         frame->TimeBase = s->TscOffset + _cpu.RetiredNow + (ulong)frame->Budget;
-        frame->Flags = LazyFlags.Get(s) | (s->OtherFlags & Eflags.DF);
+        frame->Flags = LazyFlags.Get(s) | (s->OtherFlags & Eflags.DF) | frame->ExtraFlags;
         frame->SystemFlags = s->OtherFlags & ~(Eflags.DF | Eflags.IF | Eflags.RF | Eflags.VM);
         frame->InterruptFlag = s->OtherFlags & Eflags.IF;
         _arena.Enter(s, _code.Base + entry);
@@ -379,7 +393,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     private void Translate(Block* block)
     {
-        if (block->Mode is not (Supervisor or User))
+        if (!Takes(block))
         {
             const DecodeMode Wide = DecodeMode.Code32 | DecodeMode.Stack32;
             _ = (block->Mode & Wide) != Wide ? _statistics.NarrowBlocks++ : _statistics.SegmentedBlocks++;
@@ -446,6 +460,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
         const uint PageFault = 14;
         HostFrame* frame = _cpu.Vcpu.Frame;
         int offset = (int)(frame->FaultInstruction - _code.Base);
+        Faulted?.Invoke(offset);
         TranslatedBlock translated = FindBlock(offset);
         block = translated.Block;
         int index = translated.IndexOf(offset);

@@ -34,6 +34,8 @@ internal sealed unsafe class TestCpu : IEngineObserver, IDisposable
 
     public Vcpu Vcpu { get; }
 
+    public Interpreter Engine => _engine;
+
     public CpuState* State => Vcpu.State;
 
     /// <summary>The vector of the first exception since the last <see cref="Reset"/>.</summary>
