@@ -74,8 +74,8 @@ internal struct HostFrame
     public ExitKind Exit;
 
     /// <summary>
-    /// Which branch could be patched, or which block wants registers: an offset in the code cache. For <see cref="ExitKind.CallOut"/> the number
-    /// of the translation, times <see cref="Decoding.InstructionDecoder.LongestBlock"/>, plus that of the instruction.
+    /// Which branch could be patched, or which block wants registers: an offset in the code cache. For <see cref="ExitKind.CallOut"/> a number in
+    /// the <see cref="CallOutTable"/>.
     /// </summary>
     public int ExitSlot;
 

@@ -44,6 +44,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     // The instruction that was left to the interpreter because it faulted too often, and how often pages were looked up before.
     private readonly FaultHistory _faults = new();
+    private readonly CallOutTable _callOuts = new();
     private TranslatedBlock? _watched;
     private int _watchedIndex;
     private ulong _watchedSince;
@@ -267,6 +268,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
         _blocks.Clear();
         _code.Clear();
+        _callOuts.Clear();
         _linkSlot = 0;
         _watched = null;
         _faulted = null;
@@ -410,12 +412,12 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     private void EmitBlock(Block* block)
     {
-        TranslatedBlock? translated = _translator.Translate(block, _faults, _blocks.Count);
+        TranslatedBlock? translated = _translator.Translate(block, _faults, _callOuts);
         if (translated is null)
         {
             _statistics.CacheFlushes++;
             Clear();
-            translated = _translator.Translate(block, _faults, _blocks.Count);
+            translated = _translator.Translate(block, _faults, _callOuts);
         }
 
         if (translated is not null)
@@ -492,11 +494,9 @@ internal sealed unsafe class TranslatedCode : IDisposable
     private DecodedInstruction* LeaveToInterpreter(ref Block* block, ref long left)
     {
         _statistics.CallOuts++;
-        (int number, int index) = Math.DivRem(_cpu.Vcpu.Frame->ExitSlot, InstructionDecoder.LongestBlock);
-        TranslatedBlock translated = _blocks[number];
-        block = translated.Block;
-        DecodedInstruction* instruction = Block.Instructions(block) + index;
-        if (left < block->Count - index)
+        DecodedInstruction* instruction = _callOuts.Get(_cpu.Vcpu.Frame->ExitSlot, out bool onTrial);
+        block = (Block*)(instruction - instruction->Position) - 1;
+        if (left < block->Count - instruction->Position)
         {
             // A block that begins with such an instruction has not counted.
             _statistics.BudgetEnds++;
@@ -504,7 +504,11 @@ internal sealed unsafe class TranslatedCode : IDisposable
             return null;
         }
 
-        Watch(translated, index);
+        if (onTrial)
+        {
+            Watch(_blocks[block->HostIndex], instruction->Position);
+        }
+
         return instruction;
     }
 
