@@ -15,6 +15,10 @@ internal sealed partial class CodeVerifier
         {
             Join(n - 1, n);
         }
+        else if (IsPortLook(n))
+        {
+            Join(n - 2, n);
+        }
         else if (IsFlagsRead(n))
         {
             Join(n - 1, n);
@@ -169,6 +173,24 @@ internal sealed partial class CodeVerifier
             && x.MemoryDisplacement64 == 0 && x.SegmentPrefix == Register.None
             && _instructions[n - 1] is { Code: Code.Mov_r64_rm64, Op0Register: Register.R9, MemoryBase: Register.R15, MemoryIndex: Register.None } gate
             && ((int)gate.MemoryDisplacement64 == StateOffset.FsGate || (int)gate.MemoryDisplacement64 == StateOffset.GsGate);
+    }
+
+    // mov r9,[r15+latches]; movzx r13d,dx (or mov r13d,imm of 16 bits); movzx ecx (or r13d),byte [r9+r13] (or the same 64 Ki further on).
+    private bool IsPortLook(int n)
+    {
+        if (n < 2 || _instructions[n - 1].Op0Kind != OpKind.Register || _instructions[n - 1].Op0Register != Register.R13D)
+        {
+            return false;
+        }
+
+        Instruction look = _instructions[n];
+        Instruction port = _instructions[n - 1];
+        Instruction table = _instructions[n - 2];
+        return look is { Code: Code.Movzx_r32_rm8, Op0Register: Register.ECX or Register.R13D, MemoryBase: Register.R9, MemoryIndex: Register.R13, MemoryIndexScale: 1 }
+            && look.Op1Kind == OpKind.Memory && look.MemoryDisplacement64 is 0 or 1 << 16 && look.SegmentPrefix == Register.None
+            && (port is { Code: Code.Movzx_r32_rm16, Op1Kind: OpKind.Register } || (port.Code == Code.Mov_r32_imm32 && port.Immediate32 <= ushort.MaxValue))
+            && table is { Code: Code.Mov_r64_rm64, Op0Register: Register.R9, Op1Kind: OpKind.Memory, MemoryBase: Register.R15, MemoryIndex: Register.None }
+            && (int)table.MemoryDisplacement64 == StateOffset.PortLatches && table.SegmentPrefix == Register.None;
     }
 
     // lea r14,[r14+n], n a block's count.

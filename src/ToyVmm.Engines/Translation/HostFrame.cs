@@ -49,6 +49,12 @@ internal struct HostFrame
     /// <summary>As <see cref="FsGate"/>, for GS.</summary>
     public nint GsGate;
 
+    /// <summary>Host address of <see cref="IPortAccess.Latches"/>; of a table without latches where port accesses are exits.</summary>
+    public nint PortLatches;
+
+    /// <summary>Accesses to latches since the VMM was told of them.</summary>
+    public ulong LatchAccesses;
+
     /// <summary>Host address of the FXSAVE image through which the guest's x87, MMX and SSE state comes and goes.</summary>
     public nint FpuImage;
 
