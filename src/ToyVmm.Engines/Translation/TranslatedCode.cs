@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ToyVmm.Engines.Decoding;
@@ -412,6 +413,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     private void EmitBlock(Block* block)
     {
+        long started = Stopwatch.GetTimestamp();
         TranslatedBlock? translated = _translator.Translate(block, _faults, _callOuts);
         if (translated is null)
         {
@@ -420,6 +422,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
             translated = _translator.Translate(block, _faults, _callOuts);
         }
 
+        _statistics.TranslationTime += Stopwatch.GetElapsedTime(started);
         if (translated is not null)
         {
             if (_verifier?.Check(_code.Bytes(translated.Start, translated.Length), translated.Start, offset => offset == _code.Exit) is { } wrong)
@@ -432,6 +435,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
             block->RunsOnHost = translated.RunsOnHost ? (byte)1 : (byte)0;
             _blocks.Add(translated);
             _statistics.BlocksTranslated++;
+            _statistics.InstructionsTranslated += (ulong)block->Count;
             _statistics.SensitiveBlocks += translated.RunsOnHost ? 0u : 1;
         }
     }
