@@ -29,14 +29,23 @@ internal sealed unsafe class CpuBench : IDisposable
     public const byte Slot = 0x60;
     public const byte Slot2 = 0x68;
 
-    private readonly GuestMemory _memory = new(1 << 22);
+    private readonly GuestMemory _memory;
     private readonly TranslatorTwin? _twin;
 
-    public CpuBench()
+    /// <summary>Makes one that interprets, with a twin that translates; or, for tests of the translator's own doings, one that translates itself.</summary>
+    public CpuBench(TranslatorOptions? translator = null)
     {
+        _memory = new GuestMemory(1 << 22, shared: translator is not null);
         Cpu = new Vcpu(_memory);
         Engine = new Interpreter(Cpu);
-        _twin = TranslatorTwin.TryCreate(Cpu, Engine);
+        if (translator is null)
+        {
+            _twin = TranslatorTwin.TryCreate(Cpu, Engine);
+        }
+        else if (Engine.TryTranslate(translator) is { } unavailable)
+        {
+            throw new PlatformNotSupportedException(unavailable);
+        }
     }
 
     public GuestMemory Memory
