@@ -11,6 +11,9 @@ namespace ToyVmm.Engines.Translation;
 /// </summary>
 internal sealed unsafe class AddressSpace : IDisposable
 {
+    /// <summary>What <see cref="Space"/> is before the first use.</summary>
+    public const int NoSpace = int.MinValue;
+
     private static readonly nuint TableSize = unchecked((nuint)(sizeof(uint) * (1UL << 32)));
 
     private readonly Dictionary<uint, CodePage> _pages = [];
@@ -30,7 +33,7 @@ internal sealed unsafe class AddressSpace : IDisposable
     private uint* Table => (uint*)JumpTable;
 
     /// <summary>Which address space of the TLB it mirrors; as <see cref="AddressSpacePool"/> has it.</summary>
-    public int Space { get; set; } = int.MinValue;
+    public int Space { get; set; } = NoSpace;
 
     /// <summary>Of which address space the pages are that are not global.</summary>
     public int LocalSpace { get; set; }

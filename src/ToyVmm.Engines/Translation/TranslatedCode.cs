@@ -95,7 +95,8 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
         CodeCache? code = CodeCache.TryCreate(arena, options.CodeCacheBytes);
         TranslationStatistics statistics = new();
-        AddressSpacePool? spaces = AddressSpacePool.TryCreate(cpu.Vcpu.Memory, arena.Mappings, statistics, options.Views);
+        MappingBudget mappings = options.Mappings is { } most ? new MappingBudget(most) : arena.Mappings;
+        AddressSpacePool? spaces = AddressSpacePool.TryCreate(cpu.Vcpu.Memory, mappings, statistics, options.Views);
         if (code is null || spaces is null)
         {
             code?.Dispose();
