@@ -60,8 +60,11 @@ public sealed class TranslationStatistics
     /// <summary>Hot blocks that stay with the interpreter because they are 16-bit code, or their stack is.</summary>
     public ulong NarrowBlocks { get; internal set; }
 
-    /// <summary>Hot blocks that stay with the interpreter because CS, DS, ES or SS is not flat.</summary>
+    /// <summary>Hot blocks that stay with the interpreter because CS, DS, ES or SS has less than 4 GiB, or lacks a right.</summary>
     public ulong SegmentedBlocks { get; internal set; }
+
+    /// <summary>Blocks translated for segments of which one has a base: it is added wherever the segment is used.</summary>
+    public ulong BasedBlocks { get; internal set; }
 
     /// <summary>Blocks translated of which nothing runs on the host: their first instruction is the interpreter's.</summary>
     public ulong SensitiveBlocks { get; internal set; }

@@ -82,7 +82,7 @@ internal sealed partial class CodeVerifier
         x.Code is Code.Mov_r32_rm32 or Code.Mov_rm32_r32 && x.Op0Kind == OpKind.Register && x.Op0Register == target
         && x.Op1Kind == OpKind.Register && x.Op1Register == source;
 
-    // mov r9,[view]; for RSI, RDI or both: mov esi,esi or lea esi,[rsi+r13], then lea rsi,[r9+rsi]; the string instruction with 64-bit
+    // mov r9,[view]; for RSI, RDI or both: mov esi,esi or lea esi,[rsi+r13] (lea edi,[rdi+r8]), then lea rsi,[r9+rsi]; the string instruction with 64-bit
     // addresses; not r9; for the same registers: lea esi,[rsi+r9+1]. It starts in the view, goes from element to element, and must
     // meet a guard where the view ends. No pointer into the view is left behind.
     private void FindString(int first)
@@ -94,8 +94,8 @@ internal sealed partial class CodeVerifier
             return;
         }
 
-        bool source = TakeRebase(ref n, Register.ESI, Register.RSI);
-        bool destination = TakeRebase(ref n, Register.EDI, Register.RDI);
+        bool source = TakeRebase(ref n, Register.ESI, Register.RSI, Register.R13);
+        bool destination = TakeRebase(ref n, Register.EDI, Register.RDI, Register.R8);
         int middle = n;
         if (!Take(ref n, x => IsString(x, source, destination))
             || !Take(ref n, x => x is { Code: Code.Not_rm64, Op0Kind: OpKind.Register, Op0Register: Register.R9 })
@@ -110,10 +110,10 @@ internal sealed partial class CodeVerifier
         _ = _accepted.Add(middle);
     }
 
-    private bool TakeRebase(ref int n, Register half, Register full)
+    private bool TakeRebase(ref int n, Register half, Register full, Register segmentBase)
     {
         int from = n;
-        bool taken = Take(ref n, x => IsMove(x, half, half) || IsSum(x, Code.Lea_r32_m, half, full, Register.R13, 0))
+        bool taken = Take(ref n, x => IsMove(x, half, half) || IsSum(x, Code.Lea_r32_m, half, full, segmentBase, 0))
             && Take(ref n, x => IsSum(x, Code.Lea_r64_m, full, Register.R9, full, 0));
         n = taken ? n : from;
         return taken;

@@ -92,7 +92,7 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
             return true;
         }
 
-        TranslationReason reason = true switch
+        TranslationReason? reason = true switch
         {
             _ when TryStack(x) => TranslationReason.Stack,
             _ when !trapOnly && TryFlags(x, remaining) => TranslationReason.Flags,
@@ -100,11 +100,11 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
             _ when TryString(x, remaining) => TranslationReason.StringInView,
             _ when TryLoadControl(x, remaining) => TranslationReason.ControlWord,
             _ when IdentityList.Contains(x) && TryIdentity(x) => TranslationReason.None,
-            _ => TranslationReason.HostDiffers,
+            _ => null,
         };
-        if (reason != TranslationReason.HostDiffers)
+        if (reason is { } known)
         {
-            block.Note(start, reason);
+            block.Note(start, known);
             return true;
         }
 
@@ -167,10 +167,14 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
 
     private static MemoryOperand State(int offset) => new(Register.R15, offset);
 
-    // [ESP + offset] in the view.
-    private static MemoryOperand StackSlot(int offset) => new(Register.R12D, Register.None, 1, offset, offset == 0 ? 0 : 1, false, Register.GS);
+    // [ESP + offset] in the view; behind AddressStack.
+    private MemoryOperand StackSlot(int offset) => StackOperand(Register.R12D, offset);
 
-    private bool OnPage(uint target) => block.Block->Eip >> 12 == target >> 12;
+    private MemoryOperand StackOperand(Register pointer, int offset) =>
+        new(pointer, IsBased(Register.SS) ? Register.R9D : Register.None, 1, offset, offset == 0 && pointer != Register.EBP ? 0 : 1, false, Register.GS);
+
+    // Where CS begins is not known here, but only its low bits count, and the block's physical address has the sum's.
+    private bool OnPage(uint target) => ((uint)block.Block->Physical & 0xFFF) + (target - block.Block->Eip) <= 0xFFF;
 
     private void StoreEip(uint eip) => code.Emit(Instruction.Create(Code.Mov_rm32_imm32, State(StateOffset.Eip), (int)eip));
 
