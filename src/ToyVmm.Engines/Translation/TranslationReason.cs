@@ -66,4 +66,7 @@ internal enum TranslationReason
 
     /// <summary>A way out to the interpreter, which some cases take.</summary>
     InterpretersCase = 1 << 19,
+
+    /// <summary>A 16-bit address, computed first.</summary>
+    NarrowAddress = 1 << 20,
 }

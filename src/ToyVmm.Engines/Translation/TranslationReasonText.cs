@@ -46,6 +46,7 @@ internal static class TranslationReasonText
         TranslationReason.JumpTable => "by way of the jump table: to another page, or where only the run tells",
         TranslationReason.WayOut => "way out: tells where to go on, and which branch to patch",
         TranslationReason.ShortBranch => "reaches 127 bytes only: by way of near jumps",
+        TranslationReason.NarrowAddress => "16-bit address, computed first: 64-bit code has none",
         TranslationReason.TimeStamp => "time is what the budget says",
         TranslationReason.Flags => "arithmetic flags are the host's; IF and the others lie beside the state",
         TranslationReason.State => "a system register is a field of the state",

@@ -23,8 +23,9 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
     /// nor given instructions back to the budget.
     /// </summary>
     /// <remarks>
-    /// Beside that, the host's string instruction is one, whose registers are put right after a fault, and ECX may be put aside and brought back. The
-    /// count in front and what the block requires are none: a fault there means that the budget does not suffice. Nor are the ways out.
+    /// Beside that, the host's string instruction is one, whose registers are put right after a fault, ECX may be put aside and brought back, and what was
+    /// read from memory may be written back. The count in front and what the block requires are none: a fault there means that the budget does not
+    /// suffice. Nor are the ways out. And what lies between two places of the stack that were accessed before, less than a page apart, cannot fault.
     /// </remarks>
     public static List<HostInstruction> Decode(TranslatedBlock block, CodeCache code)
     {
@@ -38,6 +39,7 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
         bool exchanged = false;
         bool aside = false;
         bool ecxChanged = false;
+        List<int> touched = [];
         while (decoder.IP < end)
         {
             decoder.Decode(out Instruction x);
@@ -53,12 +55,13 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
                 exchanged = false;
                 aside = false;
                 ecxChanged = false;
+                touched.Clear();
             }
 
             InstructionInfo information = factory.GetInfo(x);
             bool isInside = guest >= 0 && (int)x.IP < block.WaysOut;
             bool isClean = !changed && !exchanged && !ecxChanged;
-            result.Add(new HostInstruction(block, guest, x, isInside && (isClean || block.IsStringAt((int)x.IP)), guest >= 0 && CanRaise(x, information)));
+            result.Add(new HostInstruction(block, guest, x, isInside && (isClean || block.IsStringAt((int)x.IP)), guest >= 0 && !IsBetween(x, touched) && CanRaise(x, information)));
             bool saves = x.Code == Code.Mov_r32_rm32 && x.Op0Register == Register.R8D && x.Op1Kind == OpKind.Register && x.Op1Register == Register.ECX;
             bool restores = aside && x.Code == Code.Mov_r32_rm32 && x.Op0Register == Register.ECX && x.Op1Kind == OpKind.Register && x.Op1Register == Register.R8D;
             bool writesEcx = aside && x.OpCount > 0 && x.Op0Kind == OpKind.Register && x.Op0Register == Register.ECX && x.Mnemonic is Mnemonic.Mov or Mnemonic.Movzx or Mnemonic.Lea;
@@ -70,15 +73,47 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
             {
                 ecxChanged = !restores;
             }
-            else
+            else if (!WritesBack(result))
             {
                 changed |= ChangesGuest(x, information);
+            }
+
+            if (IsStackSlot(x))
+            {
+                touched.Add((int)x.MemoryDisplacement32);
+            }
+            else if (Writes(information, Register.R12))
+            {
+                touched.Clear();
             }
 
             aside = saves || (aside && !Writes(information, Register.R8));
         }
 
         return result;
+    }
+
+    // A double word at ESP plus a constant.
+    private static bool IsStackSlot(in Instruction x) =>
+        x.MemoryBase == Register.R12D && x.MemoryIndex == Register.None && x.SegmentPrefix == Register.GS && x.Code is Code.Mov_r32_rm32 or Code.Mov_rm32_r32;
+
+    private static bool IsBetween(in Instruction x, List<int> touched)
+    {
+        const int Page = 4096;
+        int at = (int)x.MemoryDisplacement32;
+        return IsStackSlot(x) && touched.Exists(low => low <= at && touched.Exists(high => high >= at && high - low < Page));
+    }
+
+    // mov r8d,[slot]; mov [slot],r8d.
+    private static bool WritesBack(List<HostInstruction> soFar)
+    {
+        if (soFar.Count < 2 || soFar[^1].X is not { Code: Code.Mov_rm32_r32, Op1Register: Register.R8D } store
+            || soFar[^2].X is not { Code: Code.Mov_r32_rm32, Op0Register: Register.R8D } load)
+        {
+            return false;
+        }
+
+        return IsStackSlot(store) && IsStackSlot(load) && store.MemoryDisplacement32 == load.MemoryDisplacement32;
     }
 
     // XCHG DL, DH: done twice it is undone, and no block has it otherwise but as an instruction of its own.
