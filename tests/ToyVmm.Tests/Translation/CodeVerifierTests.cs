@@ -44,7 +44,8 @@ public sealed unsafe class CodeVerifierTests
             a.mov(r9d, __dword_ptr[r9]);
         },
         ["a latch behind a port"] = a => ReadLatch(a, () => a.movzx(r13d, dx), () => a.movzx(ecx, __byte_ptr[r9 + r13])),
-        ["the byte of a latch"] = a => ReadLatch(a, () => a.mov(r13d, 0x80), () => a.movzx(r13d, __byte_ptr[r9 + r13 + 0x10000])),
+        ["the byte of a latch"] = a => ReadLatch(a, () => a.mov(r13d, 0x80), () => a.mov(al, __byte_ptr[r9 + r13 + 0x10000])),
+        ["a byte into a latch"] = a => ReadLatch(a, () => a.movzx(r13d, dx), () => a.mov(__byte_ptr[r9 + r13 + 0x10000], al)),
         ["IF is stored"] = a => a.mov(__dword_ptr[r15 + StateOffset.HostInterruptFlag], 0x200),
         ["the byte below the ramp"] = a => a.movzx(r8d, __byte_ptr[r14 - 1]),
         ["the host's flags are read"] = a =>
@@ -128,7 +129,7 @@ public sealed unsafe class CodeVerifierTests
         ["a latch behind 32 bits"] = a => ReadLatch(a, () => a.mov(r13d, edx), () => a.movzx(ecx, __byte_ptr[r9 + r13])),
         ["behind the latches"] = a => ReadLatch(a, () => a.movzx(r13d, dx), () => a.movzx(ecx, __byte_ptr[r9 + r13 + 0x20000])),
         ["two bytes of the latches"] = a => ReadLatch(a, () => a.movzx(r13d, dx), () => a.movzx(ecx, __word_ptr[r9 + r13])),
-        ["a store to the latches"] = a => ReadLatch(a, () => a.movzx(r13d, dx), () => a.mov(__byte_ptr[r9 + r13], cl)),
+        ["what is a latch, overwritten"] = a => ReadLatch(a, () => a.movzx(r13d, dx), () => a.mov(__byte_ptr[r9 + r13], al)),
         ["latches that R9 does not hold"] = a =>
         {
             a.movzx(r13d, dx);
