@@ -10,6 +10,9 @@ namespace ToyVmm.Engines.Translation;
 /// </summary>
 internal sealed class AddressSpace : IDisposable
 {
+    /// <summary>What <see cref="Space"/> is before the first use.</summary>
+    public const int NoSpace = int.MinValue;
+
     // Processes that differ in where CS begins share page tables, perhaps: a few of them keep their tables.
     private const int MostTables = 4;
 
@@ -26,7 +29,7 @@ internal sealed class AddressSpace : IDisposable
     public ShadowView View { get; }
 
     /// <summary>Which address space of the TLB it mirrors; as <see cref="AddressSpacePool"/> has it.</summary>
-    public int Space { get; set; } = int.MinValue;
+    public int Space { get; set; } = NoSpace;
 
     /// <summary>Of which address space the pages are that are not global.</summary>
     public int LocalSpace { get; set; }

@@ -69,6 +69,7 @@ internal sealed unsafe partial class Emitter
 
             if (!IdentityList.Is32BitAddress(x))
             {
+                reasons |= TranslationReason.NarrowAddress;
                 ComputeNarrowAddress(ref x);
             }
 

@@ -37,6 +37,8 @@ internal static unsafe class TemplateRun
         (s->Esp, s->Ebp, s->Esi, s->Edi) = (0x8000, 0x8040, 0x9200, 0x9300);
         s->FpuControl = 0x37F;
         s->FpuTags = 0;
+        s->Mxcsr = 0x1F80;
+        s->Cr4 |= Cr4.OSFXSR;
         s->TscOffset = 0 - s->Retired;
         cpu.Vcpu.NotifyStateChanged();
         ulong before = s->Retired;
