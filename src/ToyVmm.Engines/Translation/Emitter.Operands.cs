@@ -69,8 +69,8 @@ internal sealed unsafe partial class Emitter
 
             if (!IdentityList.Is32BitAddress(x))
             {
-                ComputeNarrowAddress(ref x);
                 reasons |= TranslationReason.NarrowAddress;
+                ComputeNarrowAddress(ref x);
             }
 
             x.MemoryBase = Guest(x.MemoryBase);
