@@ -16,6 +16,7 @@ namespace ToyVmm.Hardware;
 /// </remarks>
 public sealed class Machine : IDisposable
 {
+    private const ushort PostCodePortNumber = 0x80;
     private const uint OneMebibyte = 1u << 20;
     private const uint VideoMemory = 0xA_0000;
     private const ulong ApicGlobalEnable = 1 << 11;  // IA32_APIC_BASE
@@ -267,6 +268,7 @@ public sealed class Machine : IDisposable
         PrimaryAta.Reset();
         SecondaryAta.Reset();
         PostCodes.Reset();
+        Ports.RefreshLatch(PostCodePortNumber);
         _resetControl.Reset();
         _controlA.Reset();
         _controlB.Reset();
@@ -321,7 +323,7 @@ public sealed class Machine : IDisposable
         Ports.Map(0x061, 1, _controlB);
         Ports.Map(0x064, 1, KeyboardController, firstOffset: 4);
         Ports.Map(0x070, 2, Rtc);
-        Ports.Map(0x080, 1, PostCodes);
+        Ports.Map(PostCodePortNumber, 1, PostCodes);
         Ports.Map(0x081, 15, _dmaPages, firstOffset: 1);
         Ports.Map(0x092, 1, _controlA);
         Ports.Map(0x0A0, 2, Pic.Slave);

@@ -139,6 +139,12 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         Translated?.ForgetLink();
         BeginObservation();
         VmExit exit = RunLoop();
+        if (Vcpu.Frame->LatchAccesses != 0)
+        {
+            Vcpu.Ports?.CountLatchAccesses(Vcpu.Frame->LatchAccesses);
+            Vcpu.Frame->LatchAccesses = 0;
+        }
+
         State->Retired = RetiredNow;
         return exit;
     }

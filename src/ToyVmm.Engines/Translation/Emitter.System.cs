@@ -3,7 +3,7 @@ using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Translation;
 
-/// <summary>Reads of control and segment registers, which are loads from the state; and XLAT.</summary>
+/// <summary>Reads of control and segment registers, which are loads from the state; ports that are mere latches; and XLAT.</summary>
 internal sealed unsafe partial class Emitter
 {
     private bool TrySystem(in Instruction x, int remaining)
@@ -13,6 +13,9 @@ internal sealed unsafe partial class Emitter
             case Code.Mov_r32_cr when (block.Block->Mode & DecodeMode.User) == 0 && ControlRegister(x.Op1Register) is { } offset:
                 RequireRingZero(x, remaining);
                 code.Emit(Instruction.Create(Code.Mov_r32_rm32, Guest(x.Op0Register), State(offset)));
+                return true;
+            case Code.In_AL_DX or Code.In_AL_imm8 or Code.Out_DX_AL or Code.Out_imm8_AL when (block.Block->Mode & DecodeMode.User) == 0:
+                AccessLatch(x, remaining);
                 return true;
             case Code.Mov_rm16_Sreg or Code.Mov_r32m16_Sreg when x.Op0Kind == OpKind.Register:
                 // A 32-bit register is zero-extended (P6 and later; SDM 2B, MOV).
@@ -44,6 +47,44 @@ internal sealed unsafe partial class Emitter
                 code.Emit(Instruction.Create(Code.Nopd));
                 return true;
         }
+    }
+
+    // A byte read from a latch, or written to one that has it already (IPortAccess.Latches); any other access is the interpreter's.
+    private void AccessLatch(in Instruction x, int remaining)
+    {
+        const int Bytes = 1 << 16;
+        RequireRingZero(x, remaining);
+        PutEcxAside();
+        LoadLatch(x, Register.ECX, 0);
+        LeaveUnlessEcxIsZero(x, remaining);
+        if (x.Mnemonic == Mnemonic.In)
+        {
+            LoadLatch(x, Register.R13D, Bytes);
+            code.Emit(Instruction.Create(Code.Mov_r8_rm8, Register.AL, Register.R13L));
+        }
+        else
+        {
+            // AL - the byte = AL + (not the byte) + 1, without touching a flag.
+            PutEcxAside();
+            LoadLatch(x, Register.R13D, Bytes);
+            code.Emit(Instruction.Create(Code.Not_rm32, Register.R13D));
+            code.Emit(Instruction.Create(Code.Movzx_r32_rm8, Register.ECX, Register.AL));
+            code.Emit(Instruction.Create(Code.Lea_r32_m, Register.ECX, new MemoryOperand(Register.RCX, Register.R13, 1, 1, 1)));
+            LeaveUnlessEcxIsZero(x, remaining);
+        }
+
+        code.Emit(Instruction.Create(Code.Mov_r64_rm64, Register.R9, State(StateOffset.LatchAccesses)));
+        code.Emit(Instruction.Create(Code.Lea_r64_m, Register.R9, new MemoryOperand(Register.R9, 1)));
+        code.Emit(Instruction.Create(Code.Mov_rm64_r64, State(StateOffset.LatchAccesses), Register.R9));
+    }
+
+    private void LoadLatch(in Instruction x, Register target, int table)
+    {
+        code.Emit(Instruction.Create(Code.Mov_r64_rm64, Register.R9, State(StateOffset.PortLatches)));
+        code.Emit(x.Code is Code.In_AL_imm8 or Code.Out_imm8_AL
+            ? Instruction.Create(Code.Mov_r32_imm32, Register.R13D, (uint)x.Immediate8)
+            : Instruction.Create(Code.Movzx_r32_rm16, Register.R13D, Register.DX));
+        code.Emit(Instruction.Create(Code.Movzx_r32_rm8, target, new MemoryOperand(Register.R9, Register.R13, 1, table, table == 0 ? 0 : 8)));
     }
 
     private void LoadSelector(Register target, Register segment) =>

@@ -52,39 +52,18 @@ internal enum TranslationReason
     /// <summary>RDTSC.</summary>
     TimeStamp = 1 << 14,
 
-    /// <summary>Interpreted: it is sensitive.</summary>
-    Sensitive = 1 << 15,
-
-    /// <summary>Interpreted: a string instruction.</summary>
-    String = 1 << 16,
-
-    /// <summary>Interpreted: no such instruction.</summary>
-    Undefined = 1 << 17,
-
-    /// <summary>Interpreted: 16-bit addresses.</summary>
-    SmallAddress = 1 << 18,
-
-    /// <summary>Interpreted: no 64-bit form.</summary>
-    NoEncoding = 1 << 19,
-
-    /// <summary>Interpreted: it has faulted too often.</summary>
-    Faults = 1 << 20,
-
-    /// <summary>Interpreted: the host would do something else.</summary>
-    HostDiffers = 1 << 21,
-
     /// <summary>PUSHF, POPF, CLI, STI.</summary>
-    Flags = 1 << 22,
+    Flags = 1 << 15,
 
     /// <summary>Control and segment registers.</summary>
-    State = 1 << 23,
+    State = 1 << 16,
 
     /// <summary>FLDCW.</summary>
-    ControlWord = 1 << 24,
+    ControlWord = 1 << 17,
 
     /// <summary>A string instruction through the view.</summary>
-    StringInView = 1 << 25,
+    StringInView = 1 << 18,
 
     /// <summary>A way out to the interpreter, which some cases take.</summary>
-    InterpretersCase = 1 << 26,
+    InterpretersCase = 1 << 19,
 }

@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
 namespace ToyVmm.Hardware.Buses;
 
 /// <summary>
@@ -5,14 +8,35 @@ namespace ToyVmm.Hardware.Buses;
 /// whole is split into halves, lower port first, down to bytes: so a word written to two byte-wide chips reaches both.
 /// Ports that nobody answers read as all-ones, as a bus with pull-ups does.
 /// </summary>
-public sealed class PortBus
+public sealed unsafe class PortBus
 {
     private const int PortCount = 0x1_0000;
 
     private readonly Mapping?[] _ports = new Mapping?[PortCount];
 
+    // Pinned: emitted code reads it.
+    private readonly byte[] _latches = GC.AllocateArray<byte>(2 * PortCount, pinned: true);
+
+    /// <summary>Makes a bus without devices.</summary>
+    public PortBus() => Note(0, PortCount);
+
     /// <summary>Called for an access that found no device at any of its ports.</summary>
-    public Action<UnmappedAccess>? UnmappedAccess { get; set; }
+    public Action<UnmappedAccess>? UnmappedAccess
+    {
+        get;
+        set
+        {
+            field = value;
+            Note(0, PortCount);
+        }
+    }
+
+    /// <summary>
+    /// Two tables of 64 Ki bytes, one behind the other, at one address as long as the bus lives. The first has a zero for each port where reading a byte
+    /// gives the one in the second table and does nothing else, and writing that byte does nothing: latches (<see cref="ILatchDevice"/>), and ports that
+    /// nobody answers (FF) while nobody is told of it (<see cref="UnmappedAccess"/>).
+    /// </summary>
+    public byte* Latches => (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_latches));
 
     /// <summary>Gives a range of ports to a device.</summary>
     /// <param name="first">The first port; see <paramref name="firstOffset"/>.</param>
@@ -38,12 +62,17 @@ public sealed class PortBus
         }
 
         Array.Fill(_ports, new Mapping(device, first, firstOffset), first, count);
+        Note(first, count);
     }
 
     /// <summary>Takes a range of ports away from whoever has them (PCI functions move their I/O ranges).</summary>
     /// <param name="first">The first port.</param>
     /// <param name="count">The number of ports.</param>
-    public void Unmap(ushort first, int count) => Array.Clear(_ports, first, count);
+    public void Unmap(ushort first, int count)
+    {
+        Array.Clear(_ports, first, count);
+        Note(first, count);
+    }
 
     /// <summary>The guest executes IN.</summary>
     /// <param name="port">The port.</param>
@@ -77,6 +106,11 @@ public sealed class PortBus
         if (AnswersWhole(port, width) is { } mapping)
         {
             mapping.Device.WritePort(mapping.OffsetOf(port), width, value);
+            if (mapping.Device is ILatchDevice)
+            {
+                RefreshLatch(port);
+            }
+
             return;
         }
 
@@ -97,6 +131,21 @@ public sealed class PortBus
     // Addresses past 0xFFFF do not exist; SDM 1 19.3 leaves their behaviour to the implementation, and nobody answers there.
     private uint ReadUpperHalf(ushort port, int half) =>
         port + half < PortCount ? Read((ushort)(port + half), half) : AllOnes(half);
+
+    /// <summary>A latch has changed other than by a write to its port.</summary>
+    /// <param name="port">Its port.</param>
+    public void RefreshLatch(ushort port) => Note(port, 1);
+
+    private void Note(int first, int count)
+    {
+        for (int port = first; port < first + count; port++)
+        {
+            ILatchDevice? latch = _ports[port]?.Device as ILatchDevice;
+            bool isLatch = _ports[port] is null ? UnmappedAccess is null : latch is not null;
+            _latches[port] = isLatch ? (byte)0 : (byte)1;
+            _latches[PortCount + port] = latch?.Latched ?? byte.MaxValue;
+        }
+    }
 
     private static uint AllOnes(int width) => uint.MaxValue >> (32 - (8 * width));
 
@@ -130,4 +179,11 @@ public sealed class PortBus
     {
         public uint OffsetOf(ushort port) => FirstOffset + (uint)(port - First);
     }
+}
+
+/// <summary>A device of one port that keeps a byte: reading gives it and does nothing else, and writing the same again does nothing.</summary>
+public interface ILatchDevice : IPortDevice
+{
+    /// <summary>The byte.</summary>
+    byte Latched { get; }
 }

@@ -3,7 +3,7 @@ using ToyVmm.Hardware.Buses;
 namespace ToyVmm.Hardware.Devices;
 
 /// <summary>The diagnostic latch of a PC: firmware writes progress codes to it. Guests also write here merely to wait for a bus cycle. A read gives the last code.</summary>
-public sealed class PostCodePort : IPortDevice
+public sealed class PostCodePort : ILatchDevice
 {
     /// <summary>How many codes are kept.</summary>
     public const int Capacity = 64;
@@ -12,6 +12,9 @@ public sealed class PostCodePort : IPortDevice
 
     /// <summary>The last code written; 0 before the first.</summary>
     public byte Last { get; private set; }
+
+    /// <inheritdoc/>
+    public byte Latched => Last;
 
     /// <summary>The last <see cref="Capacity"/> codes, oldest first. A code that repeats the one before is kept once.</summary>
     public IReadOnlyCollection<byte> History => _codes;

@@ -88,16 +88,20 @@ internal sealed unsafe class TestCpu : IEngineObserver, IDisposable
 
         s->Ss.LoadDescriptor(0x10, 0x0000FFFF, stack32 ? 0x00CF9300u : 0x008F9300u);
         s->Cs.LoadDescriptor(0x08, 0x0000FFFF, code32 ? 0x00CF9B00u : 0x008F9B00u);
+        (s->Es.Base, s->Cs.Base, s->Ss.Base, s->Ds.Base) = (Bases.Es, Bases.Cs, Bases.Ss, Bases.Ds);
         s->Esp = 0x8000;
         Vcpu.NotifyStateChanged();
     }
+
+    /// <summary>Where the segments begin, from the next <see cref="Reset"/> on.</summary>
+    public SegmentBases Bases { get; set; }
 
     /// <summary>Puts code at <see cref="Origin"/> and EIP there.</summary>
     public void Load(params ReadOnlySpan<byte> code)
     {
         _ = _memory.TryWrite(new GuestPhysicalAddress(Origin), code);
         _twin?.Write(Origin, code);
-        State->Eip = Origin;
+        State->Eip = Origin - State->Cs.Base;
     }
 
     /// <summary>Runs until so many instructions have retired, or an exit.</summary>
@@ -129,3 +133,6 @@ internal sealed unsafe class TestCpu : IEngineObserver, IDisposable
         }
     }
 }
+
+/// <summary>Linear addresses of the segments' offset 0.</summary>
+internal readonly record struct SegmentBases(uint Es, uint Cs, uint Ss, uint Ds);

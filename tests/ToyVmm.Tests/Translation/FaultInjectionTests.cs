@@ -96,6 +96,7 @@ public sealed unsafe class FaultInjectionTests(ITestOutputHelper output)
     [TranslatorTheory]
     [InlineData(FuzzKind.Flat, 40)]
     [InlineData(FuzzKind.Tables, 25)]
+    [InlineData(FuzzKind.Based, 25)]
     public void A_fault_at_any_host_instruction_of_a_random_guest_leaves_no_trace(FuzzKind kind, int standardCases)
     {
         ulong first = FuzzSettings.FirstSeed();
