@@ -92,7 +92,6 @@ public sealed class GuestRunTests
     /// <summary>The options above bite: guests that change rings or address spaces fight for the one view, and each sensitive instruction faults.</summary>
     [Theory]
     [InlineData("rings")]
-    [InlineData("tasks")]
     [InlineData("nano")]
     public void One_view_is_fought_for_and_trapping_faults(string name)
     {
