@@ -61,11 +61,8 @@ internal sealed unsafe partial class TranslatedCode
     private AddressSpace CurrentSpace(bool user) => _spaces.Get(_cpu.Vcpu.Mmu.Tlb.CurrentSpace, user);
 
     // What a jump table leads to depends on the address space, on the ring and the segments (the mode of the code), and on where CS begins.
-    private ulong KeyOf(Block* block)
-    {
-        const int ModeBits = 14;
-        return ((ulong)_cpu.State->Cs.Base << 32) | ((uint)_cpu.Vcpu.Mmu.Tlb.CurrentSpace << ModeBits) | (uint)block->Mode;
-    }
+    private ulong KeyOf(Block* block) =>
+        ((ulong)_cpu.State->Cs.Base << 32) | ((uint)_cpu.Vcpu.Mmu.Tlb.CurrentSpace << BlockCache.ModeBits) | (uint)block->Mode;
 
     private void Activate(Block* block, ulong key)
     {
