@@ -70,6 +70,7 @@ internal sealed unsafe partial class Emitter
             if (!IdentityList.Is32BitAddress(x))
             {
                 ComputeNarrowAddress(ref x);
+                reasons |= TranslationReason.Encoding;
             }
 
             x.MemoryBase = Guest(x.MemoryBase);

@@ -24,7 +24,9 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
     /// </summary>
     /// <remarks>
     /// Beside that, the host's string instruction is one, whose registers are put right after a fault, and ECX may be put aside and brought back. The
-    /// count in front and what the block requires are none: a fault there means that the budget does not suffice. Nor are the ways out.
+    /// count in front and what the block requires are none: a fault there means that the budget does not suffice. Nor are the ways out. What is stored
+    /// on the guest's stack where it was just loaded changes nothing, and what was tried before cannot fault
+    /// (<see cref="StackAccesses"/>).
     /// </remarks>
     public static List<HostInstruction> Decode(TranslatedBlock block, CodeCache code)
     {
@@ -38,6 +40,7 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
         bool exchanged = false;
         bool aside = false;
         bool ecxChanged = false;
+        StackAccesses stack = new();
         while (decoder.IP < end)
         {
             decoder.Decode(out Instruction x);
@@ -53,12 +56,14 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
                 exchanged = false;
                 aside = false;
                 ecxChanged = false;
+                stack = new StackAccesses();
             }
 
             InstructionInfo information = factory.GetInfo(x);
             bool isInside = guest >= 0 && (int)x.IP < block.WaysOut;
             bool isClean = !changed && !exchanged && !ecxChanged;
-            result.Add(new HostInstruction(block, guest, x, isInside && (isClean || block.IsStringAt((int)x.IP)), guest >= 0 && CanRaise(x, information)));
+            bool canFault = guest >= 0 && CanRaise(x, information) && !stack.Covers(x);
+            result.Add(new HostInstruction(block, guest, x, isInside && (isClean || block.IsStringAt((int)x.IP)), canFault));
             bool saves = x.Code == Code.Mov_r32_rm32 && x.Op0Register == Register.R8D && x.Op1Kind == OpKind.Register && x.Op1Register == Register.ECX;
             bool restores = aside && x.Code == Code.Mov_r32_rm32 && x.Op0Register == Register.ECX && x.Op1Kind == OpKind.Register && x.Op1Register == Register.R8D;
             bool writesEcx = aside && x.OpCount > 0 && x.Op0Kind == OpKind.Register && x.Op0Register == Register.ECX && x.Mnemonic is Mnemonic.Mov or Mnemonic.Movzx or Mnemonic.Lea;
@@ -70,10 +75,12 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
             {
                 ecxChanged = !restores;
             }
-            else
+            else if (!stack.StoresWhatIsThere(x))
             {
                 changed |= ChangesGuest(x, information);
             }
+
+            stack.Note(x, Writes(information, Register.R8), Writes(information, Register.R12) || Writes(information, Register.R9));
 
             aside = saves || (aside && !Writes(information, Register.R8));
         }
