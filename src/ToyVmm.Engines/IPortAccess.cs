@@ -13,8 +13,8 @@ public unsafe interface IPortAccess
 {
     /// <summary>
     /// Two tables of 64 Ki bytes, one behind the other, at one address as long as this exists. The first has a zero for each port that is a latch:
-    /// reading a byte there gives the byte in the second table and does nothing else, and writing that same byte does nothing at all. Emitted code then
-    /// does just that, and counts (guests write to port 80 merely to wait).
+    /// a byte in the second table that reads and writes reach, without any other effect. Emitted code then reaches it itself, and counts (guests write to
+    /// port 80 merely to wait).
     /// </summary>
     byte* Latches { get; }
 

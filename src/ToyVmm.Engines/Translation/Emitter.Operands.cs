@@ -69,8 +69,8 @@ internal sealed unsafe partial class Emitter
 
             if (!IdentityList.Is32BitAddress(x))
             {
+                reasons |= TranslationReason.NarrowAddress;
                 ComputeNarrowAddress(ref x);
-                reasons |= TranslationReason.Encoding;
             }
 
             x.MemoryBase = Guest(x.MemoryBase);

@@ -49,42 +49,31 @@ internal sealed unsafe partial class Emitter
         }
     }
 
-    // A byte read from a latch, or written to one that has it already (IPortAccess.Latches); any other access is the interpreter's.
+    // A byte of a latch (IPortAccess.Latches); any other port is the interpreter's.
     private void AccessLatch(in Instruction x, int remaining)
     {
         const int Bytes = 1 << 16;
         RequireRingZero(x, remaining);
         PutEcxAside();
-        LoadLatch(x, Register.ECX, 0);
+        FindLatch(x);
+        code.Emit(Instruction.Create(Code.Movzx_r32_rm8, Register.ECX, new MemoryOperand(Register.R9, Register.R13)));
         LeaveUnlessEcxIsZero(x, remaining);
-        if (x.Mnemonic == Mnemonic.In)
-        {
-            LoadLatch(x, Register.R13D, Bytes);
-            code.Emit(Instruction.Create(Code.Mov_r8_rm8, Register.AL, Register.R13L));
-        }
-        else
-        {
-            // AL - the byte = AL + (not the byte) + 1, without touching a flag.
-            PutEcxAside();
-            LoadLatch(x, Register.R13D, Bytes);
-            code.Emit(Instruction.Create(Code.Not_rm32, Register.R13D));
-            code.Emit(Instruction.Create(Code.Movzx_r32_rm8, Register.ECX, Register.AL));
-            code.Emit(Instruction.Create(Code.Lea_r32_m, Register.ECX, new MemoryOperand(Register.RCX, Register.R13, 1, 1, 1)));
-            LeaveUnlessEcxIsZero(x, remaining);
-        }
-
+        FindLatch(x);
+        MemoryOperand latch = new(Register.R9, Register.R13, 1, Bytes, 8);
+        code.Emit(x.Mnemonic == Mnemonic.In
+            ? Instruction.Create(Code.Mov_r8_rm8, Register.AL, latch)
+            : Instruction.Create(Code.Mov_rm8_r8, latch, Register.AL));
         code.Emit(Instruction.Create(Code.Mov_r64_rm64, Register.R9, State(StateOffset.LatchAccesses)));
         code.Emit(Instruction.Create(Code.Lea_r64_m, Register.R9, new MemoryOperand(Register.R9, 1)));
         code.Emit(Instruction.Create(Code.Mov_rm64_r64, State(StateOffset.LatchAccesses), Register.R9));
     }
 
-    private void LoadLatch(in Instruction x, Register target, int table)
+    private void FindLatch(in Instruction x)
     {
         code.Emit(Instruction.Create(Code.Mov_r64_rm64, Register.R9, State(StateOffset.PortLatches)));
         code.Emit(x.Code is Code.In_AL_imm8 or Code.Out_imm8_AL
             ? Instruction.Create(Code.Mov_r32_imm32, Register.R13D, (uint)x.Immediate8)
             : Instruction.Create(Code.Movzx_r32_rm16, Register.R13D, Register.DX));
-        code.Emit(Instruction.Create(Code.Movzx_r32_rm8, target, new MemoryOperand(Register.R9, Register.R13, 1, table, table == 0 ? 0 : 8)));
     }
 
     private void LoadSelector(Register target, Register segment) =>

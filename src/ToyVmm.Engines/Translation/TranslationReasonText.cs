@@ -39,6 +39,7 @@ internal static class TranslationReasonText
         TranslationReason.StackPointer => "ESP is R12D",
         TranslationReason.Encoding => "another encoding: the guest's is none in 64-bit code",
         TranslationReason.IdlePrefix => "without a REP prefix that does nothing",
+        TranslationReason.NarrowAddress => "64-bit code has no 16-bit addresses: it is computed in a register",
         TranslationReason.HighByte => "a REX prefix excludes AH to BH: by way of the low byte",
         TranslationReason.SegmentBase => "adds the base of the segment, through its gate",
         TranslationReason.Stack => "the guest's stack is memory in the view, at R12D",

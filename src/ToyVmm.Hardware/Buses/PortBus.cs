@@ -18,25 +18,24 @@ public sealed unsafe class PortBus
     private readonly byte[] _latches = GC.AllocateArray<byte>(2 * PortCount, pinned: true);
 
     /// <summary>Makes a bus without devices.</summary>
-    public PortBus() => Note(0, PortCount);
+    public PortBus() => _latches.AsSpan(0, PortCount).Fill(1);
 
     /// <summary>Called for an access that found no device at any of its ports.</summary>
-    public Action<UnmappedAccess>? UnmappedAccess
-    {
-        get;
-        set
-        {
-            field = value;
-            Note(0, PortCount);
-        }
-    }
+    public Action<UnmappedAccess>? UnmappedAccess { get; set; }
 
     /// <summary>
-    /// Two tables of 64 Ki bytes, one behind the other, at one address as long as the bus lives. The first has a zero for each port where reading a byte
-    /// gives the one in the second table and does nothing else, and writing that byte does nothing: latches (<see cref="ILatchDevice"/>), and ports that
-    /// nobody answers (FF) while nobody is told of it (<see cref="UnmappedAccess"/>).
+    /// Two tables of 64 Ki bytes, one behind the other, at one address as long as the bus lives. The first has a zero for each port that is a latch
+    /// (<see cref="MapLatch"/>), the second what it holds.
     /// </summary>
     public byte* Latches => (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_latches));
+
+    /// <summary>Puts a latch at a port: a byte that reads as what was written to it last, 0 at first, and has no effect.</summary>
+    /// <param name="port">The port.</param>
+    public void MapLatch(ushort port)
+    {
+        Map(port, 1, new Latch(_latches, PortCount + port));
+        _latches[port] = 0;
+    }
 
     /// <summary>Gives a range of ports to a device.</summary>
     /// <param name="first">The first port; see <paramref name="firstOffset"/>.</param>
@@ -62,7 +61,6 @@ public sealed unsafe class PortBus
         }
 
         Array.Fill(_ports, new Mapping(device, first, firstOffset), first, count);
-        Note(first, count);
     }
 
     /// <summary>Takes a range of ports away from whoever has them (PCI functions move their I/O ranges).</summary>
@@ -71,7 +69,7 @@ public sealed unsafe class PortBus
     public void Unmap(ushort first, int count)
     {
         Array.Clear(_ports, first, count);
-        Note(first, count);
+        _latches.AsSpan(first, count).Fill(1);
     }
 
     /// <summary>The guest executes IN.</summary>
@@ -106,11 +104,6 @@ public sealed unsafe class PortBus
         if (AnswersWhole(port, width) is { } mapping)
         {
             mapping.Device.WritePort(mapping.OffsetOf(port), width, value);
-            if (mapping.Device is ILatchDevice)
-            {
-                RefreshLatch(port);
-            }
-
             return;
         }
 
@@ -131,21 +124,6 @@ public sealed unsafe class PortBus
     // Addresses past 0xFFFF do not exist; SDM 1 19.3 leaves their behaviour to the implementation, and nobody answers there.
     private uint ReadUpperHalf(ushort port, int half) =>
         port + half < PortCount ? Read((ushort)(port + half), half) : AllOnes(half);
-
-    /// <summary>A latch has changed other than by a write to its port.</summary>
-    /// <param name="port">Its port.</param>
-    public void RefreshLatch(ushort port) => Note(port, 1);
-
-    private void Note(int first, int count)
-    {
-        for (int port = first; port < first + count; port++)
-        {
-            ILatchDevice? latch = _ports[port]?.Device as ILatchDevice;
-            bool isLatch = _ports[port] is null ? UnmappedAccess is null : latch is not null;
-            _latches[port] = isLatch ? (byte)0 : (byte)1;
-            _latches[PortCount + port] = latch?.Latched ?? byte.MaxValue;
-        }
-    }
 
     private static uint AllOnes(int width) => uint.MaxValue >> (32 - (8 * width));
 
@@ -179,11 +157,11 @@ public sealed unsafe class PortBus
     {
         public uint OffsetOf(ushort port) => FirstOffset + (uint)(port - First);
     }
-}
 
-/// <summary>A device of one port that keeps a byte: reading gives it and does nothing else, and writing the same again does nothing.</summary>
-public interface ILatchDevice : IPortDevice
-{
-    /// <summary>The byte.</summary>
-    byte Latched { get; }
+    private sealed class Latch(byte[] bytes, int at) : IPortDevice
+    {
+        public uint ReadPort(uint offset, int width) => bytes[at];
+
+        public void WritePort(uint offset, int width, uint value) => bytes[at] = (byte)value;
+    }
 }

@@ -45,7 +45,7 @@ public sealed unsafe class PortAccessTests
         Assert.InRange(finished, 30, 60);
     }
 
-    /// <summary>Port 80 keeps a byte and port 1234 is nobody's: emitted code serves them where nothing changes, and each access still counts.</summary>
+    /// <summary>Port 80 is a latch, which emitted code reaches itself; nobody is at port 1234. Each access counts.</summary>
     [Fact]
     public void Latches_are_read_and_written_as_by_exits()
     {
@@ -85,7 +85,7 @@ public sealed unsafe class PortAccessTests
         {
             using VirtualMachine vm = Create(image, EngineKind.Translator, new VirtualMachineOptions());
             _ = vm.Run(new RunLimits { MaxInstructions = 1_000_000 });
-            Assert.InRange(vm.Vcpu.Translation!.CallOuts, 2ul * 78, 500ul);
+            Assert.InRange(vm.Vcpu.Translation!.CallOuts, 10_000ul, 10_500ul);
         }
     }
 
