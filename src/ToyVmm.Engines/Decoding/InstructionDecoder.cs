@@ -75,6 +75,11 @@ internal sealed unsafe class InstructionDecoder
                 bool exists = InstructionAvailability.Has(_cpu.Vcpu.Model, x);
                 i->Handler = exists ? HandlerTable.Select(x, OperandEncoder.FormOf(x, block->Mode)) : &HandlerTable.AbsentFeature;
                 ends = HandlerTable.EndsBlock(x);
+                if (exists && _cpu.Substitute is { } substitute && substitute.Replaces(x))
+                {
+                    i->Handler = &Substituted;
+                    ends = true;
+                }
             }
 
             uint end = (linear & 0xFFF) + (uint)block->Length + i->Length;
@@ -110,6 +115,8 @@ internal sealed unsafe class InstructionDecoder
 
     /// <summary>The handler of every instruction of a block that was overwritten.</summary>
     internal static nint Overwritten(CpuState* s, DecodedInstruction* i, Interpreter cpu) => Flow.StopHere(i, cpu);
+
+    private static nint Substituted(CpuState* s, DecodedInstruction* i, Interpreter cpu) => cpu.Substitute!.Execute(i, cpu);
 
     // A block that was cut short goes on at the next instruction, as if a branch stood there.
     private byte* Close(Block* block, DecodedInstruction* i, uint page)
