@@ -20,14 +20,13 @@ internal static class UsageText
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{run.Image}: {run.Stop.Detail} after {run.Instructions} instructions."));
         ulong privileged = Sum(run, form => form.Row.IsPrivileged);
         output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{Sum(run, form => form.Row.IsInnocuous)} were innocuous; {privileged} were privileged: trapped and emulated."));
+            $"Innocuous: {Sum(run, form => form.Row.IsInnocuous)}. Privileged, so trapped and emulated: {privileged}."));
         output.WriteLine(run.Unnoticed == 0
             ? "None was sensitive without a trap: this run would have been right under a monitor that only traps and emulates."
-            : string.Create(CultureInfo.InvariantCulture, $"{run.Unnoticed} were sensitive and would not have trapped (UNNOTICED): what a monitor that only traps and emulates may get wrong."));
-        List<string> far = [.. run.Forms.Where(form => form.Unnoticed > 0).Select(form => form.Row.Mnemonic).Distinct()];
-        if (far.Count > 0)
+            : string.Create(CultureInfo.InvariantCulture, $"Sensitive, and no trap where such a monitor would run them (UNNOTICED): {run.Unnoticed}. What it may get wrong."));
+        if (run.Unnoticed > 0)
         {
-            output.WriteLine("What they come to: toyvmm run IMAGE --engine naive; each of them: toyvmm classify --mnemonic NAME --witness.");
+            output.WriteLine("What it comes to: toyvmm run IMAGE --engine naive. Why: toyvmm classify --mnemonic NAME --witness.");
         }
     }
 

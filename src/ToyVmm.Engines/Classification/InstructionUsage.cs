@@ -33,6 +33,7 @@ public sealed unsafe class InstructionUsage : IEngineObserver
     private readonly ByteReader _bytes = new();
     private readonly Decoder _decoder16;
     private readonly Decoder _decoder32;
+    private ulong _last;
 
     /// <summary>Makes a counter.</summary>
     public InstructionUsage()
@@ -69,6 +70,13 @@ public sealed unsafe class InstructionUsage : IEngineObserver
     {
         ArgumentNullException.ThrowIfNull(vcpu);
         CpuState* s = vcpu.State;
+        if (Total > 0 && s->Retired == _last)
+        {
+            // Another iteration of a REP string instruction, or one that waited for a device: nothing has retired since.
+            return;
+        }
+
+        _last = s->Retired;
         Total++;
         _bytes.Start(Disassembler.ReadCode(vcpu, s->Cs.Base + s->Eip, _bytes.Buffer));
         (s->Cs.Big ? _decoder32 : _decoder16).Decode(out Instruction x);
