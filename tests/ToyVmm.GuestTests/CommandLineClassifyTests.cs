@@ -62,7 +62,7 @@ public sealed class CommandLineClassifyTests
         Assert.True(forms.GetArrayLength() > 1100);
         JsonElement sgdt = forms.EnumerateArray().First(form => form.GetProperty("mnemonic").GetString() == "SGDT");
         Assert.True(sgdt.GetProperty("hole").GetBoolean());
-        Assert.Equal("SGDT", sgdt.GetProperty("robinIrvine").GetString());
+        Assert.Equal("SGDT", sgdt.GetProperty("robin_irvine").GetString());
         Assert.Equal("completes", sgdt.GetProperty("outcomes").GetProperty("ring3").GetString());
         Assert.Contains("location", sgdt.GetProperty("sensitivity").GetProperty("ring3").GetString(), StringComparison.Ordinal);
     }

@@ -74,6 +74,6 @@ internal sealed record UsageReport(string Image, string Stop, ulong Instructions
 internal sealed record FormUsageReport(string Name, ulong Real, ulong Ring0, ulong Ring3, ulong Virtual8086, ulong Unnoticed);
 
 /// <summary>Serialization without reflection.</summary>
-[JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(ClassificationReport))]
 internal sealed partial class ClassificationJson : JsonSerializerContext;

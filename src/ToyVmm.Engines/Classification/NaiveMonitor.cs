@@ -40,6 +40,9 @@ public sealed unsafe class NaiveMonitor : IInstructionSubstitute
     private const SystemAspects ControlAspects = SystemAspects.TaskSwitched | SystemAspects.Coprocessor | SystemAspects.Protection;
     private const uint MonitorsFlags = Eflags.IF | Eflags.IoplMask;
 
+    private readonly List<Entry> _entries = [];
+    private readonly Dictionary<(nint Handler, Code Code, bool ToRegister), uint> _tokens = [];
+
     private NaiveMonitor()
     {
     }
@@ -61,30 +64,41 @@ public sealed unsafe class NaiveMonitor : IInstructionSubstitute
         return monitor;
     }
 
-    bool IInstructionSubstitute.Replaces(in Instruction x) =>
-        ClassificationTable.Find(x.Code) is { } row && (row.IsHole || IsUnnoticed(row, ExecutionMode.Virtual8086));
+    bool IInstructionSubstitute.TryTake(in Instruction x, Handler handler, out uint token)
+    {
+        token = 0;
+        if (ClassificationTable.Find(x.Code) is not { } row || !(row.IsHole || IsUnnoticed(row, ExecutionMode.Virtual8086)))
+        {
+            return false;
+        }
+
+        (nint, Code, bool) key = ((nint)handler, x.Code, x.Op0Kind == OpKind.Register);
+        if (!_tokens.TryGetValue(key, out token))
+        {
+            token = (uint)_entries.Count;
+            _tokens.Add(key, token);
+            _entries.Add(new Entry(x, row, (nint)handler));
+        }
+
+        return true;
+    }
 
     nint IInstructionSubstitute.Execute(DecodedInstruction* i, Interpreter cpu)
     {
         CpuState* s = cpu.State;
-        if (!TryDecode(cpu, i, out Instruction x))
-        {
-            // The code changed under the block: have it decoded again.
-            return Flow.StopHere(i, cpu);
-        }
+        Entry entry = _entries[(int)i[1].Immediate];
 
         // Handlers end in the next one's, so this one gets a next one of its own.
         DecodedInstruction* alone = stackalloc DecodedInstruction[2];
         alone[0] = *i;
-        alone[0].Handler = HandlerTable.Select(x, OperandEncoder.FormOf(x, s->Mode));
+        alone[0].Handler = (Handler)entry.Handler;
         alone[1] = default;
         alone[1].Handler = &Finish;
 
-        ExecutionMode mode = cpu.IsProtected ? ExecutionMode.Ring3 : ExecutionMode.Virtual8086;
         nint flow;
-        if (ClassificationTable.Find(x.Code) is { } row && IsUnnoticed(row, mode) && !AlwaysFaults(x))
+        if (cpu.IsProtected ? entry.UnnoticedInRing3 : entry.UnnoticedInVirtual8086)
         {
-            View view = View.Enter(cpu, row, x);
+            View view = View.Enter(cpu, entry);
             flow = alone->Handler(s, alone, cpu);
             view.Leave(cpu);
             if (flow != Flow.Stop || cpu.FaultVector < 0)
@@ -105,17 +119,6 @@ public sealed unsafe class NaiveMonitor : IInstructionSubstitute
     private static bool IsUnnoticed(InstructionClassification row, ExecutionMode mode) =>
         row.Outcome(mode).Completes && row.In(mode) != Sensitivity.None;
 
-    // IRET loads CS from a table in which there is nothing - or leaves for virtual-8086 mode, which ring 3 cannot, and this view would let it.
-    private static bool AlwaysFaults(in Instruction x) => x.Mnemonic is Mnemonic.Iret or Mnemonic.Iretd;
-
-    private static bool TryDecode(Interpreter cpu, DecodedInstruction* i, out Instruction x)
-    {
-        CpuState* s = cpu.State;
-        Span<byte> bytes = stackalloc byte[Disassembler.MaxInstructionLength];
-        int count = Disassembler.ReadCode(cpu.Vcpu, s->Cs.Base + i->Eip, bytes);
-        return FormEncodings.Decode(bytes[..count], s->Cs.Big ? 32 : 16, out x) && x.Length == i->Length;
-    }
-
     private static nint Finish(CpuState* s, DecodedInstruction* i, Interpreter cpu)
     {
         s->Eip = i[-1].NextEip;
@@ -130,6 +133,34 @@ public sealed unsafe class NaiveMonitor : IInstructionSubstitute
         }
 
         return flow > Flow.Last ? Flow.Lookup : flow;
+    }
+
+    /// <summary>What there is to know of an instruction when it is executed.</summary>
+    private sealed class Entry
+    {
+        public Entry(in Instruction x, InstructionClassification row, nint handler)
+        {
+            // IRET loads CS from a table in which there is nothing, so it always faults - or leaves for virtual-8086 mode, which ring 3 cannot, and
+            // the monitor's state alone would let it.
+            bool always = x.Mnemonic is Mnemonic.Iret or Mnemonic.Iretd;
+            Handler = handler;
+            UnnoticedInRing3 = !always && IsUnnoticed(row, ExecutionMode.Ring3);
+            UnnoticedInVirtual8086 = !always && IsUnnoticed(row, ExecutionMode.Virtual8086);
+            ShowsControl = (row.DependsOn & ControlAspects) != 0;
+
+            // A store to memory takes the low half only; PG would have it walk page tables that are not the guest's.
+            Control = ControlRegister | (x.Op0Kind == OpKind.Register ? Cr0.PG : 0);
+        }
+
+        public nint Handler { get; }
+
+        public bool UnnoticedInRing3 { get; }
+
+        public bool UnnoticedInVirtual8086 { get; }
+
+        public bool ShowsControl { get; }
+
+        public uint Control { get; }
     }
 
     /// <summary>The guest's system state, while the monitor's stands in its place.</summary>
@@ -157,21 +188,19 @@ public sealed unsafe class NaiveMonitor : IInstructionSubstitute
             (_showsControl, _showsRing) = (showsControl, showsRing);
         }
 
-        public static View Enter(Interpreter cpu, InstructionClassification row, in Instruction x)
+        public static View Enter(Interpreter cpu, Entry entry)
         {
             CpuState* s = cpu.State;
-            bool control = (row.DependsOn & ControlAspects) != 0;
-            View view = new(s, control, cpu.IsProtected && s->Cpl == 0);
+            View view = new(s, entry.ShowsControl, cpu.IsProtected && s->Cpl == 0);
             (s->GdtBase, s->GdtLimit) = (GdtBase, GdtLimit);
             (s->IdtBase, s->IdtLimit) = (IdtBase, GdtLimit);
             (s->Ldtr.Selector, s->Ldtr.Limit) = (LdtSelector, 0);
             (s->Tr.Selector, s->Tr.Limit) = (TaskSelector, 0);
             s->SysenterCs = 0;
             s->OtherFlags = (s->OtherFlags & ~MonitorsFlags) | Eflags.IF;
-            if (control)
+            if (entry.ShowsControl)
             {
-                // A store to memory takes the low half only; PG would have it walk page tables that are not the guest's.
-                s->Cr0 = ControlRegister | (s->Cr0 & Cr0.PG) | (x.Op0Kind == OpKind.Register ? Cr0.PG : 0);
+                s->Cr0 = entry.Control | (s->Cr0 & Cr0.PG);
             }
 
             if (view._showsRing)
