@@ -77,7 +77,7 @@ INIT
 chmod +x "$work/root/init"
 (cd "$work/root" && find . | LC_ALL=C sort | cpio -o -H newc --quiet | gzip -9n >"$work/initrd.gz")
 work_of() {
-    case $1 in fork-exec) echo 400 ;; fork-wait) echo 1000 ;; pipe) echo 20000 ;; page-fault) echo 102400 ;; *) echo 1000000 ;; esac
+    case $1 in fork-exec) echo 1000 ;; fork-wait) echo 2500 ;; pipe) echo 20000 ;; page-fault) echo 102400 ;; *) echo 1000000 ;; esac
 }
 list=
 for row in $rows; do
@@ -132,7 +132,7 @@ awk -v peers="$peers" -v rows="$rows" -v own="$own" '
         m = split(rows, row, " ")
         printf "%-16s", "row"
         for (i = 1; i <= n; i++) printf "%13s", peer[i]
-        for (i = 2; i <= n; i++) printf "%15s", peer[i] "/ours"
+        for (i = 2; i <= n; i++) printf "%18s", peer[i] "/ours"
         printf "\n"
         for (j = 1; j <= m; j++) {
             unit = row[j] == "boot" ? 1e3 : 1e6
@@ -146,15 +146,15 @@ awk -v peers="$peers" -v rows="$rows" -v own="$own" '
                 key = peer[i] " " row[j]
                 if (key in best && mine in best) {
                     ratio = best[key] / best[mine]
-                    printf "%15.2f", ratio
+                    printf "%18.2f", ratio
                     sum[i] += log(ratio)
                     count[i]++
-                } else printf "%15s", "-"
+                } else printf "%18s", "-"
             }
             printf "\n"
         }
         printf "%-16s", "geometric mean"
         for (i = 1; i <= n; i++) printf "%13s", ""
-        for (i = 2; i <= n; i++) if (count[i]) printf "%15.2f", exp(sum[i] / count[i]); else printf "%15s", "-"
+        for (i = 2; i <= n; i++) if (count[i]) printf "%18.2f", exp(sum[i] / count[i]); else printf "%18s", "-"
         printf "\n"
     }' "$work/times"

@@ -1,7 +1,8 @@
 namespace ToyVmm.Engines;
 
 /// <summary>What executes guest code. One engine serves one virtual CPU.</summary>
-/// <remarks>The contract is KVM's: run until there is a reason to leave, tell it, be re-entered. An engine never calls a device.</remarks>
+/// <remarks>The contract is KVM's: run until there is a reason to leave, tell it, be re-entered. An engine never calls a device; the
+/// monitor may offer to perform port accesses in place of an exit (<see cref="IPortAccess"/>).</remarks>
 public interface IExecutionEngine : IDisposable
 {
     /// <summary>Runs the guest.</summary>

@@ -1,3 +1,4 @@
+using Iced.Intel;
 using ToyVmm.Hardware.Paging;
 
 namespace ToyVmm.Engines;
@@ -22,10 +23,16 @@ public sealed record TranslatorOptions
 
     /// <summary>
     /// Leave each instruction that cannot run as the guest wrote it by a fault of the host, as a VMM does that only traps and emulates: to
-    /// measure what translating them saves (Adams and Agesen 2006).
+    /// measure what translating them saves (Adams and Agesen 2006). Not with <see cref="Verify"/>, which refuses the HLT that faults.
     /// </summary>
     public bool TrapOnly { get; init; }
 
     /// <summary>Have a verifier, which knows nothing of the translator, check every piece of emitted code before it runs.</summary>
     public bool Verify { get; init; }
+
+    /// <summary>Instructions to leave to the interpreter because the host gives something else; null finds out.</summary>
+    internal IReadOnlySet<Mnemonic>? Differing { get; init; }
+
+    /// <summary>Host mappings that all views together may take; null for most of what Linux allows the process. For tests.</summary>
+    internal int? Mappings { get; init; }
 }

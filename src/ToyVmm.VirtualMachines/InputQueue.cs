@@ -17,6 +17,7 @@ public sealed class InputQueue : IDisposable
     private readonly ConcurrentQueue<MouseEvent> _mouse = new();
     private readonly AutoResetEvent _arrived = new(false);
     private volatile bool _open;
+    private volatile bool _mayHaveInput;
 
     /// <summary>True while more input may come: an idle guest is then waited for, not given up.</summary>
     public bool IsOpen => _open;
@@ -46,7 +47,7 @@ public sealed class InputQueue : IDisposable
             _bytes.Enqueue(value);
         }
 
-        _ = _arrived.Set();
+        Arrived();
     }
 
     /// <summary>Adds keys.</summary>
@@ -65,7 +66,7 @@ public sealed class InputQueue : IDisposable
             _keys.Enqueue(key);
         }
 
-        _ = _arrived.Set();
+        Arrived();
         return true;
     }
 
@@ -74,11 +75,33 @@ public sealed class InputQueue : IDisposable
     public void Enqueue(MouseEvent mouse)
     {
         _mouse.Enqueue(mouse);
-        _ = _arrived.Set();
+        Arrived();
     }
 
     /// <inheritdoc/>
     public void Dispose() => _arrived.Dispose();
+
+    /// <summary>False, at the price of one look, where nothing waits; after the last of the input it is true once more.</summary>
+    internal bool MayHaveInput
+    {
+        get
+        {
+            if (!_mayHaveInput)
+            {
+                return false;
+            }
+
+            // Taken back first: what arrives behind the look sets it again.
+            _mayHaveInput = false;
+            Interlocked.MemoryBarrier();
+            if (!IsEmpty)
+            {
+                _mayHaveInput = true;
+            }
+
+            return true;
+        }
+    }
 
     internal bool HasBytes => !_bytes.IsEmpty;
 
@@ -97,6 +120,12 @@ public sealed class InputQueue : IDisposable
     /// <summary>Sleeps until input arrives, the queue closes, <see cref="Wake"/> is called, or the time is over.</summary>
     /// <remarks>Whole milliseconds, rounded up: rounded down, the last one before each timer would be spent spinning.</remarks>
     internal void Wait(TimeSpan longest) => _arrived.WaitOne((int)Math.Ceiling(longest.TotalMilliseconds));
+
+    private void Arrived()
+    {
+        _mayHaveInput = true;
+        _ = _arrived.Set();
+    }
 
     /// <summary>Ends a <see cref="Wait"/> from another thread.</summary>
     internal void Wake() => _arrived.Set();

@@ -34,6 +34,22 @@ public sealed class CommandLineHelpTests
         Assert.Equal(File.ReadAllText(file), result.Output);
     }
 
+    /// <summary>What the translator emits for a few blocks is a reviewed text too.</summary>
+    [TranslatorFact]
+    public void Translated_code_is_the_reviewed_text()
+    {
+        ToolResult result = CommandLine.Run("disasm", "compute-fib", "--translated", "--address", "0x100100", "--count", "60");
+        Assert.Equal((0, ""), (result.Status, result.Errors));
+        string file = Path.Combine(GuestCatalog.RepositoryRoot, "tests", "ToyVmm.GuestTests", "CommandLineHelp", "translated.txt");
+        if (Environment.GetEnvironmentVariable("TOYVMM_ACCEPT") == "1")
+        {
+            File.WriteAllText(file, result.Output);
+        }
+
+        Assert.Equal(File.ReadAllText(file), result.Output);
+        Assert.Contains("interpreted: 16-bit code", CommandLine.Run("disasm", "hello", "--translated", "-n", "1").Output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void No_arguments_give_the_help()
     {

@@ -1,4 +1,5 @@
 using Iced.Intel;
+using ToyVmm.Engines;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Loading;
 using Xunit;
@@ -9,15 +10,16 @@ namespace ToyVmm.GuestTests;
 /// <summary>An x87 error the way of the AT: CR0.NE clear, FERR# to IRQ 13, port F0, IGNNE#.</summary>
 public sealed class CoprocessorErrorTests
 {
-    [Fact]
-    public void An_unmasked_error_arrives_as_IRQ_13_and_port_F0_lets_the_handler_go_on()
+    [Theory]
+    [MemberData(nameof(GuestRunner.EngineRows), MemberType = typeof(GuestRunner))]
+    public void An_unmasked_error_arrives_as_IRQ_13_and_port_F0_lets_the_handler_go_on(EngineKind engine)
     {
         // The handler's address is an immediate of the code before it: the second pass knows it from the first.
         (_, ushort handler) = Assemble(0x7D00);
         (byte[] code, _) = Assemble(handler);
         using VirtualMachine vm = VirtualMachine.Create(
             code,
-            new VirtualMachineOptions { Load = new LoadOptions { Format = ImageFormat.Raw } });
+            new VirtualMachineOptions { Engine = engine, Load = new LoadOptions { Format = ImageFormat.Raw } });
         StopReason stop = vm.Run(new RunLimits { MaxInstructions = 10_000 });
         Assert.Equal((StopKind.DebugExit, 0x2Au), (stop.Kind, stop.Code));
     }

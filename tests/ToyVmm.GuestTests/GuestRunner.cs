@@ -13,7 +13,8 @@ namespace ToyVmm.GuestTests;
 /// <param name="Serial">What COM1 printed.</param>
 /// <param name="Instructions">Instructions retired.</param>
 /// <param name="TraceHash">The fingerprint of every trap and exit.</param>
-public sealed record GuestRun(StopReason Stop, string Serial, ulong Instructions, ulong TraceHash);
+/// <param name="HostInstructions">Instructions of it that ran on the host CPU.</param>
+public sealed record GuestRun(StopReason Stop, string Serial, ulong Instructions, ulong TraceHash, ulong HostInstructions);
 
 /// <summary>Runs the guests of <c>guest-images/</c> as their heads say.</summary>
 public static class GuestRunner
@@ -23,6 +24,12 @@ public static class GuestRunner
     /// <summary>The engines that every guest must pass on.</summary>
     public static IReadOnlyList<EngineKind> Engines { get; } =
         VirtualMachine.TranslatorUnavailable is null ? [EngineKind.Interpreter, EngineKind.Translator] : [EngineKind.Interpreter];
+
+    /// <summary>What the command line calls an engine.</summary>
+    public static string NameOf(EngineKind engine) => engine.ToString().ToLowerInvariant();
+
+    /// <summary>The engines, a row each.</summary>
+    public static IEnumerable<object[]> EngineRows => Engines.Select(engine => new object[] { engine });
 
     /// <summary>Every guest on every engine.</summary>
     public static IEnumerable<object[]> Everything =>
@@ -48,7 +55,7 @@ public static class GuestRunner
             stop = vm.Run(new RunLimits { MaxInstructions = sliceInstructions, Timeout = s_limit });
         }
         while (stop.Kind == StopKind.InstructionLimit && vm.InstructionsRetired < 3_000_000_000);
-        return new GuestRun(stop, vm.SerialOutput, vm.InstructionsRetired, hash.Value);
+        return new GuestRun(stop, vm.SerialOutput, vm.InstructionsRetired, hash.Value, vm.Vcpu.Translation?.HostInstructions ?? 0);
     }
 
     /// <summary>Makes the machine that a guest's head asks for.</summary>

@@ -16,6 +16,7 @@ public sealed class TranslatorTests
         using CancellationTokenSource done = new();
         long collections = 0;
         int nullReferences = 0;
+        int divisions = 0;
         Thread collector = new(() =>
         {
             string? nothing = Environment.GetEnvironmentVariable("TOYVMM_NO_SUCH_VARIABLE");
@@ -32,6 +33,16 @@ public sealed class TranslatorTests
                 {
                     nullReferences++;
                 }
+
+                try
+                {
+                    // SIGFPE, where a null reference is SIGSEGV; a SIGBUS is no exception of .NET's but its end.
+                    collections /= nothing is null ? 0 : 1;
+                }
+                catch (DivideByZeroException)
+                {
+                    divisions++;
+                }
             }
         });
         collector.Start();
@@ -46,6 +57,8 @@ public sealed class TranslatorTests
         Assert.All(runs, run => Assert.Equal((expected.Serial, expected.Instructions, expected.TraceHash), (run.Serial, run.Instructions, run.TraceHash)));
         Assert.True(collections > 0);
         Assert.True(nullReferences > 0);
+        Assert.Equal(nullReferences, divisions);
+        Assert.All(runs, run => Assert.True(run.HostInstructions > run.Instructions / 2));
     }
 
     /// <summary>What 1,000 machines took from the host, they have given back.</summary>

@@ -15,7 +15,7 @@ internal sealed record BenchResult
     /// <summary>Guest instructions of one run.</summary>
     public required ulong Instructions { get; init; }
 
-    /// <summary>Host seconds of the best run.</summary>
+    /// <summary>Host seconds of the best run (HostClock).</summary>
     public required double Seconds { get; init; }
 
     /// <summary>Millions of guest instructions a second in that run.</summary>

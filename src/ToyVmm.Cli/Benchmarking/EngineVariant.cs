@@ -15,6 +15,7 @@ internal sealed record EngineVariant(string Name, string Short, EngineKind Engin
     [
         new("interpreter", "int", EngineKind.Interpreter, new()),
         new("translator", "tra", EngineKind.Translator, new()),
+        new("trap-only", "trp", EngineKind.Translator, new() { TrapOnly = true }),
     ];
 
     /// <summary>Every variant that this host can run.</summary>

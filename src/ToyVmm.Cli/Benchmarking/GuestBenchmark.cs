@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using ToyVmm.Cli.Guests;
 using ToyVmm.VirtualMachines;
@@ -35,9 +34,9 @@ internal static class GuestBenchmark
                     Translator = variant.Translator,
                     Load = new LoadOptions { CommandLine = scale?.ToString(CultureInfo.InvariantCulture) },
                 });
-            long started = Stopwatch.GetTimestamp();
+            double started = HostClock.ThreadSeconds();
             StopReason stop = vm.Run();
-            double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+            double seconds = HostClock.ThreadSeconds() - started;
             if (stop.ExitStatus != 0)
             {
                 throw new UserErrorException(stop.ExitStatus, $"{name} failed: {stop.Detail} (try `toyvmm run {name}`)");

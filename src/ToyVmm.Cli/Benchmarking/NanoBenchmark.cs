@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using ToyVmm.Cli.Guests;
 using ToyVmm.VirtualMachines;
@@ -53,9 +52,9 @@ internal static class NanoBenchmark
         using VirtualMachine vm = VirtualMachine.Create(
             BuiltInGuests.ReadImage(Guest)!,
             new VirtualMachineOptions { Engine = variant.Engine, Translator = variant.Translator, Load = new LoadOptions { CommandLine = commandLine } });
-        long started = Stopwatch.GetTimestamp();
+        double started = HostClock.ThreadSeconds();
         StopReason stop = vm.Run();
-        seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        seconds = HostClock.ThreadSeconds() - started;
         return stop.ExitStatus == 0 ? vm.SerialOutput
             : throw new UserErrorException(stop.ExitStatus, $"{Guest} failed on the {variant.Name}, {commandLine}: {stop.Detail}; it said: {vm.SerialOutput.Trim()}");
     }

@@ -115,6 +115,7 @@ internal sealed class NativeBenchmark : IDisposable
         seconds = 0;
         errors = "";
         output = "";
+        double started = HostClock.ChildrenSeconds();
         try
         {
             using Process process = Process.Start(new ProcessStartInfo(program, arguments)
@@ -123,13 +124,12 @@ internal sealed class NativeBenchmark : IDisposable
                 RedirectStandardError = true,
                 RedirectStandardInput = true,
             })!;
-            long started = Stopwatch.GetTimestamp();
             process.StandardInput.Close();
             Task<string> reading = process.StandardOutput.ReadToEndAsync();
             errors = process.StandardError.ReadToEnd();
             output = reading.Result;
             process.WaitForExit();
-            seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+            seconds = HostClock.ChildrenSeconds() - started;
             return process.ExitCode;
         }
         catch (Win32Exception e)

@@ -51,6 +51,7 @@ internal static class HelpText
           toyvmm disasm hello
           toyvmm disasm kernel.elf --count 40
           toyvmm disasm kernel.elf --address 0x100000
+          toyvmm disasm kernel.elf --translated
         """;
 
     private const string Guests = """

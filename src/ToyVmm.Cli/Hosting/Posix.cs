@@ -11,6 +11,8 @@ internal static unsafe partial class Posix
     public const short POLLIN = 1;
     public const short POLLNVAL = 0x20;
     public const int TCSANOW = 0;
+    public const int CLOCK_THREAD_CPUTIME_ID = 3;   // Linux, include/uapi/linux/time.h
+    public const int RUSAGE_CHILDREN = -1;
 
     /// <summary>True where these calls exist.</summary>
     public static bool IsAvailable => !OperatingSystem.IsWindows();
@@ -38,6 +40,14 @@ internal static unsafe partial class Posix
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int ioctl(int descriptor, nuint request, void* argument);
+
+    /// <summary>clock_gettime(2) of a 64-bit Linux: seconds and nanoseconds.</summary>
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int clock_gettime(int clock, long* time);
+
+    /// <summary>getrusage(2) of a 64-bit Linux: 18 words, of which the first four are user and system time, each in seconds and microseconds.</summary>
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int getrusage(int who, long* usage);
 
     /// <summary>The size of the terminal on a descriptor (Linux ioctl_tty(2)); null where it is not known.</summary>
     public static (int Rows, int Columns)? TerminalSize(int descriptor)

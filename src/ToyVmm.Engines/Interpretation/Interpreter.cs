@@ -90,6 +90,14 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         return IsSingleStepping ? Flow.Lookup : (nint)_blocks.FindFast(State, target);
     }
 
+    /// <summary>Decodes the block at an offset in CS without running it; null where no code can be fetched, and the fault is forgotten.</summary>
+    internal Block* DecodeBlock(uint eip)
+    {
+        Block* block = _blocks.Find(eip, single: false);
+        FaultVector = -1;
+        return block;
+    }
+
     /// <summary>The engine's emitted code; null where everything is interpreted.</summary>
     internal TranslatedCode? Translated { get; private set; }
 
@@ -104,6 +112,12 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         Translated = TranslatedCode.TryCreate(this, options, out string? unavailable);
         return unavailable;
     }
+
+    /// <summary>
+    /// The most instructions in a block that is decoded from now on. A block longer than the budget is interpreted one by one: blocks of one
+    /// instruction have each of them run on the host, whatever the budget.
+    /// </summary>
+    internal int LongestBlock { get; set; } = InstructionDecoder.LongestBlock;
 
     /// <summary>The exit that a handler has asked for with <see cref="Flow.Stop"/> or <see cref="Flow.Leave"/>.</summary>
     internal VmExit? RequestedExit { get; set; }
@@ -125,6 +139,12 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         Translated?.ForgetLink();
         BeginObservation();
         VmExit exit = RunLoop();
+        if (Vcpu.Frame->LatchAccesses != 0)
+        {
+            Vcpu.Ports?.CountLatchAccesses(Vcpu.Frame->LatchAccesses);
+            Vcpu.Frame->LatchAccesses = 0;
+        }
+
         State->Retired = RetiredNow;
         return exit;
     }

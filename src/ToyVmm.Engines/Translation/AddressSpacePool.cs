@@ -6,12 +6,19 @@ namespace ToyVmm.Engines.Translation;
 
 /// <summary>
 /// The views of one virtual CPU and their jump tables: for each address space that the TLB holds (<see cref="Tlb.CurrentSpace"/>) one for CPL 3 and
-/// one for the rest. Where the guest has global pages (CR4.PGE) its kernel's are in every address space: supervisor accesses then share
-/// one view, which loses what is not global when the address space changes. The view that was not used for longest makes room for a new one.
+/// one for the rest. The view that was not used for longest makes room for a new one.
 /// </summary>
+/// <remarks>
+/// Where the guest has global pages (CR4.PGE) its kernel's are in every address space: supervisor accesses then share one view, so that a new
+/// process finds the kernel mapped. That view loses what is not global (what the kernel touches of its processes) whenever the address space
+/// changes; an address space that is entered again and again therefore gets one of its own.
+/// </remarks>
 internal sealed class AddressSpacePool : IDisposable
 {
     private const int Shared = -1;
+
+    // So many losses cost about as much as filling a view with a kernel's pages.
+    private const int EntriesUntilOwn = 64;
 
     private readonly GuestMemory _memory;
     private readonly MappingBudget _budget;
@@ -21,6 +28,7 @@ internal sealed class AddressSpacePool : IDisposable
 
     // What the next look-up gives, by privilege, until the address space changes.
     private readonly AddressSpace?[] _current = new AddressSpace?[2];
+    private readonly int[] _entries = new int[Tlb.SpaceCount];
     private bool _shares;
 
     private AddressSpacePool(GuestMemory memory, MappingBudget budget, TranslationStatistics statistics, int most)
@@ -70,18 +78,20 @@ internal sealed class AddressSpacePool : IDisposable
     {
         Array.Clear(_current);
         _shares = shares;
+        _entries[space] = known ? _entries[space] + 1 : 0;
+        if (IsShared(space) && _spaces.Find(candidate => candidate.Space == Shared) is { } common && (common.LocalSpace != space || !known))
+        {
+            common.ForgetLocal();
+            common.LocalSpace = space;
+        }
+
         foreach (AddressSpace candidate in _spaces)
         {
-            if (candidate.Space == Shared && (candidate.LocalSpace != space || !known))
-            {
-                candidate.ForgetLocal();
-                candidate.LocalSpace = space;
-            }
-            else if (candidate.Space == space && !known)
+            if (candidate.Space == space && !known)
             {
                 candidate.ForgetAll();
             }
-            else if (candidate.Space == space || candidate.Space == Shared)
+            else if (candidate.Space == space || (candidate.Space == Shared && candidate.LocalSpace == space))
             {
                 foreach (uint page in dropped)
                 {
@@ -112,14 +122,16 @@ internal sealed class AddressSpacePool : IDisposable
         }
     }
 
+    private bool IsShared(int space) => _shares && _entries[space] < EntriesUntilOwn;
+
     private AddressSpace Find(int space, bool user)
     {
-        int key = _shares && !user ? Shared : space;
+        int key = !user && IsShared(space) ? Shared : space;
         int index = _spaces.FindIndex(candidate => candidate.Space == key && candidate.User == user);
         AddressSpace? found = index < 0 ? null : _spaces[index];
         if (found is null)
         {
-            found = _spaces.Count < _most ? TryAdd() : null;
+            found = _spaces.Find(candidate => candidate.Space == AddressSpace.NoSpace) ?? (_spaces.Count < _most ? TryAdd() : null);
             if (found is null)
             {
                 found = _spaces[0];

@@ -16,28 +16,31 @@ namespace ToyVmm.Engines.Translation;
 /// that the guest can see changes before an instruction's last access that can fault: its state is exact at every host
 /// instruction, and the interpreter can take over at its start.
 /// </remarks>
-internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
+internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code, IReadOnlySet<Mnemonic> differing, bool trapOnly)
 {
     private readonly BlockBytes _bytes = new(memory);
     private readonly Instruction[] _instructions = new Instruction[InstructionDecoder.LongestBlock];
+
+    /// <summary>True for blocks that can say why their code is not the guest's.</summary>
+    public bool KeepsReasons { get; init; }
 
     // An instruction becomes at most so many bytes, its way out included.
     public const int MostBytesPerInstruction = 256;
 
     /// <summary>Emits a block.</summary>
-    /// <param name="block">32-bit code in flat segments, on one page.</param>
+    /// <param name="block">32-bit code in segments of 4 GiB, on one page.</param>
     /// <param name="faults">Tells which instructions faulted too often and go to the interpreter.</param>
-    /// <param name="number">What emitted code tells where it leaves an instruction to the interpreter: which translation it is.</param>
+    /// <param name="callOuts">Receives the instructions that are left to the interpreter.</param>
     /// <returns>Where it is; null when the cache is full.</returns>
-    public TranslatedBlock? Translate(Block* block, FaultHistory faults, int number)
+    public TranslatedBlock? Translate(Block* block, FaultHistory faults, CallOutTable callOuts)
     {
         if (!code.HasRoom((block->Count + 2) * MostBytesPerInstruction))
         {
             return null;
         }
 
-        TranslatedBlock result = new(block, code.Used);
-        Emitter e = new(code, result, number);
+        TranslatedBlock result = new(block, code.Used) { KeepsReasons = KeepsReasons };
+        Emitter e = new(code, result, callOuts, differing, trapOnly);
         RegisterFile files = Decode(block);
         bool open = true;
         for (int n = 0; n < block->Count && open; n++)
@@ -53,11 +56,21 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
             result.Begin(code.Used);
 
             // What the decoder refused is #UD, or of a feature that this CPU does not have.
-            bool invalid = (nint)Block.Instructions(block)[n].Handler == (nint)(Handler)(&HandlerTable.InvalidOpcode);
             bool left = faults.IsLeft(result.PhysicalOf(n));
             result.Left |= left ? 1UL << n : 0;
-            bool callOut = invalid || left || !e.TryEmit(x, block->Count - n, out open);
-            if (callOut && n == 0)
+            bool refused = IsRefused(Block.Instructions(block)[n].Handler);
+            bool callOut = refused || left || !e.TryEmit(x, block->Count - n, out open);
+            if (callOut && KeepsReasons)
+            {
+                result.NoteCallOut(
+                    n, refused ? CallOutReason.Undefined : left ? CallOutReason.FaultedOften : CallOutList.WhyInterpreted(x, block->Mode, differing));
+            }
+
+            if (callOut && trapOnly)
+            {
+                e.Trap(block->Count - n);
+            }
+            else if (callOut && n == 0)
             {
                 // Nothing to count, then.
                 code.Rewind(before);
@@ -68,7 +81,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
                 e.CallOut(block->Count - n);
             }
 
-            result.RunsOnHost |= !callOut;
+            result.RunsOnHost |= !callOut || trapOnly;
             open &= !callOut;
         }
 
@@ -77,10 +90,16 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
             e.GoTo(block->Eip + (uint)block->Length);
         }
 
+        result.WaysOut = code.Used;
         e.EmitWaysOut();
         result.End(code.Used);
         return result;
     }
+
+    private static bool IsRefused(Handler handler) =>
+        (nint)handler == (nint)(Handler)(&HandlerTable.InvalidOpcode)
+        || (nint)handler == (nint)(Handler)(&HandlerTable.AbsentFeature)
+        || (nint)handler == (nint)(Handler)(&HandlerTable.TooLong);
 
     // Decodes the block, and tells which register files beside the general one it uses on the host.
     private RegisterFile Decode(Block* block)
@@ -92,7 +111,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code)
         for (int n = 0; n < block->Count; n++)
         {
             decoder.Decode(out _instructions[n]);
-            files |= IdentityList.FilesOf(_instructions[n]);
+            files |= IsRefused(Block.Instructions(block)[n].Handler) ? RegisterFile.General : IdentityList.FilesOf(_instructions[n]);
         }
 
         return files;

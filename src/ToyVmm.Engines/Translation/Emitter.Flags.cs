@@ -15,6 +15,9 @@ internal sealed unsafe partial class Emitter
     // A POPF that changes one of these, or sets DF, is the interpreter's. RF and VM in the image mean nothing (SDM 2B, POPF).
     private const uint Guarded = Eflags.TF | Eflags.DF | Eflags.IoplMask | Eflags.NT | Eflags.AC | Eflags.ID | Eflags.VIF | Eflags.VIP;
 
+    // It clears these whatever the image has: where one is set, it is the interpreter's too.
+    private const uint Cleared = Eflags.VIF | Eflags.VIP;
+
     private bool TryFlags(in Instruction x, int remaining)
     {
         bool user = (block.Block->Mode & DecodeMode.User) != 0;
@@ -67,9 +70,11 @@ internal sealed unsafe partial class Emitter
     // Before the last branch to the interpreter only scratch registers and the arithmetic flags change, and it sets all of these.
     private void PopFlags(in Instruction x, int remaining, bool user)
     {
+        AddressStack();
         code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.R8D, StackSlot(0)));
-        code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.R9D, State(StateOffset.HostSystemFlags)));
-        code.Emit(Instruction.Create(Code.Xor_r32_rm32, Register.R9D, Register.R8D));
+        code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.R9D, Register.R8D));
+        code.Emit(Instruction.Create(Code.And_rm32_imm32, Register.R9D, ~Cleared));
+        code.Emit(Instruction.Create(Code.Xor_r32_rm32, Register.R9D, State(StateOffset.HostSystemFlags)));
         code.Emit(Instruction.Create(Code.Test_rm32_imm32, Register.R9D, Guarded));
         BranchToCallOut(Code.Jne_rel32_64, x, remaining);
         code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.R9D, State(StateOffset.HostInterruptFlag)));

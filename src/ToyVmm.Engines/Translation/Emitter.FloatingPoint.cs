@@ -9,7 +9,7 @@ internal sealed unsafe partial class Emitter
     // the complement of bits 0-5 is shifted to the top of a byte, and JECXZ asks whether it is zero.
     private bool TryLoadControl(in Instruction x, int remaining)
     {
-        if (x.Code != Code.Fldcw_m2byte || !IdentityList.Is32BitAddress(x))
+        if (x.Code != Code.Fldcw_m2byte)
         {
             return false;
         }

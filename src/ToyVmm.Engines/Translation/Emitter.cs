@@ -5,14 +5,21 @@ using ToyVmm.Hardware.Cpu;
 namespace ToyVmm.Engines.Translation;
 
 /// <summary>Emits the instructions of one block; see <see cref="BlockTranslator"/> for the rules.</summary>
-internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock block, int number)
+/// <param name="code">Where to.</param>
+/// <param name="block">What it becomes.</param>
+/// <param name="callOuts">Receives the instructions that are left to the interpreter.</param>
+/// <param name="differing">Instructions that give something else on this host than in the interpreter (<see cref="HostFlags"/>).</param>
+/// <param name="trapOnly">Sensitive instructions become a fault of the host each (<see cref="TranslatorOptions.TrapOnly"/>).</param>
+internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock block, CallOutTable callOuts, IReadOnlySet<Mnemonic> differing, bool trapOnly)
 {
     private readonly List<WayOut> _waysOut = [];
 
     /// <summary>Counts the block's instructions, or faults at the end of the budget.</summary>
     public void Budget(int count)
     {
+        block.Note(code.Used, TranslationReason.Counts);
         code.Emit(Instruction.Create(Code.Lea_r64_m, Register.R14, new MemoryOperand(Register.R14, -count)));
+        block.Note(code.Used, TranslationReason.BudgetEnd);
         code.Emit(Instruction.Create(Code.Movzx_r32_rm8, Register.R8D, new MemoryOperand(Register.R14)));
     }
 
@@ -25,6 +32,8 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
         {
             return;
         }
+
+        block.Note(code.Used, TranslationReason.RegisterFile);
 
         // JECXZ is the one branch that asks no flag.
         bool sse = (files & RegisterFile.Sse) != 0;
@@ -53,6 +62,14 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
         LeaveToInterpreter(block.Block->Count - remaining);
     }
 
+    /// <summary>Has the host fault at an instruction, and leaves it and those behind it to the interpreter.</summary>
+    /// <param name="remaining">Instructions of the block from it on.</param>
+    public void Trap(int remaining)
+    {
+        code.Emit(Instruction.Create(Code.Hlt));
+        CallOut(remaining);
+    }
+
     /// <summary>Emits one instruction.</summary>
     /// <param name="x">The guest's instruction.</param>
     /// <param name="remaining">Instructions of the block from it on, which have been counted.</param>
@@ -61,21 +78,38 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
     public bool TryEmit(in Instruction x, int remaining, out bool open)
     {
         open = true;
+        if (differing.Contains(x.Mnemonic) || (trapOnly && x.Mnemonic == Mnemonic.Rdtsc))
+        {
+            return false;
+        }
+
         int start = code.Used;
         int waysOut = _waysOut.Count;
         if (TryBranch(x, remaining))
         {
+            block.Note(start, TranslationReasonText.OfBranch(x));
             open = false;
             return true;
         }
 
-        if (TryStack(x) || TryFlags(x, remaining) || TrySystem(x, remaining) || TryString(x, remaining) || TryLoadControl(x, remaining)
-            || (IdentityList.Contains(x) && TryIdentity(x)))
+        TranslationReason? reason = true switch
         {
+            _ when TryStack(x) => TranslationReason.Stack,
+            _ when !trapOnly && TryFlags(x, remaining) => TranslationReason.Flags,
+            _ when !trapOnly && TrySystem(x, remaining) => TranslationReason.State,
+            _ when TryString(x, remaining) => TranslationReason.StringInView,
+            _ when TryLoadControl(x, remaining) => TranslationReason.ControlWord,
+            _ when IdentityList.Contains(x) && TryIdentity(x) => TranslationReason.None,
+            _ => null,
+        };
+        if (reason is { } known)
+        {
+            block.Note(start, known);
             return true;
         }
 
         code.Rewind(start);
+        block.ForgetNotes(start);
         _waysOut.RemoveRange(waysOut, _waysOut.Count - waysOut);
         return false;
     }
@@ -85,6 +119,7 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
     {
         if (!OnPage(target))
         {
+            block.Note(code.Used, TranslationReason.JumpTable);
             GoToFar(code, target);
             return;
         }
@@ -98,6 +133,9 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
         foreach (WayOut way in _waysOut)
         {
             code.Patch(way.BranchEnd, code.Used);
+            block.Note(
+                code.Used,
+                way.Remaining > 0 ? TranslationReason.InterpretersCase : OnPage(way.Eip) ? TranslationReason.WayOut : TranslationReason.JumpTable);
             if (way.Remaining > 0)
             {
                 if (way.RestoresEcx)
@@ -129,16 +167,21 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
 
     private static MemoryOperand State(int offset) => new(Register.R15, offset);
 
-    // [ESP + offset] in the view.
-    private static MemoryOperand StackSlot(int offset) => new(Register.R12D, Register.None, 1, offset, offset == 0 ? 0 : 1, false, Register.GS);
+    // [ESP + offset] in the view; behind AddressStack.
+    private MemoryOperand StackSlot(int offset) => StackOperand(Register.R12D, offset);
 
-    private bool OnPage(uint target) => block.Block->Eip >> 12 == target >> 12;
+    private MemoryOperand StackOperand(Register pointer, int offset) =>
+        new(pointer, IsBased(Register.SS) ? Register.R9D : Register.None, 1, offset, offset == 0 && pointer != Register.EBP ? 0 : 1, false, Register.GS);
+
+    // Where CS begins is not known here, but only its low bits count, and the block's physical address has the sum's.
+    private bool OnPage(uint target) => ((uint)block.Block->Physical & 0xFFF) + (target - block.Block->Eip) <= 0xFFF;
 
     private void StoreEip(uint eip) => code.Emit(Instruction.Create(Code.Mov_rm32_imm32, State(StateOffset.Eip), (int)eip));
 
     private void LeaveToInterpreter(int index)
     {
-        code.Emit(Instruction.Create(Code.Mov_rm32_imm32, State(StateOffset.HostExitSlot), (number * InstructionDecoder.LongestBlock) + index));
+        int number = callOuts.Add(Block.Instructions(block.Block) + index, ((block.Left >> index) & 1) != 0);
+        code.Emit(Instruction.Create(Code.Mov_rm32_imm32, State(StateOffset.HostExitSlot), number));
         Leave(ExitKind.CallOut);
     }
 
@@ -158,6 +201,8 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
 
     private void Branch(Code branch, uint target)
     {
+        block.Note(code.Used, TranslationReason.Linked);
+
         // The displacement is patched with the way out: any target that needs 32 bits will do until then.
         code.Emit(Instruction.CreateBranch(branch, 0));
         _waysOut.Add(new WayOut(code.Used, target));

@@ -24,6 +24,9 @@ internal sealed unsafe partial class ExecutableArena
     /// <summary>The largest budget that the ramp can count.</summary>
     public const long LongestBudget = 1 << 20;
 
+    /// <summary>The bytes from <see cref="Base"/> on in which emitted code can lie.</summary>
+    public const long Size = (long)ChunkSize * ChunkCount;
+
     private const int ChunkCount = 4096;
     private const int StubBytes = 4096;
     private const int SignalBus = 7;

@@ -5,17 +5,21 @@ namespace ToyVmm.Engines.Translation;
 /// hundredth of a fault: adaptive translation (Adams and Agesen 2006, 3.3). By physical address, since an instruction can be in several blocks.
 /// </summary>
 /// <remarks>
-/// A fault and the mapping behind it cost as much as ten thousand instructions or more. One now and then is fine (a loop that walks over memory meets
-/// a new page every few thousand instructions); one every few hundred is not, and a guest's own page fault, after which the page has to be mapped
-/// anew, not even every ten thousand. What is left to the interpreter and needs no page there for long goes back, each time after twice as long.
+/// A fault and the mapping behind it cost as much as some ten thousand instructions. What counts is how often the instruction runs for each fault,
+/// which nobody counts while it runs on the host: so one that keeps faulting is left to the interpreter on trial. If it needs
+/// no page there for a while (a loop that walks over memory meets a new one every thousand rounds) it goes back, and has to fault twice as
+/// often before the next trial.
 /// </remarks>
 internal sealed class FaultHistory
 {
-    private const ulong Dense = 3_000;
-    private const ulong DenseForGuest = 20_000;
+    private const ulong Dense = 50_000;
     private const int Patience = 16;
     private const int Quiet = 64;
-    private const int MostReturns = 8;
+    private const int MostReturns = 4;
+
+    // Whether the host would still fault the interpreter cannot tell: now and then it is tried, for a few faults.
+    private const int Longest = 8192;
+    private const int FaultsToTry = 4;
 
     // Old code is not forgotten one by one.
     private const int MostInstructions = 1 << 16;
@@ -29,9 +33,8 @@ internal sealed class FaultHistory
     /// <summary>Notes that an instruction faulted.</summary>
     /// <param name="physical">Its address.</param>
     /// <param name="now">Instructions that have run on the host so far.</param>
-    /// <param name="isGuests">True where the guest has to handle it.</param>
     /// <returns>True when it is left to the interpreter from now on (or already was).</returns>
-    public bool Note(ulong physical, ulong now, bool isGuests)
+    public bool Note(ulong physical, ulong now)
     {
         if (!_entries.TryGetValue(physical, out Entry? entry))
         {
@@ -44,14 +47,15 @@ internal sealed class FaultHistory
             _entries.Add(physical, entry);
         }
 
-        bool isDense = now - entry.Last < (isGuests ? DenseForGuest : Dense);
+        bool isDense = now - entry.Last < Dense;
         entry.Faults = isDense ? entry.Faults + 1 : Math.Max(entry.Faults - 1, 0);
         entry.Last = now;
-        if (entry.Faults >= Patience)
+        if (entry.Faults >= Patience << entry.Returns)
         {
             entry.Left = true;
             entry.Faults = 0;
             entry.Quiet = 0;
+            entry.Interpreted = 0;
         }
 
         return entry.Left;
@@ -59,7 +63,7 @@ internal sealed class FaultHistory
 
     /// <summary>Notes that the interpreter performed an instruction that was left to it.</summary>
     /// <param name="physical">Its address.</param>
-    /// <param name="wasQuiet">True when no page had to be looked up.</param>
+    /// <param name="wasQuiet">True when no page had to be looked up, and nothing faulted.</param>
     /// <returns>True when it goes back to the host.</returns>
     public bool NoteInterpreted(ulong physical, bool wasQuiet)
     {
@@ -69,14 +73,19 @@ internal sealed class FaultHistory
         }
 
         entry.Quiet = wasQuiet ? entry.Quiet + 1 : 0;
-        if (entry.Quiet < Quiet << entry.Returns)
+        entry.Interpreted++;
+        if (entry.Quiet >= Quiet)
         {
-            return false;
+            entry.Left = false;
+            entry.Returns = Math.Min(entry.Returns + 1, MostReturns);
+        }
+        else if (entry.Interpreted >= Longest)
+        {
+            entry.Left = false;
+            entry.Faults = (Patience << entry.Returns) - FaultsToTry;
         }
 
-        entry.Left = false;
-        entry.Returns = Math.Min(entry.Returns + 1, MostReturns);
-        return true;
+        return !entry.Left;
     }
 
     private sealed class Entry
@@ -86,6 +95,8 @@ internal sealed class FaultHistory
         public int Faults { get; set; }
 
         public int Quiet { get; set; }
+
+        public int Interpreted { get; set; }
 
         public int Returns { get; set; }
 

@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics.X86;
 using Iced.Intel;
 
 namespace ToyVmm.Engines.Translation;
@@ -8,6 +9,9 @@ namespace ToyVmm.Engines.Translation;
 /// </summary>
 internal static class IdentityList
 {
+    // Each of SSE3, SSSE3 and SSE4.1 is a part of what has SSE4.2.
+    private static readonly bool s_hasSse42 = Sse42.IsSupported;
+
     /// <summary>True for an instruction that may run as the guest wrote it.</summary>
     public static bool Contains(in Instruction x)
     {
@@ -19,7 +23,7 @@ internal static class IdentityList
         if (FilesOf(x) != RegisterFile.General)
         {
             // FLDCW may unmask an exception: it is emitted in a way of its own.
-            return x.Mnemonic != Mnemonic.Fldcw && (!HasMemory(x) || Is32BitAddress(x));
+            return x.Mnemonic != Mnemonic.Fldcw;
         }
 
         for (int n = 0; n < x.OpCount; n++)
@@ -30,7 +34,8 @@ internal static class IdentityList
                 return false;
             }
 
-            if (kind == OpKind.Memory && !Is32BitAddress(x))
+            // A bit string around a 16-bit address wraps around at 64 KiB.
+            if (kind == OpKind.Memory && x.Mnemonic is Mnemonic.Bt or Mnemonic.Bts or Mnemonic.Btr or Mnemonic.Btc && !Is32BitAddress(x))
             {
                 return false;
             }
@@ -45,6 +50,8 @@ internal static class IdentityList
             case Mnemonic.Mul or Mnemonic.Imul or Mnemonic.Div or Mnemonic.Idiv:
             case Mnemonic.Bt or Mnemonic.Bts or Mnemonic.Btr or Mnemonic.Btc or Mnemonic.Bsf or Mnemonic.Bsr:
             case Mnemonic.Xchg or Mnemonic.Xadd or Mnemonic.Cmpxchg or Mnemonic.Cmpxchg8b:
+            case Mnemonic.Popcnt when Popcnt.IsSupported:
+            case Mnemonic.Movnti:
             case Mnemonic.Cbw or Mnemonic.Cwde or Mnemonic.Cwd or Mnemonic.Cdq:
             case Mnemonic.Clc or Mnemonic.Stc or Mnemonic.Cmc or Mnemonic.Cld or Mnemonic.Std or Mnemonic.Lahf or Mnemonic.Sahf:
                 return true;
@@ -91,7 +98,7 @@ internal static class IdentityList
                 return RegisterFile.General;
         }
 
-        RegisterFile files = RegisterFile.General;
+        RegisterFile files = x.Mnemonic == Mnemonic.Wait ? RegisterFile.X87 : RegisterFile.General;
         foreach (CpuidFeature feature in x.Code.CpuidFeatures())
         {
             files |= feature switch
@@ -99,24 +106,12 @@ internal static class IdentityList
                 CpuidFeature.FPU or CpuidFeature.FPU287 or CpuidFeature.FPU387 => RegisterFile.X87,
                 CpuidFeature.MMX => RegisterFile.X87,
                 CpuidFeature.SSE or CpuidFeature.SSE2 => RegisterFile.X87 | RegisterFile.Sse,
+                CpuidFeature.SSE3 or CpuidFeature.SSSE3 or CpuidFeature.SSE4_1 or CpuidFeature.SSE4_2 when s_hasSse42 => RegisterFile.X87 | RegisterFile.Sse,
                 _ => RegisterFile.General,
             };
         }
 
         return files;
-    }
-
-    private static bool HasMemory(in Instruction x)
-    {
-        for (int n = 0; n < x.OpCount; n++)
-        {
-            if (x.GetOpKind(n) == OpKind.Memory)
-            {
-                return true;
-            }
-        }
-
-        return false;
     }
 
     /// <summary>The same operation in an encoding that 64-bit code has.</summary>
@@ -128,6 +123,16 @@ internal static class IdentityList
         Code.Dec_r32 => Code.Dec_rm32,
         Code.Dec_r16 => Code.Dec_rm16,
 
+        // 82 is another name of 80 there no more.
+        Code.Add_rm8_imm8_82 => Code.Add_rm8_imm8,
+        Code.Or_rm8_imm8_82 => Code.Or_rm8_imm8,
+        Code.Adc_rm8_imm8_82 => Code.Adc_rm8_imm8,
+        Code.Sbb_rm8_imm8_82 => Code.Sbb_rm8_imm8,
+        Code.And_rm8_imm8_82 => Code.And_rm8_imm8,
+        Code.Sub_rm8_imm8_82 => Code.Sub_rm8_imm8,
+        Code.Xor_rm8_imm8_82 => Code.Xor_rm8_imm8,
+        Code.Cmp_rm8_imm8_82 => Code.Cmp_rm8_imm8,
+
         // The address of these would have 64 bits, or no segment.
         Code.Mov_AL_moffs8 => Code.Mov_r8_rm8,
         Code.Mov_AX_moffs16 => Code.Mov_r16_rm16,
@@ -138,6 +143,7 @@ internal static class IdentityList
         _ => code,
     };
 
+    /// <summary>False for a memory operand with a 16-bit address.</summary>
     public static bool Is32BitAddress(in Instruction x) =>
         x.MemoryBase.IsGPR32() || x.MemoryIndex.IsGPR32()
         || (x.MemoryBase == Register.None && x.MemoryIndex == Register.None && x.MemoryDisplSize == 4);

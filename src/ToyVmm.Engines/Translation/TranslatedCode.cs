@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ToyVmm.Engines.Decoding;
@@ -16,13 +17,12 @@ namespace ToyVmm.Engines.Translation;
 /// </summary>
 internal sealed unsafe class TranslatedCode : IDisposable
 {
-    private const DecodeMode Supervisor =
-        DecodeMode.Code32 | DecodeMode.Stack32 | DecodeMode.FlatEs | DecodeMode.FlatCs | DecodeMode.FlatSs | DecodeMode.FlatDs;
-
-    private const DecodeMode User = Supervisor | DecodeMode.User;
-
     // No block starts at the last byte: it would run over the end.
     private const uint Nowhere = uint.MaxValue;
+
+    private const DecodeMode Based = DecodeMode.BasedEs | DecodeMode.BasedCs | DecodeMode.BasedSs | DecodeMode.BasedDs;
+
+    private const ulong Unknown = ulong.MaxValue;
 
     private readonly Interpreter _cpu;
     private readonly TranslationStatistics _statistics;
@@ -35,6 +35,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
     private readonly FloatingPointState _floatingPoint;
     private readonly CodeVerifier? _verifier;
     private readonly int _hotness;
+    private readonly bool _trapOnly;
     private (uint Linear, bool User)? _fill;
 
     // Where the guest will try again after its own page fault, and what it lacked there.
@@ -43,6 +44,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     // The instruction that was left to the interpreter because it faulted too often, and how often pages were looked up before.
     private readonly FaultHistory _faults = new();
+    private readonly CallOutTable _callOuts = new();
     private TranslatedBlock? _watched;
     private int _watchedIndex;
     private ulong _watchedSince;
@@ -52,13 +54,15 @@ internal sealed unsafe class TranslatedCode : IDisposable
     private int _faultedIndex;
     private int _linkSlot;
 
-    // The space that emitted code sees, and whose it is: twice the address space, plus 1 for CPL 3; -1 where it must be looked for.
+    // The space that emitted code sees, and whose it is (see KeyOf); Unknown where it must be looked for.
     private AddressSpace? _active;
-    private int _activeKey = -1;
+    private JumpTable? _activeTable;
+    private ulong _activeKey = Unknown;
 
     private TranslatedCode(Interpreter cpu, TranslatorOptions options, ExecutableArena arena, CodeCache code, AddressSpacePool spaces, TranslationStatistics statistics)
     {
         _hotness = options.Hotness;
+        _trapOnly = options.TrapOnly;
         _verifier = options.Verify ? new CodeVerifier(sizeof(HostFrame), sizeof(CpuState)) : null;
         _cpu = cpu;
         _statistics = statistics;
@@ -66,7 +70,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
         _code = code;
         _spaces = spaces;
         _pager = new ShadowPager(cpu.Vcpu);
-        _translator = new BlockTranslator(cpu.Vcpu.Memory, code);
+        _translator = new BlockTranslator(cpu.Vcpu.Memory, code, options.Differing ?? HostFlags.Differing, options.TrapOnly);
         cpu.Vcpu.Translation = _statistics;
         _floatingPoint = new FloatingPointState(cpu.Vcpu);
     }
@@ -77,6 +81,11 @@ internal sealed unsafe class TranslatedCode : IDisposable
     /// <param name="unavailable">When there is none: why.</param>
     public static TranslatedCode? TryCreate(Interpreter cpu, TranslatorOptions options, out string? unavailable)
     {
+        if (options is { TrapOnly: true, Verify: true })
+        {
+            throw new ArgumentException("the verifier refuses code that traps: choose one of TrapOnly and Verify", nameof(options));
+        }
+
         ExecutableArena arena = ExecutableArena.Process;
         unavailable = arena.Unavailable ?? (cpu.Vcpu.Memory.RamDescriptor < 0 ? "guest RAM cannot be mapped a second time" : null);
         if (unavailable is not null)
@@ -86,7 +95,8 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
         CodeCache? code = CodeCache.TryCreate(arena, options.CodeCacheBytes);
         TranslationStatistics statistics = new();
-        AddressSpacePool? spaces = AddressSpacePool.TryCreate(cpu.Vcpu.Memory, arena.Mappings, statistics, options.Views);
+        MappingBudget mappings = options.Mappings is { } most ? new MappingBudget(most) : arena.Mappings;
+        AddressSpacePool? spaces = AddressSpacePool.TryCreate(cpu.Vcpu.Memory, mappings, statistics, options.Views);
         if (code is null || spaces is null)
         {
             code?.Dispose();
@@ -97,6 +107,26 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
         cpu.Vcpu.Frame->CodeCache = code.Base;
         return new TranslatedCode(cpu, options, arena, code, spaces, statistics);
+    }
+
+    /// <summary>What is in the code cache now, ascending by address.</summary>
+    public IReadOnlyList<TranslatedBlock> Blocks => _blocks;
+
+    /// <summary>The code cache.</summary>
+    public CodeCache Code => _code;
+
+    /// <summary>Told where emitted code has faulted: an offset in the code cache. For tests.</summary>
+    public Action<int>? Faulted { get; set; }
+
+    /// <summary>True for code that the translator takes: of 32 bits, and CS, SS, DS and ES have 4 GiB each, from address 0 or another.</summary>
+    public static bool Takes(Block* block)
+    {
+        const DecodeMode Wide = DecodeMode.Code32 | DecodeMode.Stack32;
+        const DecodeMode Flat = DecodeMode.FlatEs | DecodeMode.FlatCs | DecodeMode.FlatSs | DecodeMode.FlatDs;
+        const int FromBasedToFlat = 7;
+        DecodeMode mode = block->Mode;
+        DecodeMode reaching = mode | (DecodeMode)((uint)mode >> FromBasedToFlat);
+        return (mode & (Wide | DecodeMode.SingleStep)) == Wide && (reaching & Flat) == Flat;
     }
 
     /// <summary>
@@ -195,7 +225,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
     {
 
         _fill = null;
-        _activeKey = -1;
+        _activeKey = Unknown;
         AddressSpace space = CurrentSpace(fill.User);
         if (space.View.IsOverBudget)
         {
@@ -241,11 +271,14 @@ internal sealed unsafe class TranslatedCode : IDisposable
     {
         foreach (TranslatedBlock translated in _blocks)
         {
+            // It must become hot again to be translated again.
             translated.Block->Host = 0;
+            translated.Block->Heat = 0;
         }
 
         _blocks.Clear();
         _code.Clear();
+        _callOuts.Clear();
         _linkSlot = 0;
         _watched = null;
         _faulted = null;
@@ -259,7 +292,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
     public void Flush()
     {
         _linkSlot = 0;
-        _activeKey = -1;
+        _activeKey = Unknown;
         _spaces.Flush(SharesSupervisorView);
     }
 
@@ -269,7 +302,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
     public void Switch(bool known, IReadOnlyCollection<uint> dropped)
     {
         _linkSlot = 0;
-        _activeKey = -1;
+        _activeKey = Unknown;
         _statistics.Revalidations += known ? 1u : 0;
         _spaces.Switch(_cpu.Vcpu.Mmu.Tlb.CurrentSpace, known, dropped, SharesSupervisorView);
     }
@@ -308,13 +341,21 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     private AddressSpace CurrentSpace(bool user) => _spaces.Get(_cpu.Vcpu.Mmu.Tlb.CurrentSpace, user);
 
-    private void Activate(int key)
+    // What a jump table leads to depends on the address space, on the ring and the segments (the mode of the code), and on where CS begins.
+    private ulong KeyOf(Block* block)
+    {
+        const int ModeBits = 14;
+        return ((ulong)_cpu.State->Cs.Base << 32) | ((uint)_cpu.Vcpu.Mmu.Tlb.CurrentSpace << ModeBits) | (uint)block->Mode;
+    }
+
+    private void Activate(Block* block, ulong key)
     {
         HostFrame* frame = _cpu.Vcpu.Frame;
         _active = CurrentSpace(IsUser);
+        _activeTable = _active.TableFor(block->Mode, _cpu.State->Cs.Base);
         _activeKey = key;
         frame->View = _active.View.Base;
-        frame->JumpTable = _active.JumpTable;
+        frame->JumpTable = _activeTable.Base;
     }
 
     // Lets the branch that left last, and the jump table, lead to a block. True when the block runs on the host.
@@ -325,18 +366,24 @@ internal sealed unsafe class TranslatedCode : IDisposable
             Link(block);
         }
 
-        int key = (_cpu.Vcpu.Mmu.Tlb.CurrentSpace << 1) | (IsUser ? 1 : 0);
+        ulong key = KeyOf(block);
         if (key != _activeKey)
         {
-            Activate(key);
+            Activate(block, key);
         }
 
-        if (!_active!.LeadsTo(block))
+        if (!_activeTable!.LeadsTo(block))
         {
-            _active.SetTarget(block, IsGlobal(block));
+            _activeTable.SetTarget(block, IsGlobal(block));
         }
 
-        return block->RunsOnHost != 0;
+        if (block->RunsOnHost == 0)
+        {
+            Watch(_blocks[block->HostIndex], 0);
+            return false;
+        }
+
+        return true;
     }
 
     private ExitKind Enter(int entry, ref long left)
@@ -346,7 +393,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
         long budget = Math.Min(left, ExecutableArena.LongestBudget);
         frame->Budget = _arena.Ramp + (nint)budget;
         frame->TimeBase = s->TscOffset + _cpu.RetiredNow + (ulong)frame->Budget;
-        frame->Flags = LazyFlags.Get(s) | (s->OtherFlags & Eflags.DF);
+        frame->Flags = LazyFlags.Get(s) | (s->OtherFlags & Eflags.DF) | frame->ExtraFlags;
         frame->SystemFlags = s->OtherFlags & ~(Eflags.DF | Eflags.IF | Eflags.RF | Eflags.VM);
         frame->InterruptFlag = s->OtherFlags & Eflags.IF;
         _arena.Enter(s, _code.Base + entry);
@@ -366,8 +413,14 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     private void Translate(Block* block)
     {
-        if (block->Mode is not (Supervisor or User) || block->Dead != 0
-            || _cpu.Vcpu.Memory.HostPage(new GuestPhysicalAddress(block->Physical)) == null)
+        if (!Takes(block))
+        {
+            const DecodeMode Wide = DecodeMode.Code32 | DecodeMode.Stack32;
+            _ = (block->Mode & Wide) != Wide ? _statistics.NarrowBlocks++ : _statistics.SegmentedBlocks++;
+            return;
+        }
+
+        if (block->Dead != 0 || _cpu.Vcpu.Memory.HostPage(new GuestPhysicalAddress(block->Physical)) == null)
         {
             return;
         }
@@ -377,14 +430,16 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     private void EmitBlock(Block* block)
     {
-        TranslatedBlock? translated = _translator.Translate(block, _faults, _blocks.Count);
+        long started = Stopwatch.GetTimestamp();
+        TranslatedBlock? translated = _translator.Translate(block, _faults, _callOuts);
         if (translated is null)
         {
             _statistics.CacheFlushes++;
             Clear();
-            translated = _translator.Translate(block, _faults, _blocks.Count);
+            translated = _translator.Translate(block, _faults, _callOuts);
         }
 
+        _statistics.TranslationTime += Stopwatch.GetElapsedTime(started);
         if (translated is not null)
         {
             if (_verifier?.Check(_code.Bytes(translated.Start, translated.Length), translated.Start, offset => offset == _code.Exit) is { } wrong)
@@ -397,6 +452,9 @@ internal sealed unsafe class TranslatedCode : IDisposable
             block->RunsOnHost = translated.RunsOnHost ? (byte)1 : (byte)0;
             _blocks.Add(translated);
             _statistics.BlocksTranslated++;
+            _statistics.InstructionsTranslated += (ulong)block->Count;
+            _statistics.BasedBlocks += (block->Mode & Based) != 0 ? 1u : 0;
+            _statistics.SensitiveBlocks += translated.RunsOnHost ? 0u : 1;
         }
     }
 
@@ -426,6 +484,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
         const uint PageFault = 14;
         HostFrame* frame = _cpu.Vcpu.Frame;
         int offset = (int)(frame->FaultInstruction - _code.Base);
+        Faulted?.Invoke(offset);
         TranslatedBlock translated = FindBlock(offset);
         block = translated.Block;
         int index = translated.IndexOf(offset);
@@ -457,11 +516,9 @@ internal sealed unsafe class TranslatedCode : IDisposable
     private DecodedInstruction* LeaveToInterpreter(ref Block* block, ref long left)
     {
         _statistics.CallOuts++;
-        (int number, int index) = Math.DivRem(_cpu.Vcpu.Frame->ExitSlot, InstructionDecoder.LongestBlock);
-        TranslatedBlock translated = _blocks[number];
-        block = translated.Block;
-        DecodedInstruction* instruction = Block.Instructions(block) + index;
-        if (left < block->Count - index)
+        DecodedInstruction* instruction = _callOuts.Get(_cpu.Vcpu.Frame->ExitSlot, out bool onTrial);
+        block = (Block*)(instruction - instruction->Position) - 1;
+        if (left < block->Count - instruction->Position)
         {
             // A block that begins with such an instruction has not counted.
             _statistics.BudgetEnds++;
@@ -469,14 +526,23 @@ internal sealed unsafe class TranslatedCode : IDisposable
             return null;
         }
 
+        if (onTrial)
+        {
+            Watch(_blocks[block->HostIndex], instruction->Position);
+        }
+
+        return instruction;
+    }
+
+    // An instruction will be interpreted: notes it if it is here on trial.
+    private void Watch(TranslatedBlock translated, int index)
+    {
         if (((translated.Left >> index) & 1) != 0)
         {
             _watched = translated;
             _watchedIndex = index;
             _watchedSince = _cpu.PageLookups;
         }
-
-        return instruction;
     }
 
     // An instruction has faulted, and was interpreted.
@@ -484,9 +550,8 @@ internal sealed unsafe class TranslatedCode : IDisposable
     {
         TranslatedBlock faulted = _faulted!;
         _faulted = null;
-        bool isGuests = _cpu.FaultVector == Vector.PageFault;
-        _statistics.TrueFaults += isGuests ? 1u : 0;
-        if (_faults.Note(faulted.PhysicalOf(_faultedIndex), _statistics.HostInstructions, isGuests))
+        _statistics.TrueFaults += _cpu.FaultVector == Vector.PageFault ? 1u : 0;
+        if (!_trapOnly && _faults.Note(faulted.PhysicalOf(_faultedIndex), _statistics.HostInstructions))
         {
             Retranslate(faulted);
         }
@@ -497,7 +562,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
     {
         TranslatedBlock watched = _watched!;
         _watched = null;
-        if (_faults.NoteInterpreted(watched.PhysicalOf(_watchedIndex), _cpu.PageLookups == _watchedSince))
+        if (_faults.NoteInterpreted(watched.PhysicalOf(_watchedIndex), _cpu.PageLookups == _watchedSince && _cpu.FaultVector < 0))
         {
             Retranslate(watched);
         }
@@ -535,8 +600,8 @@ internal sealed unsafe class TranslatedCode : IDisposable
     }
 
     private bool IsGlobal(Block* block) =>
-        IsGlobal(block->Eip) && (block->CrossesPage == 0 || IsGlobal(block->Eip + (uint)block->Length - 1));
+        IsGlobalAt(block->Eip) && (block->CrossesPage == 0 || IsGlobalAt(block->Eip + (uint)block->Length - 1));
 
-    private bool IsGlobal(uint linear) =>
-        _cpu.Vcpu.Mmu.Tlb.TryGet(linear, out _, out TlbRights rights) && (rights & TlbRights.Global) != 0 && (_cpu.State->Cr0 & Cr0.PG) != 0;
+    private bool IsGlobalAt(uint eip) =>
+        _cpu.Vcpu.Mmu.Tlb.TryGet(_cpu.State->Cs.Base + eip, out _, out TlbRights rights) && (rights & TlbRights.Global) != 0 && (_cpu.State->Cr0 & Cr0.PG) != 0;
 }

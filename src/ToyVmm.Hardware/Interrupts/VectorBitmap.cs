@@ -7,20 +7,21 @@ internal sealed class VectorBitmap
 {
     private readonly uint[] _words = new uint[8];
 
+    // A bit for each word that is not zero: the run loop asks for the highest vector all the time, and mostly there is none.
+    private uint _used;
+
     /// <summary>The highest vector whose bit is set; -1 when none is.</summary>
     public int Highest
     {
         get
         {
-            for (int index = 7; index >= 0; index--)
+            if (_used == 0)
             {
-                if (_words[index] != 0)
-                {
-                    return (32 * index) + BitOperations.Log2(_words[index]);
-                }
+                return -1;
             }
 
-            return -1;
+            int index = BitOperations.Log2(_used);
+            return (32 * index) + BitOperations.Log2(_words[index]);
         }
     }
 
@@ -30,8 +31,10 @@ internal sealed class VectorBitmap
         get => (_words[vector >> 5] & (1u << (vector & 31))) != 0;
         set
         {
+            int index = vector >> 5;
             uint bit = 1u << (vector & 31);
-            _words[vector >> 5] = value ? _words[vector >> 5] | bit : _words[vector >> 5] & ~bit;
+            _words[index] = value ? _words[index] | bit : _words[index] & ~bit;
+            _used = _words[index] != 0 ? _used | (1u << index) : _used & ~(1u << index);
         }
     }
 
@@ -39,5 +42,9 @@ internal sealed class VectorBitmap
     public uint Word(int index) => _words[index];
 
     /// <summary>Clears all bits.</summary>
-    public void Clear() => Array.Clear(_words);
+    public void Clear()
+    {
+        Array.Clear(_words);
+        _used = 0;
+    }
 }

@@ -58,6 +58,9 @@ public sealed unsafe class FuzzMachine : IDisposable
     /// <summary>The CPU.</summary>
     public Vcpu Vcpu { get; }
 
+    /// <summary>The engine.</summary>
+    public Interpreter Engine => _engine;
+
     /// <summary>Loads a guest and runs it to its end.</summary>
     /// <param name="guest">The guest.</param>
     /// <param name="slices">Null runs in as large pieces as possible; otherwise in pieces of random size.</param>
@@ -127,15 +130,8 @@ public sealed unsafe class FuzzMachine : IDisposable
     {
         Vcpu.Reset();
 
-        // Only the pages that differ: where code stays the same, what was decoded from it in the last run must still be right.
-        for (uint page = 0; page < FuzzLayout.Rom; page += GuestPhysicalAddress.PageSize)
-        {
-            Span<byte> wanted = guest.Memory.AsSpan((int)page, (int)GuestPhysicalAddress.PageSize);
-            if (!wanted.SequenceEqual(new ReadOnlySpan<byte>(_memory.RamBase + page, wanted.Length)))
-            {
-                _ = _memory.TryWrite(new GuestPhysicalAddress(page), wanted);
-            }
-        }
+        // Only the pieces that differ: where code stays the same, what was decoded from it in the last run must still be right.
+        Update(guest.Memory.AsSpan(0, (int)FuzzLayout.Rom), 0, (int)GuestPhysicalAddress.PageSize);
 
         CpuState* s = Vcpu.State;
         ulong retired = s->Retired;
@@ -144,6 +140,28 @@ public sealed unsafe class FuzzMachine : IDisposable
         s->TscOffset -= retired;
         Vcpu.NotifyStateChanged();
         _traffic = 0;
+    }
+
+    private void Update(ReadOnlySpan<byte> wanted, uint address, int piece)
+    {
+        const int Smallest = 16;
+        for (int at = 0; at < wanted.Length; at += piece)
+        {
+            ReadOnlySpan<byte> bytes = wanted.Slice(at, piece);
+            if (bytes.SequenceEqual(new ReadOnlySpan<byte>(_memory.RamBase + address + at, piece)))
+            {
+                continue;
+            }
+
+            if (piece > Smallest)
+            {
+                Update(bytes, address + (uint)at, Smallest);
+            }
+            else
+            {
+                _ = _memory.TryWrite(new GuestPhysicalAddress(address + (uint)at), bytes);
+            }
+        }
     }
 
     private static bool IsTime(ulong at, ulong done) => at == done || (at < done && done % 16 == 0);

@@ -7,7 +7,7 @@ using Xunit;
 namespace ToyVmm.Tests.Fuzz;
 
 /// <summary>What fuzzing found, each as the smallest guest that shows it.</summary>
-public sealed unsafe class FuzzRegressionTests : IDisposable
+public abstract unsafe class FuzzRegressionTests : IDisposable
 {
     private const uint Gdt = 0x1000;
     private const uint Idt = 0x2000;
@@ -22,15 +22,17 @@ public sealed unsafe class FuzzRegressionTests : IDisposable
     private const uint Alias = 0x3F_0000;
     private const uint AliasEntry = Table + ((Alias >> 12) * 4);
 
-    private readonly GuestMemory _memory = new(1 << 20);
+    private readonly GuestMemory _memory;
     private readonly Vcpu _vcpu;
     private readonly Interpreter _engine;
     private readonly Traps _traps = new();
 
-    public FuzzRegressionTests()
+    protected FuzzRegressionTests(bool translates)
     {
+        _memory = new GuestMemory(1 << 20, shared: translates);
         _vcpu = new Vcpu(_memory) { Observer = _traps };
         _engine = new Interpreter(_vcpu);
+        _ = translates ? _engine.TryTranslate(new TranslatorOptions { Hotness = 0, Verify = true }) : null;
     }
 
     public void Dispose()
@@ -38,6 +40,7 @@ public sealed unsafe class FuzzRegressionTests : IDisposable
         _engine.Dispose();
         _vcpu.Dispose();
         _memory.Dispose();
+        GC.SuppressFinalize(this);
     }
 
     /// <summary>A #PF on a store takes the page's translation away from instruction fetches too (SDM 3A 4.10.4.1).</summary>
@@ -184,3 +187,9 @@ public sealed unsafe class FuzzRegressionTests : IDisposable
         public void BeforeTrap(Vcpu vcpu, in TrapInfo trap) => Seen.Add((trap.Vector, trap.FaultAddress, trap.ErrorCode));
     }
 }
+
+/// <summary>What fuzzing found, when interpreted.</summary>
+public sealed class InterpretedFuzzRegressionTests() : FuzzRegressionTests(translates: false);
+
+/// <summary>What fuzzing found, when translated at once; where the host has no translator, this is the interpreter again.</summary>
+public sealed class TranslatedFuzzRegressionTests() : FuzzRegressionTests(translates: true);

@@ -60,10 +60,11 @@ public sealed class VirtualMachineFuzzTests(ITestOutputHelper output)
                 Assert.Equal((stop, hash), Run(image, options, limit));
             }
 
-            // Port accesses in place, and by exits.
+            // Port accesses in place, and by exits, which take longer: a REP INS can have four billion.
             if ((sampled || kind == "ports") && stop != StopKind.TimeLimit)
             {
-                Assert.Equal((stop, hash), Run(image, options with { ExitObserver = (_, _) => { } }, limit));
+                (StopKind Stop, ulong Hash) byExits = Run(image, options with { ExitObserver = (_, _) => { } }, limit);
+                Assert.True(byExits == (stop, hash) || byExits.Stop == StopKind.TimeLimit, $"{stop} in place, {byExits.Stop} by exits");
             }
 
             return stop.ToString();

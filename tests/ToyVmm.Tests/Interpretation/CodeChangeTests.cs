@@ -9,18 +9,20 @@ using static Iced.Intel.AssemblerRegisters;
 namespace ToyVmm.Tests.Interpretation;
 
 /// <summary>Code that changes while it is cached (pitfall 4): at every distance, by the guest, by an alias page, by the VMM.</summary>
-public sealed unsafe class CodeChangeTests : IDisposable
+public abstract unsafe class CodeChangeTests : IDisposable
 {
     private const uint Origin = 0x1000;
 
-    private readonly GuestMemory _memory = new(1 << 22);
+    private readonly GuestMemory _memory;
     private readonly Vcpu _vcpu;
     private readonly Interpreter _engine;
 
-    public CodeChangeTests()
+    protected CodeChangeTests(bool translates)
     {
+        _memory = new GuestMemory(1 << 22, shared: translates);
         _vcpu = new Vcpu(_memory);
         _engine = new Interpreter(_vcpu);
+        _ = translates ? _engine.TryTranslate(new TranslatorOptions { Hotness = 0, Verify = true }) : null;
         CpuState* s = _vcpu.State;
         s->Cr0 |= Cr0.PE;
         for (SegmentCache* segment = &s->Es; segment <= &s->Gs; segment++)
@@ -38,6 +40,7 @@ public sealed unsafe class CodeChangeTests : IDisposable
         _engine.Dispose();
         _vcpu.Dispose();
         _memory.Dispose();
+        GC.SuppressFinalize(this);
     }
 
     /// <summary>A store changes an INC EAX (40) into a NOP (90) that lies 0 to 15 bytes behind the store, in the same block.</summary>
@@ -206,3 +209,9 @@ public sealed unsafe class CodeChangeTests : IDisposable
         Assert.Equal(before + (ulong)instructions, _vcpu.State->Retired);
     }
 }
+
+/// <summary>Code that changes, when interpreted.</summary>
+public sealed class InterpretedCodeChangeTests() : CodeChangeTests(translates: false);
+
+/// <summary>Code that changes, when translated at once; where the host has no translator, this is the interpreter again.</summary>
+public sealed class TranslatedCodeChangeTests() : CodeChangeTests(translates: true);

@@ -107,6 +107,28 @@ public sealed unsafe class StringInterruptionTests : IDisposable
         Assert.Equal(8u, State->Eax);
     }
 
+    /// <summary>An interrupt between two elements pushes RF, one behind the last does not (SDM 3B 17.3.1.1).</summary>
+    [Theory]
+    [InlineData(2, true)]
+    [InlineData(1, false)]
+    public void An_event_behind_the_last_element_is_not_inside_the_string(uint count, bool inside)
+    {
+        const int Gdt = 0x1000;
+        const int Idt = 0x2000;
+        _cpu.Load(0xF3, 0x6E); // rep outsb
+        BitConverter.TryWriteBytes(_cpu.Bytes[(Gdt + 8)..], 0x00CF_9B00_0000_FFFFul);
+        BitConverter.TryWriteBytes(_cpu.Bytes[(Idt + (0x40 * 8))..], 0x0000_8E00_0008_7000ul);
+        _cpu.Bytes[0x7000] = 0xF4; // hlt
+        (State->GdtBase, State->GdtLimit, State->IdtBase, State->IdtLimit) = (Gdt, 0xF, Idt, 0x7FF);
+        (State->Esi, State->Ecx) = (0x9000, count);
+        State->OtherFlags |= Eflags.IF;
+        Assert.Equal(ExitReason.PortIo, _cpu.Run().Reason);
+        _cpu.Vcpu.InjectInterrupt(0x40);
+        Assert.Equal(ExitReason.Halt, _cpu.Run(9).Reason);
+        uint image = BitConverter.ToUInt32(_cpu.Bytes[((int)State->Esp + 8)..]);
+        Assert.Equal((0x7001u, inside), (State->Eip, (image & Eflags.RF) != 0));
+    }
+
     /// <summary>The elements before and behind a device's page are memory.</summary>
     [Fact]
     public void A_string_may_run_from_memory_into_a_device()

@@ -18,18 +18,34 @@ public abstract class HostOracleTests<TCpu>(HostOracleFixture<TCpu> fixture, ITe
     /// <summary>The mnemonics that have judged forms.</summary>
     public static TheoryData<Mnemonic> Mnemonics => [.. InstructionForms.Judged.Select(form => form.Mnemonic).Distinct().Order()];
 
+    /// <summary>Cases for each form.</summary>
+    protected virtual int Cases => OracleSettings.CasesPerForm();
+
+    /// <summary>Where the numbers go.</summary>
+    protected ITestOutputHelper Output => output;
+
+    /// <summary>Told after each form.</summary>
+    /// <param name="cpu">The CPU.</param>
+    /// <param name="form">The form.</param>
+    /// <param name="before">Instructions that had run on the host before it, where the CPU can say.</param>
+    protected virtual void Judged(TCpu cpu, InstructionForm form, ulong before)
+    {
+    }
+
     /// <summary>The CPU does what the host does, in every form of the mnemonic.</summary>
     [HostCpuTheory]
     [MemberData(nameof(Mnemonics))]
     public void Agrees_with_the_host(Mnemonic mnemonic)
     {
         output.WriteLine($"TOYVMM_SEED=0x{fixture.Seed:X16}");
-        int cases = OracleSettings.CasesPerForm();
+        int cases = Cases;
         var mismatches = new List<string>();
         foreach (InstructionForm form in InstructionForms.Judged.Where(form => form.Mnemonic == mnemonic))
         {
             var clock = Stopwatch.StartNew();
+            ulong before = (fixture.Cpu as InterpreterUnderTest)?.HostInstructions ?? 0;
             OracleVerdict verdict = fixture.Oracle().Judge(form, cases);
+            Judged(fixture.Cpu, form, before);
             output.WriteLine($"{form}: {verdict.Cases:N0} cases and {verdict.Faults:N0} faults of {verdict.Encodings:N0} encodings in {clock.Elapsed.TotalMilliseconds:N0} ms");
             mismatches.AddRange(verdict.Mismatches.Take(1));
             Assert.True(verdict.Mismatches.Count > 0 || verdict.Cases + verdict.Faults >= cases, $"{form}: too few cases");
@@ -48,6 +64,9 @@ public sealed class HostOracleFixture<TCpu> : IDisposable
 
     /// <summary>The seed of the run.</summary>
     public ulong Seed { get; } = OracleSettings.Seed();
+
+    /// <summary>The CPU under test.</summary>
+    public TCpu Cpu => cpu;
 
     /// <summary>The oracle; not made before it is asked for, so that the fixture itself works on every host.</summary>
     public HostOracle Oracle() => new(host ??= new HostCpu(), cpu, Seed);

@@ -10,7 +10,8 @@ namespace ToyVmm.Tests.Oracle;
 public abstract class HostSequenceTests<TCpu>(ITestOutputHelper output)
     where TCpu : ICpuUnderTest, new()
 {
-    private const long StandardCases = 400_000;
+    /// <summary>The cases where the environment asks for nothing else.</summary>
+    protected virtual long StandardCases => 400_000;
 
     /// <summary>The CPU does what the host does, a program at a time.</summary>
     [HostCpuFact]

@@ -1,3 +1,4 @@
+using Iced.Intel;
 using ToyVmm.Engines;
 using ToyVmm.Engines.Interpretation;
 using ToyVmm.Hardware.Cpu;
@@ -7,16 +8,18 @@ using Xunit.Abstractions;
 namespace ToyVmm.Tests.Oracle;
 
 /// <summary>The interpreter, in the world of <see cref="ICpuUnderTest"/>.</summary>
-public sealed unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver, IDisposable
+public unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver, IDisposable
 {
     private const int UntoldException = 256;
     private const uint UserCodeHigh = 0x00CF_FB00;
     private const uint UserDataHigh = 0x00CF_F300;
     private const uint FlatLow = 0x0000_FFFF;
 
-    private readonly GuestMemory _memory = new(OracleLayout.MemorySize);
+    private readonly GuestMemory _memory;
     private readonly Vcpu _vcpu;
     private readonly Interpreter _engine;
+    private readonly bool _translates;
+    private int _extra;
     private int _vector;
     private OracleState _atTrap;
 
@@ -25,10 +28,17 @@ public sealed unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver
     {
     }
 
-    public InterpreterUnderTest(bool portable)
+    public InterpreterUnderTest(bool portable, bool translates = false)
     {
+        _translates = translates;
+        _memory = new GuestMemory(OracleLayout.MemorySize, shared: translates);
         _vcpu = new Vcpu(_memory) { Observer = this };
         _engine = new Interpreter(_vcpu, portable);
+        if (translates && _engine.TryTranslate(new TranslatorOptions { Hotness = 0, Verify = true }) is { } unavailable)
+        {
+            throw new PlatformNotSupportedException(unavailable);
+        }
+
         EnterUserMode();
     }
 
@@ -36,7 +46,23 @@ public sealed unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver
 
     bool IEngineObserver.WantsInstructions => false;
 
-    public void Load(ReadOnlySpan<byte> code, uint address) => _ = _memory.TryWrite(new GuestPhysicalAddress(address), code);
+    /// <summary>Instructions that ran on the host so far.</summary>
+    public ulong HostInstructions => _vcpu.Translation?.HostInstructions ?? 0;
+
+    public void Load(ReadOnlySpan<byte> code, uint address)
+    {
+        _extra = 0;
+        if (!_translates || EndsInBranch(code))
+        {
+            _ = _memory.TryWrite(new GuestPhysicalAddress(address), code);
+            return;
+        }
+
+        // A block runs as a whole or not at all: its end is a jump to itself, which is run too and changes nothing.
+        byte[] block = [.. code, 0xEB, 0xFE];
+        _ = _memory.TryWrite(new GuestPhysicalAddress(address), block);
+        _extra = 1;
+    }
 
     public int Run(int instructions, ref OracleState state, Span<byte> window)
     {
@@ -49,7 +75,7 @@ public sealed unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver
         _ = _memory.TryWrite(new GuestPhysicalAddress(OracleLayout.WindowAddress), window);
 
         _vector = ICpuUnderTest.NoException;
-        ulong target = s->Retired + (ulong)instructions;
+        ulong target = s->Retired + (ulong)(instructions + _extra);
         while (s->Retired < target)
         {
             if (_engine.Run(target - s->Retired).Reason == ExitReason.Shutdown)
@@ -95,6 +121,19 @@ public sealed unsafe class InterpreterUnderTest : ICpuUnderTest, IEngineObserver
         _engine.Dispose();
         _vcpu.Dispose();
         _memory.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    private static bool EndsInBranch(ReadOnlySpan<byte> code)
+    {
+        Decoder decoder = Decoder.Create(32, code.ToArray());
+        Instruction x = default;
+        while (decoder.IP < (ulong)code.Length)
+        {
+            decoder.Decode(out x);
+        }
+
+        return x.FlowControl != FlowControl.Next;
     }
 
     private OracleState Capture()

@@ -22,6 +22,9 @@ public sealed class X87Oracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
     private const int MaxMismatches = 3;
     private const uint ErrorFlags = 0x3F;
 
+    // JMP to the next instruction: it begins a block, which an engine may treat otherwise than FRSTOR.
+    private static readonly byte[] NextBlock = [0xEB, 0x00];
+
     private readonly byte[] window = new byte[OracleLayout.WindowSize];
 
     /// <summary>Cases judged so far.</summary>
@@ -63,7 +66,7 @@ public sealed class X87Oracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
     {
         byte[] instruction = form.Encodings[random.Below(form.Encodings.Count)];
         byte[] address = form.IsMemory ? Address(operand) : [];
-        return [0xDD, 0x25, .. Address(Before), .. instruction, .. address, 0xDD, 0x35, .. Address(After)];
+        return [0xDD, 0x25, .. Address(Before), .. NextBlock, .. instruction, .. address, 0xDD, 0x35, .. Address(After)];
     }
 
     private static byte[] Address(int offset) => BitConverter.GetBytes(OracleLayout.WindowAddress + (uint)offset);
@@ -156,7 +159,7 @@ public sealed class X87Oracle(HostCpu host, ICpuUnderTest cpu, ulong seed)
     {
         OracleState actual = before.State;
         before.Window.CopyTo(window);
-        int vector = cpu.Run(3, ref actual, window);
+        int vector = cpu.Run(4, ref actual, window);
 
         // The unit's pointers change with an unmasked exception only (see X87Unit); without one, the host tells of the last instruction.
         const byte ErrorSummary = 0x80;

@@ -8,6 +8,18 @@ namespace ToyVmm.Tests.Translation;
 /// <summary>Instructions that need more than a prefix to run on the host: each leaves the same state as the interpreter, or the same fault.</summary>
 public sealed unsafe class TranslatedInstructionTests
 {
+    // One by one, all at once; at odd addresses; and such that what lies at small offsets is reached around the end of the addresses.
+    private static readonly SegmentBases[] s_bases =
+    [
+        new(0x3000, 0, 0, 0),
+        new(0, 0x3000, 0, 0),
+        new(0, 0, 0x3000, 0),
+        new(0, 0, 0, 0x3000),
+        new(0x1777, 0x0123, 0x2041, 0x0FFF),
+        new(0xFFFF_C001, 0xFFFE_0003, 0xFFFF_F000, 0xFFFF_E800),
+        new(0x8, 0x10, 0x10, 0x8),
+    ];
+
     [TranslatorTheory]
     [InlineData("add fs:[0x9000], bh", "64003D00900000")]
     [InlineData("mov ah, gs:[ecx]", "658A21")]
@@ -119,6 +131,49 @@ public sealed unsafe class TranslatedInstructionTests
     [InlineData("fldcw, truncating, fld, fistp", "66C705009000007F0CD9EBD92D00900000DB1D04900000")]
     [InlineData("fldcw that unmasks", "66C705009000007E0CD9EBD92D00900000DB1D04900000")]
     [InlineData("stc, fs fldcw", "F966C705009000007F0364D92D00900000D93D04900000")]
+    [InlineData("push bx, push sp", "66536654")]
+    [InlineData("push word 0x1234, push word -2", "66683412666AFE")]
+    [InlineData("pop si, pop sp", "665E665C")]
+    [InlineData("push word [esp+2]", "66FF742402")]
+    [InlineData("pop word [esp+2]", "668F442402")]
+    [InlineData("pop dword fs:[ecx]", "648F01")]
+    [InlineData("pop dword [esp+ecx*2-0x12000]", "8F844C0000FEFF")]
+    [InlineData("pushad, popad", "609031C061")]
+    [InlineData("pushad across the end of memory", "BC1000100060")]
+    [InlineData("pushad across the end of the addresses", "BC0F00000060")]
+    [InlineData("popad across the end of memory", "BCF0FF0F0061")]
+    [InlineData("popad across the end of the addresses", "BCF0FFFFFF61")]
+    [InlineData("enter 0x20, 0", "C8200000")]
+    [InlineData("enter 0x20, 3", "C8200003")]
+    [InlineData("enter 0xfff0, 0 beyond memory", "C8F0FF00")]
+    [InlineData("xlatb", "BB00900000D7")]
+    [InlineData("fs xlatb", "BB0090000064D7")]
+    [InlineData("xlatb, 16-bit", "67D7")]
+    [InlineData("mov eax, [bx+si+0x10]", "678B4010")]
+    [InlineData("add [bp-4], cl", "67004EFC")]
+    [InlineData("mov ax, fs:[di]", "6667648B05")]
+    [InlineData("lea ecx, [bp+di-1]", "678D4BFF")]
+    [InlineData("lea cx, [si]", "66678D0C")]
+    [InlineData("mov ah, [si]", "678A24")]
+    [InlineData("bts [si], eax", "670FAB04")]
+    [InlineData("push dword [si], pop dword [di]", "67FF34678F05")]
+    [InlineData("fld dword [si], 16-bit", "67D904")]
+    [InlineData("mov [si], ds", "678C1C")]
+    [InlineData("add byte [esp], 5, by opcode 82", "82042405")]
+    [InlineData("nop [missing]", "0F1F0500000080")]
+    [InlineData("prefetcht0 [esp]", "0F180C24")]
+    [InlineData("movnti [0x9000], esp", "0FC32500900000")]
+    [InlineData("popcnt eax, [esp]", "F30FB80424")]
+    [InlineData("popcnt ax, bx", "66F30FB8C3")]
+    [InlineData("crc32 eax, bl", "F20F38F0C3")]
+    [InlineData("pshufb mm0, [0x9000]; movq [0x9100], mm0", "0F6F05109000000F380005089000000F7F0500910000")]
+    [InlineData("pabsw xmm0, [0x9000]; movups [0x9100], xmm0", "660F381D05009000000F110500910000")]
+    [InlineData("haddps xmm1, xmm1", "0F280D00900000F20F7CC90F290D00910000")]
+    [InlineData("dpps xmm1, xmm1, 0xF1", "0F280D00900000660F3A40C9F10F290D00910000")]
+    [InlineData("roundpd xmm1, xmm1, 1", "0F280D00900000660F3A09C9010F290D00910000")]
+    [InlineData("pcmpistri xmm1, [0x9000], 0x0C", "0F280D00900000660F3A630D009000000C")]
+    [InlineData("fld1, wait", "D9E89B")]
+    [InlineData("push word [ecx]", "66FF31")]
     public void An_instruction_does_what_the_interpreter_does(string name, string code)
     {
         byte[] bytes = [0x90, .. Convert.FromHexString(code), 0xF4];
@@ -126,9 +181,22 @@ public sealed unsafe class TranslatedInstructionTests
         Assert.Equal((name, interpreted), (name, Execute(bytes, translates: true)));
     }
 
-    private static string Execute(byte[] code, bool translates)
+    [TranslatorTheory]
+    [MemberData(nameof(FaultInjectionTests.Templates), MemberType = typeof(FaultInjectionTests))]
+    public void In_segments_with_bases_it_does_so_too(string name, string code)
     {
-        using TestCpu cpu = new(translates: translates);
+        byte[] bytes = [0x90, .. Convert.FromHexString(code), 0xF4];
+        foreach (SegmentBases bases in s_bases)
+        {
+            string interpreted = Execute(bytes, translates: false, bases);
+            Assert.Equal((name, bases, interpreted), (name, bases, Execute(bytes, translates: true, bases)));
+        }
+    }
+
+    private static string Execute(byte[] code, bool translates, SegmentBases bases = default)
+    {
+        using TestCpu cpu = new(translates: translates) { Bases = bases };
+        cpu.Reset();
         CpuState* s = cpu.State;
         for (int n = 0; n < cpu.Bytes.Length; n++)
         {
@@ -140,6 +208,8 @@ public sealed unsafe class TranslatedInstructionTests
         (s->Esp, s->Ebp, s->Esi, s->Edi) = (0x8000, 0x8040, 0x9200, 0x9300);
         s->FpuControl = 0x37F;
         s->FpuTags = 0;
+        s->Mxcsr = 0x1F80;
+        s->Cr4 |= Cr4.OSFXSR;
         cpu.Vcpu.NotifyStateChanged();
         ulong before = s->Retired;
         VmExit exit;
@@ -156,6 +226,6 @@ public sealed unsafe class TranslatedInstructionTests
         CpuState end = cpu.FaultVector == TestCpu.None ? *s : cpu.AtFault;
         return $"{exit.Reason} after {s->Retired - before}, fault {cpu.FaultVector} at {cpu.FaultAddress:x}: "
             + $"{end.Eax:x} {end.Ecx:x} {end.Edx:x} {end.Ebx:x} {end.Esp:x} {end.Ebp:x} {end.Esi:x} {end.Edi:x} {end.Eip:x} {LazyFlags.GetEflags(&end):x} "
-            + $"{end.FpuControl:x} {end.FpuStatus:x} {end.FpuTags:x} {end.Shadow} {Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(cpu.Bytes))}";
+            + $"{end.FpuControl:x} {end.FpuStatus:x} {end.FpuTags:x} {end.Shadow} {end.Mxcsr:x} {end.XmmRegisters[2]:x} {end.XmmRegisters[3]:x} {Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(cpu.Bytes))}";
     }
 }

@@ -129,7 +129,12 @@ internal static unsafe class Strings
             return End<TOp>(s, i, cpu);
         }
 
-        cpu.InterruptedString = outcome == Outcome.Interrupted;
+        // Only here: what has completed, or not begun, leaves no mark for an event's RF (SDM 3B 17.3.1.1).
+        if (outcome == Outcome.Interrupted)
+        {
+            cpu.InterruptedString = true;
+        }
+
         return outcome == Outcome.CompleteAndLeave ? Flow.LeaveAfter(s, i, cpu) : Flow.StopHere(i, cpu);
     }
 

@@ -1,0 +1,82 @@
+using System.Globalization;
+using ToyVmm.Engines.Translation;
+using ToyVmm.Tests.Interpretation;
+using Xunit;
+
+namespace ToyVmm.Tests.Translation;
+
+/// <summary>The listing of translated code: every difference from what the guest wrote comes with its reason.</summary>
+public sealed unsafe class TranslationListingTests
+{
+    [TranslatorTheory]
+    [MemberData(nameof(FaultInjectionTests.Templates), MemberType = typeof(FaultInjectionTests))]
+    public void Every_template_says_why_it_is_not_the_guests(string name, string code)
+    {
+        using TestCpu cpu = new();
+        cpu.Load([0x90, .. Convert.FromHexString(code), 0xF4]);
+        List<TranslationLine> lines = [];
+        Show(cpu, 4, lines);
+        string? unexplained = Unexplained(lines, name);
+        Assert.True(unexplained is null, unexplained);
+    }
+
+    /// <summary>Noise: a million bytes' worth of blocks, every instruction explained.</summary>
+    [TranslatorTheory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Random_code_is_explained(int seed)
+    {
+        Random random = new(seed);
+        using TestCpu cpu = new();
+        byte[] code = new byte[0x8000];
+        random.NextBytes(code);
+        cpu.Load(code);
+        List<TranslationLine> lines = [];
+        Show(cpu, 3000, lines);
+        string? unexplained = Unexplained(lines, string.Create(CultureInfo.InvariantCulture, $"seed {seed}"));
+        Assert.True(unexplained is null, unexplained);
+        Assert.Contains(lines, line => line.Reason.Contains("interpreted: a port: a device answers", StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.Reason.Contains("memory operand in the view", StringComparison.Ordinal));
+    }
+
+    [TranslatorTheory]
+    [InlineData(false, true, "interpreted: 16-bit code")]
+    [InlineData(true, false, "interpreted: a 16-bit stack")]
+    public void Code_that_the_translator_does_not_take_is_told(bool code32, bool stack32, string reason)
+    {
+        using TestCpu cpu = new(code32, stack32);
+        cpu.Load(0x40, 0xF4);
+        List<TranslationLine> lines = [];
+        Show(cpu, 1, lines);
+        Assert.All(lines, line => Assert.Equal(("", reason), (line.Host, line.Reason)));
+    }
+
+    private static void Show(TestCpu cpu, int blocks, List<TranslationLine> lines)
+    {
+        using TranslationListing listing = new(cpu.Vcpu);
+        uint? at = TestCpu.Origin;
+        for (int n = 0; n < blocks && at is { } eip; n++)
+        {
+            at = listing.Translate(eip, out IReadOnlyList<TranslationLine> more);
+            lines.AddRange(more);
+        }
+    }
+
+    // An instruction is as the guest wrote it when one host instruction with the same text stands beside it.
+    private static string? Unexplained(List<TranslationLine> lines, string what)
+    {
+        const int OffsetColumn = 6;
+        for (int n = 0; n < lines.Count; n++)
+        {
+            TranslationLine line = lines[n];
+            bool isSame = line.Host.Length > OffsetColumn && line.Host[OffsetColumn..] == line.Guest;
+            bool isFirst = line.Address is not null || n == 0;
+            if (isFirst && !isSame && line.Reason.Length == 0)
+            {
+                return $"{what}: {line}";
+            }
+        }
+
+        return null;
+    }
+}
