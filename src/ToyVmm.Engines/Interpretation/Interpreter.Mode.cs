@@ -30,10 +30,10 @@ public sealed unsafe partial class Interpreter
         mode |= s->Cs.Big ? DecodeMode.Code32 : 0;
         mode |= s->Ss.Big ? DecodeMode.Stack32 : 0;
         mode |= s->Cpl == 3 ? DecodeMode.User : 0;
-        mode |= s->Es.IsFlat(ReadWrite) ? DecodeMode.FlatEs : 0;
-        mode |= s->Cs.IsFlat(SegmentRights.Read) ? DecodeMode.FlatCs : 0;
-        mode |= s->Ss.IsFlat(ReadWrite) ? DecodeMode.FlatSs : 0;
-        mode |= s->Ds.IsFlat(ReadWrite) ? DecodeMode.FlatDs : 0;
+        mode |= Reach(s->Es, ReadWrite, DecodeMode.FlatEs, DecodeMode.BasedEs);
+        mode |= Reach(s->Cs, SegmentRights.Read, DecodeMode.FlatCs, DecodeMode.BasedCs);
+        mode |= Reach(s->Ss, ReadWrite, DecodeMode.FlatSs, DecodeMode.BasedSs);
+        mode |= Reach(s->Ds, ReadWrite, DecodeMode.FlatDs, DecodeMode.BasedDs);
         mode |= s->Cs.Limit switch
         {
             uint.MaxValue => 0,
@@ -49,6 +49,9 @@ public sealed unsafe partial class Interpreter
         bool aligning = s->Cpl == 3 && (s->OtherFlags & Eflags.AC) != 0 && (s->Cr0 & Cr0.AM) != 0;
         s->Tlb = watching || aligning ? NeverTlb : s->Cpl == 3 ? UserTlb : SupervisorTlb;
     }
+
+    private static DecodeMode Reach(in SegmentCache cache, SegmentRights rights, DecodeMode flat, DecodeMode based) =>
+        !cache.IsWide(rights) ? 0 : cache.Base == 0 ? flat : based;
 
     /// <summary>Derives from EFLAGS, the shadow and DR7 whether the run loop must look. After any change of those.</summary>
     internal void UpdateAttention()

@@ -35,7 +35,7 @@ public sealed unsafe partial class Interpreter
     {
         SegmentCache* cache = Segment(segment);
         linear = cache->Base + offset;
-        if ((cache->Rights & rights) == rights && offset >= cache->Lowest && (ulong)offset + (uint)size - 1 <= cache->Highest)
+        if ((cache->Rights & rights) == rights && cache->Holds(offset, size))
         {
             return true;
         }

@@ -1,36 +1,35 @@
-using ToyVmm.Engines.Decoding;
 using ToyVmm.Engines.ShadowPaging;
+using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Memory;
 
 namespace ToyVmm.Engines.Translation;
 
 /// <summary>
-/// The guest's linear addresses as one privilege level sees them: the view for data, and a jump table for code: for each linear
-/// address four bytes, the offset of its block in the code cache (0, where no block is known, leads to the dispatcher).
-/// The table is sparse: it takes memory where the guest has code.
+/// The guest's linear addresses as one privilege level sees them: the view for data, and jump tables for code - one for each kind of segments
+/// that is in use. Guests have flat ones, mostly, and so one table.
 /// </summary>
-internal sealed unsafe class AddressSpace : IDisposable
+internal sealed class AddressSpace : IDisposable
 {
-    private static readonly nuint TableSize = unchecked((nuint)(sizeof(uint) * (1UL << 32)));
+    /// <summary>What <see cref="Space"/> is before the first use.</summary>
+    public const int NoSpace = int.MinValue;
 
-    private readonly Dictionary<uint, CodePage> _pages = [];
+    // Processes that differ in where CS begins share page tables, perhaps: a few of them keep their tables.
+    private const int MostTables = 4;
 
-    private AddressSpace(ShadowView view, nint jumpTable)
+    // The one used last stands at the end.
+    private readonly List<JumpTable> _tables = [];
+
+    private AddressSpace(ShadowView view, JumpTable table)
     {
         View = view;
-        JumpTable = jumpTable;
+        _tables.Add(table);
     }
 
     /// <summary>The window for data.</summary>
     public ShadowView View { get; }
 
-    /// <summary>Host address of the jump table.</summary>
-    public nint JumpTable { get; private set; }
-
-    private uint* Table => (uint*)JumpTable;
-
     /// <summary>Which address space of the TLB it mirrors; as <see cref="AddressSpacePool"/> has it.</summary>
-    public int Space { get; set; } = int.MinValue;
+    public int Space { get; set; } = NoSpace;
 
     /// <summary>Of which address space the pages are that are not global.</summary>
     public int LocalSpace { get; set; }
@@ -42,57 +41,42 @@ internal sealed unsafe class AddressSpace : IDisposable
     public static AddressSpace? TryCreate(GuestMemory memory, MappingBudget budget)
     {
         ShadowView? view = ShadowView.TryCreate(memory, budget);
-        nint table = HostMemory.AllocateSparse(TableSize, HostMemory.Read | HostMemory.Write);
-        if (view != null && table != 0)
+        JumpTable? table = JumpTable.TryCreate();
+        if (view != null && table != null)
         {
             return new AddressSpace(view, table);
         }
 
         view?.Dispose();
-        if (table != 0)
-        {
-            HostMemory.Unmap(table, TableSize);
-        }
-
+        table?.Dispose();
         return null;
     }
 
-    /// <summary>True when indirect branches find a block already.</summary>
-    /// <param name="block">A translated block; its offset in CS is its linear address.</param>
-    public bool LeadsTo(Block* block) => Table[block->Eip] == (uint)block->Host;
-
-    /// <summary>Lets indirect branches find a block.</summary>
-    /// <param name="block">A translated block.</param>
-    /// <param name="global">True when its page survives MOV CR3.</param>
-    public void SetTarget(Block* block, bool global)
+    /// <summary>The jump table of a kind of code.</summary>
+    /// <param name="mode">The mode of the code.</param>
+    /// <param name="codeBase">Where CS begins.</param>
+    public JumpTable TableFor(DecodeMode mode, uint codeBase)
     {
-        Table[block->Eip] = (uint)block->Host;
-        Note(block->Eip >> 12, block->Eip, global);
-        if (block->CrossesPage != 0)
-        {
-            Note((block->Eip >> 12) + 1, block->Eip, global);
-        }
+        JumpTable last = _tables[^1];
+        return last.IsFor(mode, codeBase) ? last : Change(mode, codeBase);
     }
 
-    /// <summary>Forgets one address.</summary>
+    /// <summary>Forgets one offset in CS, wherever that begins.</summary>
     public void Forget(uint eip)
     {
-        if (Table[eip] != 0)
+        foreach (JumpTable table in _tables)
         {
-            Table[eip] = 0;
+            table.Forget(eip);
         }
     }
 
-    /// <summary>The TLB lost some pages: takes them out of the view, and forgets their addresses and those of a block that runs over into them.</summary>
+    /// <summary>The TLB lost some pages: takes them out of the view, and forgets their code and a block that runs over into them.</summary>
     public void ForgetPages(Run run)
     {
         View.Drop(run);
-        for (uint page = run.First; page < run.End && _pages.Count > 0; page++)
+        foreach (JumpTable table in _tables)
         {
-            if (_pages.Remove(page, out CodePage? code))
-            {
-                Forget(code);
-            }
+            table.ForgetPages(run);
         }
     }
 
@@ -107,63 +91,45 @@ internal sealed unsafe class AddressSpace : IDisposable
     public void ForgetLocal()
     {
         View.ClearLocal();
-        foreach ((uint number, CodePage page) in _pages)
+        foreach (JumpTable table in _tables)
         {
-            if (!page.IsGlobal)
-            {
-                Forget(page);
-                _ = _pages.Remove(number);
-            }
+            table.ForgetLocal();
         }
     }
 
-    /// <summary>Forgets every code address.</summary>
+    /// <summary>Forgets all code.</summary>
     public void ForgetTargets()
     {
-        foreach (CodePage page in _pages.Values)
+        foreach (JumpTable table in _tables)
         {
-            Forget(page);
+            table.Clear();
         }
-
-        _pages.Clear();
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
         View.Dispose();
-        if (JumpTable != 0)
+        foreach (JumpTable table in _tables)
         {
-            HostMemory.Unmap(JumpTable, TableSize);
-            JumpTable = 0;
+            table.Dispose();
         }
     }
 
-    private void Note(uint number, uint eip, bool global)
+    private JumpTable Change(DecodeMode mode, uint codeBase)
     {
-        if (!_pages.TryGetValue(number, out CodePage? page))
+        JumpTable? found = _tables.Find(candidate => candidate.IsFor(mode, codeBase));
+        if (found is null)
         {
-            page = new CodePage();
-            _pages.Add(number, page);
+            // The first one waits for its first code.
+            bool unused = _tables[0].Mode == DecodeMode.None;
+            found = unused || _tables.Count == MostTables ? null : JumpTable.TryCreate();
+            found ??= _tables[0];
+            found.Become(mode, codeBase);
         }
 
-        page.IsGlobal &= global;
-        _ = page.Targets.Add(eip);
-    }
-
-    private void Forget(CodePage page)
-    {
-        foreach (uint eip in page.Targets)
-        {
-            Forget(eip);
-        }
-    }
-
-    // The addresses in one linear page (or running over into it) that the table leads from.
-    private sealed class CodePage
-    {
-        public bool IsGlobal { get; set; } = true;
-
-        public HashSet<uint> Targets { get; } = [];
+        _ = _tables.Remove(found);
+        _tables.Add(found);
+        return found;
     }
 }

@@ -1,8 +1,9 @@
 using Iced.Intel;
+using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Translation;
 
-/// <summary>Why an instruction is left to the interpreter in every block.</summary>
+/// <summary>Why an instruction is left to the interpreter.</summary>
 internal enum CallOutReason
 {
     /// <summary>It is not: it runs on the host.</summary>
@@ -20,8 +21,11 @@ internal enum CallOutReason
     /// <summary>It shows what the virtual CPU is or has, and the host would show its own.</summary>
     VirtualCpu,
 
-    /// <summary>The monitor has a part in it.</summary>
+    /// <summary>HLT and VMCALL: the monitor has a part in it.</summary>
     Monitor,
+
+    /// <summary>A port: a device answers.</summary>
+    Port,
 
     /// <summary>64-bit code has no such instruction, and it is too rare for another way.</summary>
     NoEncoding,
@@ -31,6 +35,15 @@ internal enum CallOutReason
 
     /// <summary>It always faults.</summary>
     Faults,
+
+    /// <summary>No such instruction, or not on this CPU model: #UD.</summary>
+    Undefined,
+
+    /// <summary>It has faulted often on the host, where it ran first: on what no view may hold, mostly.</summary>
+    FaultedOften,
+
+    /// <summary>Code of ring 3 has it: IOPL or a bit of CR4 decides, and #GP is likely.</summary>
+    RingZero,
 
     /// <summary>It may unmask floating-point exceptions, or shows the unit's pointers.</summary>
     FloatingPointEnvironment,
@@ -56,15 +69,37 @@ internal static class CallOutList
         CallOutReason.Monitor => "the monitor has a part in it",
         CallOutReason.NoEncoding => "does not exist in 64-bit code",
         CallOutReason.RareForm => "a rare form",
+        CallOutReason.Port => "a port: a device answers",
         CallOutReason.Faults => "it always faults",
+        CallOutReason.Undefined => "undefined, #UD",
+        CallOutReason.FaultedOften => "has faulted too often here",
+        CallOutReason.RingZero => "ring 3 may not do it, or not always",
         CallOutReason.FloatingPointEnvironment => "may unmask exceptions, or shows the FPU's pointers",
         CallOutReason.HostDependentResult => "the result depends on the host",
         CallOutReason.NoViewAddress => "its address cannot be moved into the view",
         _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, "no such reason"),
     };
 
-    /// <summary>Why an instruction that this CPU has never runs on the host in ring 0; none for one that does.</summary>
-    /// <remarks>In ring 3, CLI, STI, RDTSC and MOV from control registers go to the interpreter too.</remarks>
+    /// <summary>Why an instruction that the emitter refused goes to the interpreter.</summary>
+    /// <param name="x">The guest's instruction.</param>
+    /// <param name="mode">The block's mode.</param>
+    /// <param name="differing">What this host does otherwise (<see cref="HostFlags"/>).</param>
+    public static CallOutReason WhyInterpreted(in Instruction x, DecodeMode mode, IReadOnlySet<Mnemonic> differing)
+    {
+        CallOutReason reason = ReasonFor(x);
+        return reason != CallOutReason.None ? reason
+            : x.Mnemonic is Mnemonic.Cli or Mnemonic.Sti or Mnemonic.Rdtsc or Mnemonic.Mov && (mode & DecodeMode.User) != 0 && IsRingZeros(x) ? CallOutReason.RingZero
+            : differing.Contains(x.Mnemonic) ? CallOutReason.HostDependentResult
+            : CallOutReason.RareForm;
+    }
+
+    private static bool IsRingZeros(in Instruction x) => x.Mnemonic != Mnemonic.Mov || (x.Op1Kind == OpKind.Register && x.Op1Register.IsCR());
+
+    /// <summary>Why an instruction that this CPU has never runs on the host in ring 0 and flat segments; none for one that does.</summary>
+    /// <remarks>
+    /// In ring 3, CLI, STI, RDTSC and MOV from control registers go to the interpreter too; through DS, ES or SS with a base, XCHG, XADD and
+    /// CMPXCHG with AH to BH do.
+    /// </remarks>
     public static CallOutReason ReasonFor(in Instruction x)
     {
         switch (x.Mnemonic)
@@ -83,7 +118,11 @@ internal static class CallOutList
             case Mnemonic.Cpuid or Mnemonic.Rdpmc or Mnemonic.Rdmsr or Mnemonic.Sgdt or Mnemonic.Sidt or Mnemonic.Sldt or Mnemonic.Str or Mnemonic.Smsw:
             case Mnemonic.Lar or Mnemonic.Lsl or Mnemonic.Verr or Mnemonic.Verw:
                 return CallOutReason.VirtualCpu;
+            case Mnemonic.In or Mnemonic.Out when x.Code is Code.In_AL_DX or Code.In_AL_imm8 or Code.Out_DX_AL or Code.Out_imm8_AL:
+                // Where the port is a latch.
+                return CallOutReason.None;
             case Mnemonic.In or Mnemonic.Out or Mnemonic.Insb or Mnemonic.Insw or Mnemonic.Insd or Mnemonic.Outsb or Mnemonic.Outsw or Mnemonic.Outsd:
+                return CallOutReason.Port;
             case Mnemonic.Hlt or Mnemonic.Vmcall:
                 return CallOutReason.Monitor;
             case Mnemonic.Int or Mnemonic.Int1 or Mnemonic.Int3 or Mnemonic.Iret or Mnemonic.Iretd or Mnemonic.Retf or Mnemonic.Sysenter or Mnemonic.Sysexit:
@@ -141,7 +180,7 @@ internal static class CallOutList
         x.Op0Kind == OpKind.Memory && x.MemorySegment == Register.CS && x.Mnemonic is not (Mnemonic.Cmp or Mnemonic.Test or Mnemonic.Push or Mnemonic.Jmp or Mnemonic.Call);
 
     // AH to BH have no name in an instruction with a REX prefix, which ESP, FS, GS and 16-bit addresses need. The emitter has a way
-    // for a load and a store.
+    // for all but those that write two operands.
     private static bool IsHighByteAlone(in Instruction x)
     {
         bool high = false;
@@ -157,9 +196,8 @@ internal static class CallOutList
             }
         }
 
-        bool scratch = memory && (x.MemorySegment is Register.FS or Register.GS || !IdentityList.Is32BitAddress(x));
-        renamed |= scratch || (memory && x.MemoryBase == Register.ESP);
-        bool hasWay = memory && !scratch && x.OpCount == 2 && x.Mnemonic is not (Mnemonic.Xchg or Mnemonic.Xadd or Mnemonic.Cmpxchg);
+        renamed |= memory && (x.MemorySegment is Register.FS or Register.GS || !IdentityList.Is32BitAddress(x) || x.MemoryBase == Register.ESP);
+        bool hasWay = memory && x.OpCount == 2 && x.Mnemonic is not (Mnemonic.Xchg or Mnemonic.Xadd or Mnemonic.Cmpxchg);
         return high && renamed && !hasWay;
     }
 }

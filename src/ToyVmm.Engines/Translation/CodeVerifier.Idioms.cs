@@ -15,6 +15,10 @@ internal sealed partial class CodeVerifier
         {
             Join(n - 1, n);
         }
+        else if (IsPortLook(n))
+        {
+            Join(n - 2, n);
+        }
         else if (IsFlagsRead(n))
         {
             Join(n - 1, n);
@@ -78,7 +82,7 @@ internal sealed partial class CodeVerifier
         x.Code is Code.Mov_r32_rm32 or Code.Mov_rm32_r32 && x.Op0Kind == OpKind.Register && x.Op0Register == target
         && x.Op1Kind == OpKind.Register && x.Op1Register == source;
 
-    // mov r9,[view]; for RSI, RDI or both: mov esi,esi or lea esi,[rsi+r13], then lea rsi,[r9+rsi]; the string instruction with 64-bit
+    // mov r9,[view]; for RSI, RDI or both: mov esi,esi or lea esi,[rsi+r13] (lea edi,[rdi+r8]), then lea rsi,[r9+rsi]; the string instruction with 64-bit
     // addresses; not r9; for the same registers: lea esi,[rsi+r9+1]. It starts in the view, goes from element to element, and must
     // meet a guard where the view ends. No pointer into the view is left behind.
     private void FindString(int first)
@@ -90,8 +94,8 @@ internal sealed partial class CodeVerifier
             return;
         }
 
-        bool source = TakeRebase(ref n, Register.ESI, Register.RSI);
-        bool destination = TakeRebase(ref n, Register.EDI, Register.RDI);
+        bool source = TakeRebase(ref n, Register.ESI, Register.RSI, Register.R13);
+        bool destination = TakeRebase(ref n, Register.EDI, Register.RDI, Register.R8);
         int middle = n;
         if (!Take(ref n, x => IsString(x, source, destination))
             || !Take(ref n, x => x is { Code: Code.Not_rm64, Op0Kind: OpKind.Register, Op0Register: Register.R9 })
@@ -106,10 +110,10 @@ internal sealed partial class CodeVerifier
         _ = _accepted.Add(middle);
     }
 
-    private bool TakeRebase(ref int n, Register half, Register full)
+    private bool TakeRebase(ref int n, Register half, Register full, Register segmentBase)
     {
         int from = n;
-        bool taken = Take(ref n, x => IsMove(x, half, half) || IsSum(x, Code.Lea_r32_m, half, full, Register.R13, 0))
+        bool taken = Take(ref n, x => IsMove(x, half, half) || IsSum(x, Code.Lea_r32_m, half, full, segmentBase, 0))
             && Take(ref n, x => IsSum(x, Code.Lea_r64_m, full, Register.R9, full, 0));
         n = taken ? n : from;
         return taken;
@@ -169,6 +173,28 @@ internal sealed partial class CodeVerifier
             && x.MemoryDisplacement64 == 0 && x.SegmentPrefix == Register.None
             && _instructions[n - 1] is { Code: Code.Mov_r64_rm64, Op0Register: Register.R9, MemoryBase: Register.R15, MemoryIndex: Register.None } gate
             && ((int)gate.MemoryDisplacement64 == StateOffset.FsGate || (int)gate.MemoryDisplacement64 == StateOffset.GsGate);
+    }
+
+    // mov r9,[r15+latches]; movzx r13d,dx (or mov r13d,imm of 16 bits); then movzx ecx,byte [r9+r13], or AL from or to the byte 64 Ki further on.
+    private bool IsPortLook(int n)
+    {
+        if (n < 2 || _instructions[n - 1].Op0Kind != OpKind.Register || _instructions[n - 1].Op0Register != Register.R13D)
+        {
+            return false;
+        }
+
+        const ulong SecondTable = 1 << 16;
+        Instruction look = _instructions[n];
+        Instruction port = _instructions[n - 1];
+        Instruction table = _instructions[n - 2];
+        bool isKind = look is { Code: Code.Movzx_r32_rm8, Op0Register: Register.ECX, Op1Kind: OpKind.Memory, MemoryDisplacement64: 0 };
+        bool isByte = look is { Code: Code.Mov_r8_rm8, Op0Register: Register.AL, Op1Kind: OpKind.Memory, MemoryDisplacement64: SecondTable }
+            or { Code: Code.Mov_rm8_r8, Op0Kind: OpKind.Memory, Op1Register: Register.AL, MemoryDisplacement64: SecondTable };
+        return (isKind || isByte)
+            && look is { MemoryBase: Register.R9, MemoryIndex: Register.R13, MemoryIndexScale: 1, SegmentPrefix: Register.None }
+            && (port is { Code: Code.Movzx_r32_rm16, Op1Kind: OpKind.Register } || (port.Code == Code.Mov_r32_imm32 && port.Immediate32 <= ushort.MaxValue))
+            && table is { Code: Code.Mov_r64_rm64, Op0Register: Register.R9, Op1Kind: OpKind.Memory, MemoryBase: Register.R15, MemoryIndex: Register.None }
+            && (int)table.MemoryDisplacement64 == StateOffset.PortLatches && table.SegmentPrefix == Register.None;
     }
 
     // lea r14,[r14+n], n a block's count.

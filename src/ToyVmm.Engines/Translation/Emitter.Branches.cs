@@ -26,6 +26,7 @@ internal sealed unsafe partial class Emitter
                 GoToR13(code);
                 return true;
             case Code.Retnd or Code.Retnd_imm16:
+                AddressStack();
                 code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.R13D, StackSlot(0)));
                 MoveStack(4 + (x.Code == Code.Retnd_imm16 ? x.Immediate16 : 0));
                 GoToR13(code);

@@ -70,6 +70,7 @@ internal sealed unsafe partial class Emitter
     // Before the last branch to the interpreter only scratch registers and the arithmetic flags change, and it sets all of these.
     private void PopFlags(in Instruction x, int remaining, bool user)
     {
+        AddressStack();
         code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.R8D, StackSlot(0)));
         code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.R9D, Register.R8D));
         code.Emit(Instruction.Create(Code.And_rm32_imm32, Register.R9D, ~Cleared));

@@ -69,6 +69,7 @@ internal sealed unsafe partial class Emitter
 
             if (!IdentityList.Is32BitAddress(x))
             {
+                reasons |= TranslationReason.NarrowAddress;
                 ComputeNarrowAddress(ref x);
             }
 
@@ -78,7 +79,7 @@ internal sealed unsafe partial class Emitter
             {
                 x.SegmentPrefix = Register.None;
             }
-            else if (segment is Register.FS or Register.GS)
+            else if (IsBased(segment))
             {
                 Instruction address = Instruction.Create(Code.Lea_r32_m, Register.R8D, new MemoryOperand(Register.EAX));
                 address.MemoryBase = x.MemoryBase;
@@ -131,11 +132,11 @@ internal sealed unsafe partial class Emitter
 
     private static Register Wide(Register register) => register == Register.None ? register : register - Register.AX + Register.EAX;
 
-    // The same by way of R8B: DH, say, is DL while DL and DH are exchanged, which touches no flag, and nothing faults meanwhile.
+    // The same by way of R8B (or R13B, where R8D holds the address): DH, say, is DL while DL and DH are exchanged, which touches no flag, and nothing faults meanwhile.
     private bool TryHighByte(in Instruction x)
     {
-        // R8D may hold the address (FS and GS), and some instructions write both operands.
-        if (x.OpCount != 2 || x.MemoryBase == Register.R8D || x.Mnemonic is Mnemonic.Xchg or Mnemonic.Xadd or Mnemonic.Cmpxchg)
+        // Some instructions write both operands.
+        if (x.OpCount != 2 || x.Mnemonic is Mnemonic.Xchg or Mnemonic.Xadd or Mnemonic.Cmpxchg)
         {
             return false;
         }
@@ -148,23 +149,24 @@ internal sealed unsafe partial class Emitter
         }
 
         Register low = high - Register.AH + Register.AL;
+        (Register scratch, Register scratchLow) = x.MemoryBase == Register.R8D ? (Register.R13D, Register.R13L) : (Register.R8D, Register.R8L);
         Instruction swap = Instruction.Create(Code.Xchg_rm8_r8, low, high);
         Instruction operation = x;
         if (toMemory)
         {
             code.Emit(swap);
-            code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.R8D, low - Register.AL + Register.EAX));
+            code.Emit(Instruction.Create(Code.Mov_r32_rm32, scratch, low - Register.AL + Register.EAX));
             code.Emit(swap);
-            operation.Op1Register = Register.R8L;
+            operation.Op1Register = scratchLow;
             return code.TryEmit(operation);
         }
 
         Instruction load = x;
         load.Code = Code.Movzx_r32_rm8;
-        load.Op0Register = Register.R8D;
+        load.Op0Register = scratch;
         operation.Op0Register = low;
         operation.Op1Kind = OpKind.Register;
-        operation.Op1Register = Register.R8L;
+        operation.Op1Register = scratchLow;
         operation.SegmentPrefix = Register.None;
         return code.TryEmit(load) && code.TryEmit(swap) && code.TryEmit(operation) && code.TryEmit(swap);
     }

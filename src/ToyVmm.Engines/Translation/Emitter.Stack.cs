@@ -20,6 +20,7 @@ internal sealed unsafe partial class Emitter
                 Push((uint)x.GetImmediate(0));
                 return true;
             case Code.Pop_r32 or Code.Pop_rm32 when x.Op0Kind == OpKind.Register:
+                AddressStack();
                 code.Emit(Instruction.Create(Code.Mov_r32_rm32, Guest(x.Op0Register), StackSlot(0)));
                 if (x.Op0Register != Register.ESP)
                 {
@@ -28,15 +29,19 @@ internal sealed unsafe partial class Emitter
 
                 return true;
             case Code.Push_r16 or Code.Push_rm16 when x.Op0Kind == OpKind.Register:
+                AddressStack();
                 PushWord(Instruction.Create(Code.Mov_rm16_r16, StackSlot(-2), Guest(x.Op0Register)));
                 return true;
             case Code.Push_rm16 when TryLoad(x, Register.R8D):
+                AddressStack();
                 PushWord(Instruction.Create(Code.Mov_rm16_r16, StackSlot(-2), Register.R8W));
                 return true;
             case Code.Pushw_imm8 or Code.Push_imm16:
+                AddressStack();
                 PushWord(Instruction.Create(Code.Mov_rm16_imm16, StackSlot(-2), (int)(ushort)x.GetImmediate(0)));
                 return true;
             case Code.Pop_r16 or Code.Pop_rm16 when x.Op0Kind == OpKind.Register:
+                AddressStack();
                 code.Emit(Instruction.Create(Code.Movzx_r32_rm16, Register.R13D, StackSlot(0)));
                 MoveStack(2);
                 code.Emit(Instruction.Create(Code.Mov_r16_rm16, Guest(x.Op0Register), Register.R13W));
@@ -53,7 +58,8 @@ internal sealed unsafe partial class Emitter
                 EnterFrame(x.Immediate16);
                 return true;
             case Code.Leaved:
-                code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.R8D, new MemoryOperand(Register.EBP, Register.None, 1, 0, 1, false, Register.GS)));
+                AddressStack();
+                code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.R8D, StackOperand(Register.EBP, 0)));
                 code.Emit(Instruction.Create(Code.Lea_r32_m, Register.R12D, new MemoryOperand(Register.EBP, 4)));
                 code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.EBP, Register.R8D));
                 return true;
@@ -64,14 +70,26 @@ internal sealed unsafe partial class Emitter
 
     private void Push(uint value)
     {
+        AddressStack();
         code.Emit(Instruction.Create(Code.Mov_rm32_imm32, StackSlot(-4), (int)value));
         MoveStack(-4);
     }
 
     private void Push(Register value)
     {
+        AddressStack();
         code.Emit(Instruction.Create(Code.Mov_rm32_r32, StackSlot(-4), value));
         MoveStack(-4);
+    }
+
+    // The base of SS into R9D, where there is one: StackSlot adds it.
+    private void AddressStack()
+    {
+        if (IsBased(Register.SS))
+        {
+            block.Note(code.Used, TranslationReason.SegmentBase);
+            LoadBase(Register.SS);
+        }
     }
 
     private void MoveStack(int bytes) => code.Emit(Instruction.Create(Code.Lea_r32_m, Register.R12D, new MemoryOperand(Register.R12D, bytes)));
@@ -87,6 +105,7 @@ internal sealed unsafe partial class Emitter
     {
         bool word = x.Code == Code.Pop_rm16;
         int size = word ? 2 : 4;
+        AddressStack();
         code.Emit(Instruction.Create(word ? Code.Movzx_r32_rm16 : Code.Mov_r32_rm32, Register.R13D, StackSlot(0)));
         Instruction store = x;
         store.Code = word ? Code.Mov_rm16_r16 : Code.Mov_rm32_r32;
@@ -112,6 +131,7 @@ internal sealed unsafe partial class Emitter
     private void PushAll()
     {
         const int Bytes = 32;
+        AddressStack();
         Touch(-Bytes);
         Register[] order =
             [Register.EAX, Register.ECX, Register.EDX, Register.EBX, Register.R12D, Register.EBP, Register.ESI, Register.EDI];
@@ -127,6 +147,7 @@ internal sealed unsafe partial class Emitter
     private void PopAll()
     {
         const int Bytes = 32;
+        AddressStack();
         code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.R8D, StackSlot(Bytes - 4)));
         Register[] order = [Register.EDI, Register.ESI, Register.EBP, Register.None, Register.EBX, Register.EDX, Register.ECX];
         for (int n = 0; n < order.Length; n++)
@@ -144,6 +165,7 @@ internal sealed unsafe partial class Emitter
     // ENTER of level 0. The new end of the stack must be writable (SDM 2A, ENTER).
     private void EnterFrame(int locals)
     {
+        AddressStack();
         Touch(-4 - locals);
         code.Emit(Instruction.Create(Code.Mov_rm32_r32, StackSlot(-4), Register.EBP));
         code.Emit(Instruction.Create(Code.Lea_r32_m, Register.EBP, new MemoryOperand(Register.R12D, -4)));

@@ -7,10 +7,10 @@ namespace ToyVmm.Engines.Translation;
 /// <summary>Emits the instructions of one block; see <see cref="BlockTranslator"/> for the rules.</summary>
 /// <param name="code">Where to.</param>
 /// <param name="block">What it becomes.</param>
-/// <param name="number">Which translation it is.</param>
+/// <param name="callOuts">Receives the instructions that are left to the interpreter.</param>
 /// <param name="differing">Instructions that give something else on this host than in the interpreter (<see cref="HostFlags"/>).</param>
 /// <param name="trapOnly">Sensitive instructions become a fault of the host each (<see cref="TranslatorOptions.TrapOnly"/>).</param>
-internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock block, int number, IReadOnlySet<Mnemonic> differing, bool trapOnly)
+internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock block, CallOutTable callOuts, IReadOnlySet<Mnemonic> differing, bool trapOnly)
 {
     private readonly List<WayOut> _waysOut = [];
 
@@ -92,7 +92,7 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
             return true;
         }
 
-        TranslationReason reason = true switch
+        TranslationReason? reason = true switch
         {
             _ when TryStack(x) => TranslationReason.Stack,
             _ when !trapOnly && TryFlags(x, remaining) => TranslationReason.Flags,
@@ -100,11 +100,11 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
             _ when TryString(x, remaining) => TranslationReason.StringInView,
             _ when TryLoadControl(x, remaining) => TranslationReason.ControlWord,
             _ when IdentityList.Contains(x) && TryIdentity(x) => TranslationReason.None,
-            _ => TranslationReason.HostDiffers,
+            _ => null,
         };
-        if (reason != TranslationReason.HostDiffers)
+        if (reason is { } known)
         {
-            block.Note(start, reason);
+            block.Note(start, known);
             return true;
         }
 
@@ -167,16 +167,21 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
 
     private static MemoryOperand State(int offset) => new(Register.R15, offset);
 
-    // [ESP + offset] in the view.
-    private static MemoryOperand StackSlot(int offset) => new(Register.R12D, Register.None, 1, offset, offset == 0 ? 0 : 1, false, Register.GS);
+    // [ESP + offset] in the view; behind AddressStack.
+    private MemoryOperand StackSlot(int offset) => StackOperand(Register.R12D, offset);
 
-    private bool OnPage(uint target) => block.Block->Eip >> 12 == target >> 12;
+    private MemoryOperand StackOperand(Register pointer, int offset) =>
+        new(pointer, IsBased(Register.SS) ? Register.R9D : Register.None, 1, offset, offset == 0 && pointer != Register.EBP ? 0 : 1, false, Register.GS);
+
+    // Where CS begins is not known here, but only its low bits count, and the block's physical address has the sum's.
+    private bool OnPage(uint target) => ((uint)block.Block->Physical & 0xFFF) + (target - block.Block->Eip) <= 0xFFF;
 
     private void StoreEip(uint eip) => code.Emit(Instruction.Create(Code.Mov_rm32_imm32, State(StateOffset.Eip), (int)eip));
 
     private void LeaveToInterpreter(int index)
     {
-        code.Emit(Instruction.Create(Code.Mov_rm32_imm32, State(StateOffset.HostExitSlot), (number * InstructionDecoder.LongestBlock) + index));
+        int number = callOuts.Add(Block.Instructions(block.Block) + index, ((block.Left >> index) & 1) != 0);
+        code.Emit(Instruction.Create(Code.Mov_rm32_imm32, State(StateOffset.HostExitSlot), number));
         Leave(ExitKind.CallOut);
     }
 

@@ -37,6 +37,8 @@ internal static unsafe class StateOffset
     public static readonly int HostCodeCache = OfFrame(in s_frame.CodeCache);
     public static readonly int HostExit = OfFrame(in s_frame.Exit);
     public static readonly int HostExitSlot = OfFrame(in s_frame.ExitSlot);
+    public static readonly int PortLatches = OfFrame(in s_frame.PortLatches);
+    public static readonly int LatchAccesses = OfFrame(in s_frame.LatchAccesses);
     public static readonly int FsGate = OfFrame(in s_frame.FsGate);
     public static readonly int GsGate = OfFrame(in s_frame.GsGate);
     public static readonly int FpuAway = OfFrame(in s_frame.FpuAway);
@@ -51,10 +53,15 @@ internal static unsafe class StateOffset
     public static readonly int HostStringFlags = OfFrame(in s_frame.StringFlags);
 
     private static readonly int s_firstSelector = Of(in s_probe.Es.Selector);
+    private static readonly int s_base = Of(in s_probe.Es.Base) - s_firstSelector;
 
     /// <summary>The selector in a segment register.</summary>
     /// <param name="number">In encoding order: ES CS SS DS FS GS.</param>
     public static int Selector(int number) => s_firstSelector + (number * sizeof(SegmentCache));
+
+    /// <summary>The base of a segment register.</summary>
+    /// <param name="number">As for <see cref="Selector"/>.</param>
+    public static int SegmentBase(int number) => Selector(number) + s_base;
 
     private static T Blank<T>()
         where T : unmanaged => default;

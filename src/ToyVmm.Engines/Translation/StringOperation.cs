@@ -21,7 +21,10 @@ internal readonly record struct StringOperation(Mnemonic Mnemonic, Register Segm
     public bool Destination => Mnemonic is not (Mnemonic.Lodsb or Mnemonic.Lodsw or Mnemonic.Lodsd);
 
     /// <summary>Recognises one: with 32-bit addresses, and not one that runs as the guest wrote it.</summary>
-    public static bool TryParse(in Instruction x, out StringOperation operation)
+    /// <param name="x">The guest's instruction.</param>
+    /// <param name="based">True where the segment of its source has a base.</param>
+    /// <param name="operation">What it is.</param>
+    public static bool TryParse(in Instruction x, bool based, out StringOperation operation)
     {
         operation = default;
         bool addresses32 = false;
@@ -34,7 +37,7 @@ internal readonly record struct StringOperation(Mnemonic Mnemonic, Register Segm
         bool known = x.Code is Code.Movsb_m8_m8 or Code.Movsw_m16_m16 or Code.Movsd_m32_m32 or Code.Cmpsb_m8_m8 or Code.Cmpsw_m16_m16 or Code.Cmpsd_m32_m32
             or Code.Stosb_m8_AL or Code.Stosw_m16_AX or Code.Stosd_m32_EAX or Code.Lodsb_AL_m8 or Code.Lodsw_AX_m16 or Code.Lodsd_EAX_m32
             or Code.Scasb_AL_m8 or Code.Scasw_AX_m16 or Code.Scasd_EAX_m32;
-        if (!known || !addresses32 || IdentityList.Contains(x))
+        if (!known || !addresses32 || (!based && IdentityList.Contains(x)))
         {
             return false;
         }

@@ -10,6 +10,7 @@ internal sealed unsafe class TranslatedBlock(Block* block, int start)
     private readonly List<int> _starts = new(block->Count);
     private readonly List<(int Offset, StringOperation Operation)> _strings = [];
     private readonly List<(int Offset, TranslationReason Reason)>? _reasons;
+    private readonly Dictionary<int, CallOutReason>? _callOuts;
 
     /// <summary>What it was translated from.</summary>
     public Block* Block { get; } = block;
@@ -39,7 +40,11 @@ internal sealed unsafe class TranslatedBlock(Block* block, int start)
     public bool KeepsReasons
     {
         get => _reasons is not null;
-        init => _reasons = value ? [] : null;
+        init
+        {
+            _reasons = value ? [] : null;
+            _callOuts = value ? [] : null;
+        }
     }
 
     /// <summary>Notes why what is emitted at an offset is not what the guest wrote.</summary>
@@ -56,6 +61,12 @@ internal sealed unsafe class TranslatedBlock(Block* block, int start)
 
         return reasons;
     }
+
+    /// <summary>Notes why an instruction is the interpreter's, for a listing.</summary>
+    public void NoteCallOut(int index, CallOutReason reason) => _callOuts?.Add(index, reason);
+
+    /// <summary>Why an instruction is the interpreter's; none for one that is not, or where no notes are kept.</summary>
+    public CallOutReason CallOutAt(int index) => _callOuts?.GetValueOrDefault(index) ?? CallOutReason.None;
 
     /// <summary>Takes the notes about what was emitted from an offset on back.</summary>
     public void ForgetNotes(int offset) => _reasons?.RemoveAll(note => note.Offset >= offset);
@@ -94,14 +105,8 @@ internal sealed unsafe class TranslatedBlock(Block* block, int start)
             return;
         }
 
-        uint segment = operation.Segment switch
-        {
-            Register.FS => s->Fs.Base,
-            Register.GS => s->Gs.Base,
-            _ => 0,
-        };
-        s->Esi -= operation.Source ? (uint)frame->View + segment : 0;
-        s->Edi -= operation.Destination ? (uint)frame->View : 0;
+        s->Esi -= operation.Source ? (uint)frame->View + (&s->Es + (operation.Segment - Register.ES))->Base : 0;
+        s->Edi -= operation.Destination ? (uint)frame->View + s->Es.Base : 0;
     }
 
     /// <summary>The block is complete.</summary>

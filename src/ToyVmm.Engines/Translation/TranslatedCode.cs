@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ToyVmm.Engines.Decoding;
@@ -16,13 +17,12 @@ namespace ToyVmm.Engines.Translation;
 /// </summary>
 internal sealed unsafe class TranslatedCode : IDisposable
 {
-    private const DecodeMode Supervisor =
-        DecodeMode.Code32 | DecodeMode.Stack32 | DecodeMode.FlatEs | DecodeMode.FlatCs | DecodeMode.FlatSs | DecodeMode.FlatDs;
-
-    private const DecodeMode User = Supervisor | DecodeMode.User;
-
     // No block starts at the last byte: it would run over the end.
     private const uint Nowhere = uint.MaxValue;
+
+    private const DecodeMode Based = DecodeMode.BasedEs | DecodeMode.BasedCs | DecodeMode.BasedSs | DecodeMode.BasedDs;
+
+    private const ulong Unknown = ulong.MaxValue;
 
     private readonly Interpreter _cpu;
     private readonly TranslationStatistics _statistics;
@@ -44,6 +44,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     // The instruction that was left to the interpreter because it faulted too often, and how often pages were looked up before.
     private readonly FaultHistory _faults = new();
+    private readonly CallOutTable _callOuts = new();
     private TranslatedBlock? _watched;
     private int _watchedIndex;
     private ulong _watchedSince;
@@ -53,9 +54,10 @@ internal sealed unsafe class TranslatedCode : IDisposable
     private int _faultedIndex;
     private int _linkSlot;
 
-    // The space that emitted code sees, and whose it is: twice the address space, plus 1 for CPL 3; -1 where it must be looked for.
+    // The space that emitted code sees, and whose it is (see KeyOf); Unknown where it must be looked for.
     private AddressSpace? _active;
-    private int _activeKey = -1;
+    private JumpTable? _activeTable;
+    private ulong _activeKey = Unknown;
 
     private TranslatedCode(Interpreter cpu, TranslatorOptions options, ExecutableArena arena, CodeCache code, AddressSpacePool spaces, TranslationStatistics statistics)
     {
@@ -93,7 +95,8 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
         CodeCache? code = CodeCache.TryCreate(arena, options.CodeCacheBytes);
         TranslationStatistics statistics = new();
-        AddressSpacePool? spaces = AddressSpacePool.TryCreate(cpu.Vcpu.Memory, arena.Mappings, statistics, options.Views);
+        MappingBudget mappings = options.Mappings is { } most ? new MappingBudget(most) : arena.Mappings;
+        AddressSpacePool? spaces = AddressSpacePool.TryCreate(cpu.Vcpu.Memory, mappings, statistics, options.Views);
         if (code is null || spaces is null)
         {
             code?.Dispose();
@@ -115,8 +118,16 @@ internal sealed unsafe class TranslatedCode : IDisposable
     /// <summary>Told where emitted code has faulted: an offset in the code cache. For tests.</summary>
     public Action<int>? Faulted { get; set; }
 
-    /// <summary>True for code that the translator takes: of 32 bits, in flat segments.</summary>
-    public static bool Takes(Block* block) => block->Mode is Supervisor or User;
+    /// <summary>True for code that the translator takes: of 32 bits, and CS, SS, DS and ES have 4 GiB each, from address 0 or another.</summary>
+    public static bool Takes(Block* block)
+    {
+        const DecodeMode Wide = DecodeMode.Code32 | DecodeMode.Stack32;
+        const DecodeMode Flat = DecodeMode.FlatEs | DecodeMode.FlatCs | DecodeMode.FlatSs | DecodeMode.FlatDs;
+        const int FromBasedToFlat = 7;
+        DecodeMode mode = block->Mode;
+        DecodeMode reaching = mode | (DecodeMode)((uint)mode >> FromBasedToFlat);
+        return (mode & (Wide | DecodeMode.SingleStep)) == Wide && (reaching & Flat) == Flat;
+    }
 
     /// <summary>
     /// True when a block runs on the host now; counts its uses, and translates it once it is hot. A block whose first instruction is the interpreter's
@@ -214,7 +225,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
     {
 
         _fill = null;
-        _activeKey = -1;
+        _activeKey = Unknown;
         AddressSpace space = CurrentSpace(fill.User);
         if (space.View.IsOverBudget)
         {
@@ -267,6 +278,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
         _blocks.Clear();
         _code.Clear();
+        _callOuts.Clear();
         _linkSlot = 0;
         _watched = null;
         _faulted = null;
@@ -280,7 +292,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
     public void Flush()
     {
         _linkSlot = 0;
-        _activeKey = -1;
+        _activeKey = Unknown;
         _spaces.Flush(SharesSupervisorView);
     }
 
@@ -290,7 +302,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
     public void Switch(bool known, IReadOnlyCollection<uint> dropped)
     {
         _linkSlot = 0;
-        _activeKey = -1;
+        _activeKey = Unknown;
         _statistics.Revalidations += known ? 1u : 0;
         _spaces.Switch(_cpu.Vcpu.Mmu.Tlb.CurrentSpace, known, dropped, SharesSupervisorView);
     }
@@ -329,13 +341,21 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     private AddressSpace CurrentSpace(bool user) => _spaces.Get(_cpu.Vcpu.Mmu.Tlb.CurrentSpace, user);
 
-    private void Activate(int key)
+    // What a jump table leads to depends on the address space, on the ring and the segments (the mode of the code), and on where CS begins.
+    private ulong KeyOf(Block* block)
+    {
+        const int ModeBits = 14;
+        return ((ulong)_cpu.State->Cs.Base << 32) | ((uint)_cpu.Vcpu.Mmu.Tlb.CurrentSpace << ModeBits) | (uint)block->Mode;
+    }
+
+    private void Activate(Block* block, ulong key)
     {
         HostFrame* frame = _cpu.Vcpu.Frame;
         _active = CurrentSpace(IsUser);
+        _activeTable = _active.TableFor(block->Mode, _cpu.State->Cs.Base);
         _activeKey = key;
         frame->View = _active.View.Base;
-        frame->JumpTable = _active.JumpTable;
+        frame->JumpTable = _activeTable.Base;
     }
 
     // Lets the branch that left last, and the jump table, lead to a block. True when the block runs on the host.
@@ -346,15 +366,15 @@ internal sealed unsafe class TranslatedCode : IDisposable
             Link(block);
         }
 
-        int key = (_cpu.Vcpu.Mmu.Tlb.CurrentSpace << 1) | (IsUser ? 1 : 0);
+        ulong key = KeyOf(block);
         if (key != _activeKey)
         {
-            Activate(key);
+            Activate(block, key);
         }
 
-        if (!_active!.LeadsTo(block))
+        if (!_activeTable!.LeadsTo(block))
         {
-            _active.SetTarget(block, IsGlobal(block));
+            _activeTable.SetTarget(block, IsGlobal(block));
         }
 
         if (block->RunsOnHost == 0)
@@ -410,14 +430,16 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     private void EmitBlock(Block* block)
     {
-        TranslatedBlock? translated = _translator.Translate(block, _faults, _blocks.Count);
+        long started = Stopwatch.GetTimestamp();
+        TranslatedBlock? translated = _translator.Translate(block, _faults, _callOuts);
         if (translated is null)
         {
             _statistics.CacheFlushes++;
             Clear();
-            translated = _translator.Translate(block, _faults, _blocks.Count);
+            translated = _translator.Translate(block, _faults, _callOuts);
         }
 
+        _statistics.TranslationTime += Stopwatch.GetElapsedTime(started);
         if (translated is not null)
         {
             if (_verifier?.Check(_code.Bytes(translated.Start, translated.Length), translated.Start, offset => offset == _code.Exit) is { } wrong)
@@ -430,6 +452,8 @@ internal sealed unsafe class TranslatedCode : IDisposable
             block->RunsOnHost = translated.RunsOnHost ? (byte)1 : (byte)0;
             _blocks.Add(translated);
             _statistics.BlocksTranslated++;
+            _statistics.InstructionsTranslated += (ulong)block->Count;
+            _statistics.BasedBlocks += (block->Mode & Based) != 0 ? 1u : 0;
             _statistics.SensitiveBlocks += translated.RunsOnHost ? 0u : 1;
         }
     }
@@ -492,11 +516,9 @@ internal sealed unsafe class TranslatedCode : IDisposable
     private DecodedInstruction* LeaveToInterpreter(ref Block* block, ref long left)
     {
         _statistics.CallOuts++;
-        (int number, int index) = Math.DivRem(_cpu.Vcpu.Frame->ExitSlot, InstructionDecoder.LongestBlock);
-        TranslatedBlock translated = _blocks[number];
-        block = translated.Block;
-        DecodedInstruction* instruction = Block.Instructions(block) + index;
-        if (left < block->Count - index)
+        DecodedInstruction* instruction = _callOuts.Get(_cpu.Vcpu.Frame->ExitSlot, out bool onTrial);
+        block = (Block*)(instruction - instruction->Position) - 1;
+        if (left < block->Count - instruction->Position)
         {
             // A block that begins with such an instruction has not counted.
             _statistics.BudgetEnds++;
@@ -504,7 +526,11 @@ internal sealed unsafe class TranslatedCode : IDisposable
             return null;
         }
 
-        Watch(translated, index);
+        if (onTrial)
+        {
+            Watch(_blocks[block->HostIndex], instruction->Position);
+        }
+
         return instruction;
     }
 
@@ -574,8 +600,8 @@ internal sealed unsafe class TranslatedCode : IDisposable
     }
 
     private bool IsGlobal(Block* block) =>
-        IsGlobal(block->Eip) && (block->CrossesPage == 0 || IsGlobal(block->Eip + (uint)block->Length - 1));
+        IsGlobalAt(block->Eip) && (block->CrossesPage == 0 || IsGlobalAt(block->Eip + (uint)block->Length - 1));
 
-    private bool IsGlobal(uint linear) =>
-        _cpu.Vcpu.Mmu.Tlb.TryGet(linear, out _, out TlbRights rights) && (rights & TlbRights.Global) != 0 && (_cpu.State->Cr0 & Cr0.PG) != 0;
+    private bool IsGlobalAt(uint eip) =>
+        _cpu.Vcpu.Mmu.Tlb.TryGet(_cpu.State->Cs.Base + eip, out _, out TlbRights rights) && (rights & TlbRights.Global) != 0 && (_cpu.State->Cr0 & Cr0.PG) != 0;
 }

@@ -70,11 +70,11 @@ public sealed unsafe class TranslationListing : IDisposable
         }
 
         _code.Clear();
-        TranslatedBlock translated = _translator.Translate(block, new FaultHistory(), number: 0)!;
+        TranslatedBlock translated = _translator.Translate(block, new FaultHistory(), new CallOutTable())!;
         if (!translated.RunsOnHost)
         {
             // It begins with an instruction of the interpreter's, and only tells that.
-            AddGuest(block, 0, 1, TranslationReasonText.Of(translated.ReasonAt(translated.Starts[0])), result);
+            AddGuest(block, 0, 1, Interpreted(translated.CallOutAt(0)), result);
             return eip + (uint)Length(block, 0);
         }
 
@@ -92,7 +92,9 @@ public sealed unsafe class TranslationListing : IDisposable
 
     private static string WhyNot(DecodeMode mode) => (mode & DecodeMode.Code32) == 0
         ? "16-bit code"
-        : (mode & DecodeMode.Stack32) == 0 ? "a 16-bit stack" : "segments that are not flat";
+        : (mode & DecodeMode.Stack32) == 0 ? "a 16-bit stack" : "a segment of less than 4 GiB";
+
+    private static string Interpreted(CallOutReason reason) => "interpreted: " + CallOutList.Describe(reason);
 
     private static uint DecodedAddress(Block* block, int index) => Block.Instructions(block)[index].Eip;
 
@@ -122,7 +124,9 @@ public sealed unsafe class TranslationListing : IDisposable
                 text = GuestText(block, guest);
             }
 
-            lines.Add(new TranslationLine(address, text, HostText(x), TranslationReasonText.Of(translated.ReasonAt((int)x.IP))));
+            CallOutReason callOut = address is null ? CallOutReason.None : translated.CallOutAt(guest);
+            string reason = callOut == CallOutReason.None ? TranslationReasonText.Of(translated.ReasonAt((int)x.IP)) : Interpreted(callOut);
+            lines.Add(new TranslationLine(address, text, HostText(x), reason));
         }
     }
 

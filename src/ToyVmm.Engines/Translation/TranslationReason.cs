@@ -28,63 +28,45 @@ internal enum TranslationReason
     /// <summary>A REP prefix that means nothing there.</summary>
     IdlePrefix = 1 << 6,
 
+    /// <summary>A 16-bit address.</summary>
+    NarrowAddress = 1 << 7,
+
     /// <summary>AH, CH, DH or BH together with a REX prefix.</summary>
-    HighByte = 1 << 7,
+    HighByte = 1 << 8,
 
     /// <summary>A segment with a base.</summary>
-    SegmentBase = 1 << 8,
+    SegmentBase = 1 << 9,
 
     /// <summary>PUSH, POP, CALL, RET, LEAVE: the host's stack is not the guest's.</summary>
-    Stack = 1 << 9,
+    Stack = 1 << 10,
 
     /// <summary>A branch within the page.</summary>
-    Linked = 1 << 10,
+    Linked = 1 << 11,
 
     /// <summary>A branch that is looked up each time.</summary>
-    JumpTable = 1 << 11,
+    JumpTable = 1 << 12,
 
     /// <summary>What a branch leads to until it is linked.</summary>
-    WayOut = 1 << 12,
+    WayOut = 1 << 13,
 
     /// <summary>JECXZ and LOOP.</summary>
-    ShortBranch = 1 << 13,
+    ShortBranch = 1 << 14,
 
     /// <summary>RDTSC.</summary>
-    TimeStamp = 1 << 14,
-
-    /// <summary>Interpreted: it is sensitive.</summary>
-    Sensitive = 1 << 15,
-
-    /// <summary>Interpreted: a string instruction.</summary>
-    String = 1 << 16,
-
-    /// <summary>Interpreted: no such instruction.</summary>
-    Undefined = 1 << 17,
-
-    /// <summary>Interpreted: 16-bit addresses.</summary>
-    SmallAddress = 1 << 18,
-
-    /// <summary>Interpreted: no 64-bit form.</summary>
-    NoEncoding = 1 << 19,
-
-    /// <summary>Interpreted: it has faulted too often.</summary>
-    Faults = 1 << 20,
-
-    /// <summary>Interpreted: the host would do something else.</summary>
-    HostDiffers = 1 << 21,
+    TimeStamp = 1 << 15,
 
     /// <summary>PUSHF, POPF, CLI, STI.</summary>
-    Flags = 1 << 22,
+    Flags = 1 << 16,
 
     /// <summary>Control and segment registers.</summary>
-    State = 1 << 23,
+    State = 1 << 17,
 
     /// <summary>FLDCW.</summary>
-    ControlWord = 1 << 24,
+    ControlWord = 1 << 18,
 
     /// <summary>A string instruction through the view.</summary>
-    StringInView = 1 << 25,
+    StringInView = 1 << 19,
 
     /// <summary>A way out to the interpreter, which some cases take.</summary>
-    InterpretersCase = 1 << 26,
+    InterpretersCase = 1 << 20,
 }

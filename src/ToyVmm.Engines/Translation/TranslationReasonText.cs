@@ -3,7 +3,7 @@ using Iced.Intel;
 
 namespace ToyVmm.Engines.Translation;
 
-/// <summary>What <see cref="TranslationReason"/> says to people, and which of them holds for what goes to the interpreter.</summary>
+/// <summary>What <see cref="TranslationReason"/> says to people. What goes to the interpreter has a <see cref="CallOutReason"/> instead.</summary>
 internal static class TranslationReasonText
 {
     /// <summary>The reasons in words.</summary>
@@ -16,36 +16,6 @@ internal static class TranslationReasonText
         }
 
         return string.Join("; ", texts);
-    }
-
-    /// <summary>Why an instruction that the emitter refused goes to the interpreter.</summary>
-    /// <param name="x">The guest's instruction.</param>
-    public static TranslationReason WhyInterpreted(in Instruction x)
-    {
-        if (x.IsInvalid)
-        {
-            return TranslationReason.Undefined;
-        }
-
-        if (IsSensitive(x))
-        {
-            return TranslationReason.Sensitive;
-        }
-
-        if (x.IsStringInstruction)
-        {
-            return TranslationReason.String;
-        }
-
-        for (int n = 0; n < x.OpCount; n++)
-        {
-            if (x.GetOpKind(n) == OpKind.Memory && (x.MemoryBase.IsGPR16() || x.MemoryIndex.IsGPR16() || (x.MemoryBase == Register.None && x.MemoryDisplSize == 2)))
-            {
-                return TranslationReason.SmallAddress;
-            }
-        }
-
-        return IdentityList.Contains(x) ? TranslationReason.NoEncoding : TranslationReason.HostDiffers;
     }
 
     /// <summary>What holds of a branch.</summary>
@@ -69,6 +39,7 @@ internal static class TranslationReasonText
         TranslationReason.StackPointer => "ESP is R12D",
         TranslationReason.Encoding => "another encoding: the guest's is none in 64-bit code",
         TranslationReason.IdlePrefix => "without a REP prefix that does nothing",
+        TranslationReason.NarrowAddress => "64-bit code has no 16-bit addresses: it is computed in a register",
         TranslationReason.HighByte => "a REX prefix excludes AH to BH: by way of the low byte",
         TranslationReason.SegmentBase => "adds the base of the segment, through its gate",
         TranslationReason.Stack => "the guest's stack is memory in the view, at R12D",
@@ -77,13 +48,6 @@ internal static class TranslationReasonText
         TranslationReason.WayOut => "way out: tells where to go on, and which branch to patch",
         TranslationReason.ShortBranch => "reaches 127 bytes only: by way of near jumps",
         TranslationReason.TimeStamp => "time is what the budget says",
-        TranslationReason.Sensitive => "interpreted: sensitive",
-        TranslationReason.String => "interpreted: a string instruction with such addresses",
-        TranslationReason.Undefined => "interpreted: undefined, #UD",
-        TranslationReason.SmallAddress => "interpreted: 16-bit address",
-        TranslationReason.NoEncoding => "interpreted: no encoding in 64-bit code with these operands",
-        TranslationReason.Faults => "interpreted: it has faulted too often",
-        TranslationReason.HostDiffers => "interpreted: the host's result could differ",
         TranslationReason.Flags => "arithmetic flags are the host's; IF and the others lie beside the state",
         TranslationReason.State => "a system register is a field of the state",
         TranslationReason.ControlWord => "on the host while every exception stays masked",
@@ -91,26 +55,4 @@ internal static class TranslationReasonText
         TranslationReason.InterpretersCase => "way out: this case is the interpreter's",
         _ => reason.ToString(),
     };
-
-    // What Popek and Goldberg call sensitive: it reads or changes the machine's state, or control leaves the segment.
-    private static bool IsSensitive(in Instruction x)
-    {
-        if (x.IsPrivileged || x.FlowControl is FlowControl.Interrupt or FlowControl.Exception || x.IsCallFar || x.IsCallFarIndirect || x.IsJmpFar || x.IsJmpFarIndirect)
-        {
-            return true;
-        }
-
-        for (int n = 0; n < x.OpCount; n++)
-        {
-            if (x.GetOpKind(n) == OpKind.Register && (x.GetOpRegister(n).IsSegmentRegister() || x.GetOpRegister(n).IsCR() || x.GetOpRegister(n).IsDR()))
-            {
-                return true;
-            }
-        }
-
-        return x.Mnemonic is Mnemonic.Pushf or Mnemonic.Pushfd or Mnemonic.Popf or Mnemonic.Popfd or Mnemonic.Iret or Mnemonic.Iretd or Mnemonic.Retf
-            or Mnemonic.Sgdt or Mnemonic.Sidt or Mnemonic.Sldt or Mnemonic.Str or Mnemonic.Smsw or Mnemonic.Lar or Mnemonic.Lsl or Mnemonic.Verr or Mnemonic.Verw
-            or Mnemonic.In or Mnemonic.Out or Mnemonic.Insb or Mnemonic.Insw or Mnemonic.Insd or Mnemonic.Outsb or Mnemonic.Outsw or Mnemonic.Outsd
-            or Mnemonic.Cli or Mnemonic.Sti or Mnemonic.Cpuid or Mnemonic.Rdtsc or Mnemonic.Rdpmc or Mnemonic.Lds or Mnemonic.Les or Mnemonic.Lfs or Mnemonic.Lgs or Mnemonic.Lss;
-    }
 }

@@ -301,4 +301,16 @@ public enum DecodeMode : uint
 
     /// <summary>The CS limit is 64 KiB.</summary>
     SmallCodeLimit = 512,
+
+    /// <summary>As <see cref="FlatEs"/>, but a base is added.</summary>
+    BasedEs = 1024,
+
+    /// <summary>As <see cref="FlatCs"/>, but a base is added.</summary>
+    BasedCs = 2048,
+
+    /// <summary>As <see cref="FlatSs"/>, but a base is added.</summary>
+    BasedSs = 4096,
+
+    /// <summary>As <see cref="FlatDs"/>, but a base is added.</summary>
+    BasedDs = 8192,
 }

@@ -57,6 +57,16 @@ public struct SegmentCache
     /// <summary>True where every offset may be used: 4 GiB from any base, the given rights.</summary>
     public readonly bool IsWide(SegmentRights rights) => Lowest == 0 && Highest == uint.MaxValue && (Rights & rights) == rights;
 
+    /// <summary>True where an access lies within the limit.</summary>
+    /// <param name="offset">Its first byte.</param>
+    /// <param name="size">Bytes.</param>
+    /// <remarks>
+    /// Whether an access whose offset wraps around in 4 GiB is a violation is left to the processor (SDM 3A 5.3). Here it is one in a flat segment,
+    /// where its address would wrap too. With a base its bytes are neighbours, and a CPU that adds the base before it looks sees nothing of it.
+    /// </remarks>
+    public readonly bool Holds(uint offset, int size) =>
+        (offset >= Lowest && (ulong)offset + (uint)size - 1 <= Highest) || (Base != 0 && Lowest == 0 && Highest == uint.MaxValue);
+
     /// <summary>Recomputes <see cref="Lowest"/>, <see cref="Highest"/> and <see cref="Rights"/> from the access bits and the limit.</summary>
     public void Refresh()
     {

@@ -22,6 +22,7 @@ public sealed class EngineFuzzTests(ITestOutputHelper output)
     [InlineData(FuzzKind.Flat, 20_000)]
     [InlineData(FuzzKind.Tables, 20_000)]
     [InlineData(FuzzKind.Virtual8086, 15_000)]
+    [InlineData(FuzzKind.Based, 10_000)]
     public void Random_guests_end_in_a_typed_stop(FuzzKind kind, int standardCases)
     {
         ulong first = FuzzSettings.FirstSeed();
@@ -46,6 +47,7 @@ public sealed class EngineFuzzTests(ITestOutputHelper output)
     [InlineData(FuzzKind.Flat, 4_000)]
     [InlineData(FuzzKind.Tables, 2_000)]
     [InlineData(FuzzKind.Virtual8086, 200)]
+    [InlineData(FuzzKind.Based, 4_000)]
     public void The_translator_does_what_the_interpreter_does(FuzzKind kind, int standardCases)
     {
         ulong first = FuzzSettings.FirstSeed();
@@ -75,7 +77,8 @@ public sealed class EngineFuzzTests(ITestOutputHelper output)
 
         TranslationStatistics done = translator.Vcpu.Translation!;
         output.WriteLine($"seed 0x{first:X}: {cases} guests; {done.HostInstructions} instructions on the host in {done.BlocksTranslated} blocks, {done.HostFaults} faults");
-        Assert.True(kind is not (FuzzKind.Flat or FuzzKind.Tables) || done.HostInstructions > (ulong)cases, "hardly anything ran on the host");
+        Assert.True(kind != FuzzKind.Based || done.BasedBlocks > (ulong)cases, $"{done.BasedBlocks} blocks for segments with a base");
+        Assert.True(kind is not (FuzzKind.Flat or FuzzKind.Tables or FuzzKind.Based) || done.HostInstructions > (ulong)cases, "hardly anything ran on the host");
     }
 
     private static FuzzOutcome Try(FuzzMachine machine, FuzzKind kind, ulong seed, bool sampled, bool afresh)

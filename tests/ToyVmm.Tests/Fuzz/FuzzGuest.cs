@@ -19,6 +19,9 @@ public enum FuzzKind
 
     /// <summary>Structured noise in virtual-8086 mode.</summary>
     Virtual8086,
+
+    /// <summary>As <see cref="Flat"/>, but segments have bases, and selectors lead from one base to another.</summary>
+    Based,
 }
 
 /// <summary>A random guest: what is in memory, what is in the registers, and when interrupts come. All of it follows from the seed.</summary>

@@ -45,6 +45,13 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
                 ProtectedTables(damaged: false);
                 ProtectedMode(user: _random.OneIn(2), paging: _random.OneIn(2));
                 break;
+            case FuzzKind.Based:
+                Code(FuzzLayout.Code, code32: true);
+                ProtectedTables(damaged: false);
+                bool user = _random.OneIn(2);
+                ProtectedMode(user, paging: _random.OneIn(2));
+                BasedSegments(user);
+                break;
             case FuzzKind.Tables:
                 Code(FuzzLayout.Code, code32: !_random.OneIn(4));
                 RealVectors();
@@ -142,6 +149,55 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
             (s->SysenterCs, s->SysenterEsp, s->SysenterEip) = (Code0, FuzzLayout.Stack, FuzzLayout.Code);
         }
     }
+
+    // The exception handlers keep their flat code; what they interrupt, and what it loads, has bases.
+    private void BasedSegments(bool user)
+    {
+        const int CodeIndex = 13;
+        const int FirstData = 16;
+        const int LastData = 19;
+        ulong rights = user ? UserBits : 0;
+        ushort rpl = user ? (ushort)3 : (ushort)0;
+        Long(FuzzLayout.Gdt + (CodeIndex * 8), FlatCode | rights | At(SegmentBase()));
+        for (uint index = FirstData; index < 64; index++)
+        {
+            if (index <= LastData || _random.OneIn(2))
+            {
+                Long(FuzzLayout.Gdt + (index * 8), FlatData | (_random.OneIn(8) ? UserBits : rights) | At(SegmentBase()));
+            }
+        }
+
+        fixed (CpuState* s = &guest.State)
+        {
+            for (SegmentCache* segment = &s->Es; segment <= &s->Gs; segment++)
+            {
+                if (!_random.OneIn(4))
+                {
+                    ushort selector = (ushort)(((FirstData + _random.Below(1 + LastData - FirstData)) << 3) | rpl);
+                    Load(segment, selector, FlatData | rights | At(SegmentBase()));
+                }
+            }
+
+            bool flat = _random.OneIn(4);
+            Load(&s->Cs, flat ? user ? Code3 : Code0 : (ushort)((CodeIndex << 3) | rpl), flat ? FlatCode | rights : BinaryPrimitives.ReadUInt64LittleEndian(guest.Memory.AsSpan((int)FuzzLayout.Gdt + (CodeIndex * 8))));
+            s->Eip -= s->Cs.Base;
+            s->Esp -= s->Ss.Base;
+        }
+    }
+
+    private uint SegmentBase() => _random.Below(8) switch
+    {
+        0 => 0,
+        1 or 2 => (uint)_random.Below(16) << 12,
+        3 => (uint)_random.Below(0x4000),
+        4 => 0u - (uint)_random.Below(0x4000),
+        5 => 0u - ((uint)_random.Below(16) << 12),
+        6 => NoiseCode.Address(_random),
+        _ => _random.UInt32(),
+    };
+
+    // The base in its places (SDM 3A 3.4.5).
+    private static ulong At(uint address) => ((ulong)(address & 0xFF_FFFF) << 16) | ((ulong)(address >> 24) << 56);
 
     private void Virtual8086()
     {

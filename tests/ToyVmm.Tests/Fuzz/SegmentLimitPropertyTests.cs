@@ -219,7 +219,8 @@ public sealed unsafe class SegmentLimitPropertyTests : IDisposable
         return (high & 0x0080_0000) != 0 ? (limit << 12) + 0xFFF : limit;
     }
 
-    // SDM 3A 5.3 and 3.4.5.1. An access that wraps at 4 GiB is taken as outside (the manual leaves it open where the limit is 4 GiB).
+    // SDM 3A 5.3 and 3.4.5.1. An access that wraps at 4 GiB is taken as outside - but not where the limit is 4 GiB and there is a base: the manual
+    // leaves that open.
     private static bool Allows(uint low, uint high, uint offset, int size, bool writes, bool reads)
     {
         bool isCode = (high & 0x0800) != 0;
@@ -234,7 +235,7 @@ public sealed unsafe class SegmentLimitPropertyTests : IDisposable
         ulong limit = Limit(low, high);
         return expandsDown
             ? offset > limit && last <= ((high & 0x0040_0000) != 0 ? uint.MaxValue : 0xFFFFu)
-            : last <= limit;
+            : last <= limit || (limit == uint.MaxValue && ((low >> 16) | (high & 0xFF00_00FF)) != 0);
     }
 
     /// <summary>One form of access.</summary>

@@ -43,6 +43,9 @@ public sealed unsafe class CodeVerifierTests
             a.mov(r9, __qword_ptr[r15 + StateOffset.FsGate]);
             a.mov(r9d, __dword_ptr[r9]);
         },
+        ["a latch behind a port"] = a => ReadLatch(a, () => a.movzx(r13d, dx), () => a.movzx(ecx, __byte_ptr[r9 + r13])),
+        ["the byte of a latch"] = a => ReadLatch(a, () => a.mov(r13d, 0x80), () => a.mov(al, __byte_ptr[r9 + r13 + 0x10000])),
+        ["a byte into a latch"] = a => ReadLatch(a, () => a.movzx(r13d, dx), () => a.mov(__byte_ptr[r9 + r13 + 0x10000], al)),
         ["IF is stored"] = a => a.mov(__dword_ptr[r15 + StateOffset.HostInterruptFlag], 0x200),
         ["the byte below the ramp"] = a => a.movzx(r8d, __byte_ptr[r14 - 1]),
         ["the host's flags are read"] = a =>
@@ -52,6 +55,14 @@ public sealed unsafe class CodeVerifierTests
         },
         ["REP MOVSD in the view"] = a => MoveString(a, -1, null),
         ["REP MOVSD in the view, from a segment with a base"] = a => MoveString(a, 1, () => a.lea(esi, __[rsi + r13])),
+        ["REP MOVSD in the view, to a segment with a base"] = a => MoveString(a, 3, () => a.lea(edi, __[rdi + r8])),
+        ["the base of DS"] = a =>
+        {
+            a.mov(r9d, __dword_ptr[r15 + StateOffset.SegmentBase(3)]);
+            a.lea(r8d, __[ecx + (edx * 4) + 8]);
+            a.mov(eax, __dword_ptr.gs[r8d + r9d]);
+        },
+        ["the guest's stack in a segment with a base"] = a => a.mov(__dword_ptr.gs[r12d + r9d - 4], ebx),
         ["REPNE SCASB in the view"] = a =>
         {
             a.mov(r9, __qword_ptr[r15 + StateOffset.HostView]);
@@ -122,6 +133,16 @@ public sealed unsafe class CodeVerifierTests
         ["POPF"] = a => a.popfq(),
         ["a port"] = a => a.@in(al, dx),
         ["HLT"] = a => a.hlt(),
+        ["a latch of a port that does not exist"] = a => ReadLatch(a, () => a.mov(r13d, 0x10000), () => a.movzx(ecx, __byte_ptr[r9 + r13])),
+        ["a latch behind 32 bits"] = a => ReadLatch(a, () => a.mov(r13d, edx), () => a.movzx(ecx, __byte_ptr[r9 + r13])),
+        ["behind the latches"] = a => ReadLatch(a, () => a.movzx(r13d, dx), () => a.movzx(ecx, __byte_ptr[r9 + r13 + 0x20000])),
+        ["two bytes of the latches"] = a => ReadLatch(a, () => a.movzx(r13d, dx), () => a.movzx(ecx, __word_ptr[r9 + r13])),
+        ["what is a latch, overwritten"] = a => ReadLatch(a, () => a.movzx(r13d, dx), () => a.mov(__byte_ptr[r9 + r13], al)),
+        ["latches that R9 does not hold"] = a =>
+        {
+            a.movzx(r13d, dx);
+            a.movzx(ecx, __byte_ptr[r9 + r13]);
+        },
         ["CPUID tells of the host"] = a => a.cpuid(),
         ["RDTSC tells of the host"] = a => a.rdtsc(),
         ["SGDT tells of the host"] = a => a.db(0x65, 0x67, 0x0F, 0x01, 0x00),
@@ -148,6 +169,26 @@ public sealed unsafe class CodeVerifierTests
         ["a string without the view's base"] = a => MoveString(a, 0, a.nop),
         ["a string whose source keeps what it had above 32 bits"] = a => MoveString(a, 1, a.nop),
         ["a string whose source has 64 bits"] = a => MoveString(a, 1, () => a.lea(rsi, __[rsi + r13])),
+        ["a string whose target has 64 bits"] = a => MoveString(a, 3, () => a.lea(rdi, __[rdi + r8])),
+        ["a string whose source has another register's base"] = a => MoveString(a, 1, () => a.lea(esi, __[rsi + r8])),
+        ["a string whose target has another register's base"] = a => MoveString(a, 3, () => a.lea(edi, __[rdi + r13])),
+        ["a string whose target has a part of a base"] = a => MoveString(a, 3, () => a.lea(edi, __[rdi + (r8 * 2)])),
+        ["a string with a base added behind the view's"] = a => MoveString(a, 4, () => a.lea(rdi, __[r9 + rdi + 8])),
+        ["a string whose target is the source's"] = a => MoveString(a, 3, () => a.lea(edi, __[rsi + r8])),
+        ["a string, entered after its target's upper half"] = a => StringEntered(a, 4),
+        ["a base as 64 bits in the view"] = a => a.mov(eax, __dword_ptr.gs[r8 + r9]),
+        ["the guest's stack with 64 bits"] = a => a.mov(__dword_ptr.gs[r12 + r9 - 4], ebx),
+        ["the base of DS, changed"] = a => a.mov(__dword_ptr[r15 + StateOffset.SegmentBase(3)], r9d),
+        ["the base of DS, followed"] = a =>
+        {
+            a.mov(r9d, __dword_ptr[r15 + StateOffset.SegmentBase(3)]);
+            a.mov(r9d, __dword_ptr[r9]);
+        },
+        ["a gate that is none, followed"] = a =>
+        {
+            a.mov(r9, __qword_ptr[r15 + StateOffset.SegmentBase(3)]);
+            a.mov(r9d, __dword_ptr[r9]);
+        },
         ["a string without a source in the view"] = a => MoveString(a, 2, a.nop),
         ["a string whose target keeps what it had above 32 bits"] = a => MoveString(a, 3, a.nop),
         ["a string without a target in the view"] = a => MoveString(a, 4, a.nop),
@@ -222,6 +263,13 @@ public sealed unsafe class CodeVerifierTests
     }
 
     // REP MOVSD as it is accepted; one instruction of it can be another.
+    private static void ReadLatch(Assembler a, Action port, Action read)
+    {
+        a.mov(r9, __qword_ptr[r15 + StateOffset.PortLatches]);
+        port();
+        read();
+    }
+
     private static void MoveString(Assembler a, int changed, Action? other)
     {
         Action[] steps =
@@ -249,7 +297,7 @@ public sealed unsafe class CodeVerifierTests
             () => { },
             () => a.lea(rsi, __[r9 + rsi]),
             () => { },
-            () => { },
+            () => a.lea(rdi, __[r9 + rdi]),
             () => a.rep.movsd(),
             () => a.not(r9),
         ];

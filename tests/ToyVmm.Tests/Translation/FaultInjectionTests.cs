@@ -38,11 +38,19 @@ public sealed unsafe class FaultInjectionTests(ITestOutputHelper output)
     /// <summary>Every host instruction of every template, one after the other.</summary>
     [TranslatorTheory]
     [MemberData(nameof(Templates))]
-    public void A_fault_at_any_host_instruction_of_a_template_leaves_no_trace(string name, string code)
+    public void A_fault_at_any_host_instruction_of_a_template_leaves_no_trace(string name, string code) => InjectEverywhere(name, code, default);
+
+    /// <summary>The same where every segment has a base.</summary>
+    [TranslatorTheory]
+    [MemberData(nameof(Templates))]
+    public void A_fault_at_any_host_instruction_leaves_no_trace_in_segments_with_bases(string name, string code) =>
+        InjectEverywhere(name, code, new SegmentBases(0x1777, 0x0123, 0x2041, 0x0FFF));
+
+    private void InjectEverywhere(string name, string code, SegmentBases bases)
     {
         byte[] bytes = [0x90, .. Convert.FromHexString(code), 0xF4];
-        using TestCpu interpreter = new();
-        using TestCpu translator = new(translates: true);
+        using TestCpu interpreter = new() { Bases = bases };
+        using TestCpu translator = new(translates: true) { Bases = bases };
         string expected = TemplateRun.Execute(interpreter, bytes);
         Assert.Equal((name, expected), (name, TemplateRun.Execute(translator, bytes)));
         TranslatedCode translated = translator.Engine.Translated!;
@@ -96,6 +104,7 @@ public sealed unsafe class FaultInjectionTests(ITestOutputHelper output)
     [TranslatorTheory]
     [InlineData(FuzzKind.Flat, 40)]
     [InlineData(FuzzKind.Tables, 25)]
+    [InlineData(FuzzKind.Based, 25)]
     public void A_fault_at_any_host_instruction_of_a_random_guest_leaves_no_trace(FuzzKind kind, int standardCases)
     {
         ulong first = FuzzSettings.FirstSeed();

@@ -38,6 +38,7 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
         bool exchanged = false;
         bool aside = false;
         bool ecxChanged = false;
+        StackAccesses stack = new();
         while (decoder.IP < end)
         {
             decoder.Decode(out Instruction x);
@@ -53,12 +54,13 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
                 exchanged = false;
                 aside = false;
                 ecxChanged = false;
+                stack = new StackAccesses();
             }
 
             InstructionInfo information = factory.GetInfo(x);
             bool isInside = guest >= 0 && (int)x.IP < block.WaysOut;
             bool isClean = !changed && !exchanged && !ecxChanged;
-            result.Add(new HostInstruction(block, guest, x, isInside && (isClean || block.IsStringAt((int)x.IP)), guest >= 0 && CanRaise(x, information)));
+            result.Add(new HostInstruction(block, guest, x, isInside && (isClean || block.IsStringAt((int)x.IP)), guest >= 0 && CanRaise(x, information) && !stack.Covers(x)));
             bool saves = x.Code == Code.Mov_r32_rm32 && x.Op0Register == Register.R8D && x.Op1Kind == OpKind.Register && x.Op1Register == Register.ECX;
             bool restores = aside && x.Code == Code.Mov_r32_rm32 && x.Op0Register == Register.ECX && x.Op1Kind == OpKind.Register && x.Op1Register == Register.R8D;
             bool writesEcx = aside && x.OpCount > 0 && x.Op0Kind == OpKind.Register && x.Op0Register == Register.ECX && x.Mnemonic is Mnemonic.Mov or Mnemonic.Movzx or Mnemonic.Lea;
@@ -72,8 +74,10 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
             }
             else
             {
-                changed |= ChangesGuest(x, information);
+                changed |= ChangesGuest(x, information) && !stack.StoresWhatIsThere(x);
             }
+
+            stack.Note(x);
 
             aside = saves || (aside && !Writes(information, Register.R8));
         }
@@ -140,6 +144,55 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
         }
 
         return false;
+    }
+
+    /// <summary>
+    /// The accesses to the guest's stack so far for one guest instruction. Between two of them, in one page or two, none can fault; and storing
+    /// what was just loaded changes nothing.
+    /// </summary>
+    private sealed class StackAccesses
+    {
+        private readonly List<(int Offset, bool Writes)> _accesses = [];
+        private Instruction _last;
+
+        /// <summary>Notes an access; a change of ESP ends what is known.</summary>
+        public void Note(in Instruction x)
+        {
+            if (x.Mnemonic == Mnemonic.Lea && x.Op0Register == Register.R12D)
+            {
+                _accesses.Clear();
+            }
+            else if (IsOne(x))
+            {
+                _accesses.Add(((int)x.MemoryDisplacement64, x.Op0Kind == OpKind.Memory));
+            }
+
+            _last = x;
+        }
+
+        /// <summary>True for an access between two others, to a page that both kinds of access have reached.</summary>
+        public bool Covers(in Instruction x)
+        {
+            const int PageSize = 0x1000;
+            if (!IsOne(x))
+            {
+                return false;
+            }
+
+            int offset = (int)x.MemoryDisplacement64;
+            bool writes = x.Op0Kind == OpKind.Memory;
+            return _accesses.Exists(low => low.Offset <= offset && (low.Writes || !writes)
+                && _accesses.Exists(high => high.Offset >= offset && high.Offset - low.Offset < PageSize && (high.Writes || !writes)));
+        }
+
+        /// <summary>True for a store of R8D to where it was loaded from by the instruction in front.</summary>
+        public bool StoresWhatIsThere(in Instruction x) =>
+            IsOne(x) && x.Op0Kind == OpKind.Memory && x.Op1Register == Register.R8D && IsOne(_last)
+            && _last.Op0Kind == OpKind.Register && _last.Op0Register == Register.R8D && _last.MemoryDisplacement64 == x.MemoryDisplacement64;
+
+        private static bool IsOne(in Instruction x) =>
+            x.Mnemonic == Mnemonic.Mov && x.MemoryBase == Register.R12D && x.MemoryIndex is Register.None or Register.R9D
+            && (x.Op0Kind == OpKind.Memory || x.Op1Kind == OpKind.Memory);
     }
 
     private static bool Writes(InstructionInfo information, Register register)

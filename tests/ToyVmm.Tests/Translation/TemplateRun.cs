@@ -32,11 +32,13 @@ internal static unsafe class TemplateRun
             cpu.Load(code);
         }
 
-        s->Eip = TestCpu.Origin;
+        s->Eip = TestCpu.Origin - s->Cs.Base;
         (s->Eax, s->Ecx, s->Edx, s->Ebx) = (0x0000_8412, 0x9123, 0, 0xFEDC_7788);
         (s->Esp, s->Ebp, s->Esi, s->Edi) = (0x8000, 0x8040, 0x9200, 0x9300);
         s->FpuControl = 0x37F;
         s->FpuTags = 0;
+        s->Mxcsr = 0x1F80;
+        s->Cr4 |= Cr4.OSFXSR;
         s->TscOffset = 0 - s->Retired;
         cpu.Vcpu.NotifyStateChanged();
         ulong before = s->Retired;

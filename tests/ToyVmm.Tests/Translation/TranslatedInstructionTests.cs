@@ -8,6 +8,18 @@ namespace ToyVmm.Tests.Translation;
 /// <summary>Instructions that need more than a prefix to run on the host: each leaves the same state as the interpreter, or the same fault.</summary>
 public sealed unsafe class TranslatedInstructionTests
 {
+    // One by one, all at once; at odd addresses; and such that what lies at small offsets is reached around the end of the addresses.
+    private static readonly SegmentBases[] s_bases =
+    [
+        new(0x3000, 0, 0, 0),
+        new(0, 0x3000, 0, 0),
+        new(0, 0, 0x3000, 0),
+        new(0, 0, 0, 0x3000),
+        new(0x1777, 0x0123, 0x2041, 0x0FFF),
+        new(0xFFFF_C001, 0xFFFE_0003, 0xFFFF_F000, 0xFFFF_E800),
+        new(0x8, 0x10, 0x10, 0x8),
+    ];
+
     [TranslatorTheory]
     [InlineData("add fs:[0x9000], bh", "64003D00900000")]
     [InlineData("mov ah, gs:[ecx]", "658A21")]
@@ -169,9 +181,22 @@ public sealed unsafe class TranslatedInstructionTests
         Assert.Equal((name, interpreted), (name, Execute(bytes, translates: true)));
     }
 
-    private static string Execute(byte[] code, bool translates)
+    [TranslatorTheory]
+    [MemberData(nameof(FaultInjectionTests.Templates), MemberType = typeof(FaultInjectionTests))]
+    public void In_segments_with_bases_it_does_so_too(string name, string code)
     {
-        using TestCpu cpu = new(translates: translates);
+        byte[] bytes = [0x90, .. Convert.FromHexString(code), 0xF4];
+        foreach (SegmentBases bases in s_bases)
+        {
+            string interpreted = Execute(bytes, translates: false, bases);
+            Assert.Equal((name, bases, interpreted), (name, bases, Execute(bytes, translates: true, bases)));
+        }
+    }
+
+    private static string Execute(byte[] code, bool translates, SegmentBases bases = default)
+    {
+        using TestCpu cpu = new(translates: translates) { Bases = bases };
+        cpu.Reset();
         CpuState* s = cpu.State;
         for (int n = 0; n < cpu.Bytes.Length; n++)
         {

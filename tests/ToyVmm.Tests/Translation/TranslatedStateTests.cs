@@ -11,6 +11,9 @@ public sealed unsafe class TranslatedStateTests
     private const uint Missing = 0xA000;
     private const uint ReadOnly = 0xC000;
 
+    /// <summary>Where <see cref="MapPages"/> puts the entries of the first 4 MiB.</summary>
+    internal const uint PageTable = 0xE1000;
+
     [TranslatorFact]
     public void A_run_ends_after_every_count_as_the_interpreter_ends_it()
     {
@@ -127,11 +130,17 @@ public sealed unsafe class TranslatedStateTests
         string touch = string.Concat(Enumerable.Range(4, 10).Select(n => (uint)n << 12).Where(page => page is not (Missing or ReadOnly))
             .Select(page => $"FE05{page + 0x800:X8}"[..4] + Convert.ToHexString(BitConverter.GetBytes(page + 0x800))));
         byte[] bytes = [.. Convert.FromHexString(touch), 0xA0, 0x00, 0xC8, 0x00, 0x00, 0xEB, 0x00, 0x90, 0x90, .. Convert.FromHexString(code), 0xF4];
-        Assert.Equal((name, Run(translates: false)), (name, Run(translates: true)));
-
-        string Run(bool translates)
+        // Every 4 MiB from a base on are the same first 4 MiB.
+        SegmentBases[] layouts = [default, new(0x40_0000, 0, 0x80_0000, 0xC0_0000), new(0xFFC0_0000, 0x4000_0000, 0xFFC0_0000, 0x7FC0_0000)];
+        foreach (SegmentBases bases in layouts)
         {
-            using TestCpu cpu = new(translates: translates);
+            Assert.Equal((name, bases, Run(bases, translates: false)), (name, bases, Run(bases, translates: true)));
+        }
+
+        string Run(SegmentBases bases, bool translates)
+        {
+            using TestCpu cpu = new(translates: translates) { Bases = bases };
+            cpu.Reset();
             for (int n = 0; n < cpu.Bytes.Length; n++)
             {
                 cpu.Bytes[n] = (byte)(((n * 7) ^ (n >> 8)) | 1);
@@ -155,19 +164,23 @@ public sealed unsafe class TranslatedStateTests
     }
 
     // The first 4 MiB by a table of 4 KiB pages.
-    private static void MapPages(TestCpu cpu)
+    internal static void MapPages(TestCpu cpu)
     {
         const uint Directory = 0xE0000;
-        const uint Table = 0xE1000;
         const uint Present = 3;
         fixed (byte* memory = cpu.Bytes)
         {
             new Span<byte>(memory + Directory, 0x2000).Clear();
-            *(uint*)(memory + Directory) = Table | Present;
+            uint* directory = (uint*)(memory + Directory);
+            foreach (uint address in new uint[] { 0, cpu.Bases.Es, cpu.Bases.Cs, cpu.Bases.Ss, cpu.Bases.Ds })
+            {
+                directory[address >> 22] = PageTable | Present;
+            }
+
             for (uint page = 0; page < 0x100; page++)
             {
                 uint address = page << 12;
-                *(uint*)(memory + Table + (page * 4)) = address == Missing ? 0 : address | (address == ReadOnly ? 1u : Present);
+                *(uint*)(memory + PageTable + (page * 4)) = address == Missing ? 0 : address | (address == ReadOnly ? 1u : Present);
             }
         }
 

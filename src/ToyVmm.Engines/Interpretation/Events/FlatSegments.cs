@@ -65,7 +65,8 @@ public sealed unsafe partial class Interpreter
         }
 
         // What UpdateMode would find: the data segments, FS and GS are as they were.
-        s->Mode = (s->Mode & (DecodeMode.FlatEs | DecodeMode.FlatDs)) | FlatCodeAndStack | (s->Cpl == 3 ? DecodeMode.User : 0);
+        const DecodeMode Data = DecodeMode.FlatEs | DecodeMode.FlatDs | DecodeMode.BasedEs | DecodeMode.BasedDs;
+        s->Mode = (s->Mode & Data) | FlatCodeAndStack | (s->Cpl == 3 ? DecodeMode.User : 0);
         s->Tlb = s->Cpl == 3 ? UserTlb : SupervisorTlb;
     }
 

@@ -41,7 +41,7 @@ internal unsafe ref struct StackFrame
     {
         _pointer = _segment.Big ? _pointer - (uint)size : (_pointer & 0xFFFF_0000) | (ushort)(_pointer - (uint)size);
         uint offset = _segment.Big ? _pointer : (ushort)_pointer;
-        bool inside = (_segment.Rights & SegmentRights.Write) != 0 && offset >= _segment.Lowest && (ulong)offset + (uint)size - 1 <= _segment.Highest;
+        bool inside = (_segment.Rights & SegmentRights.Write) != 0 && _segment.Holds(offset, size);
         return inside
             ? _cpu.Stores.Add(_segment.Base + offset, size, value, _user)
             : _cpu.RaiseSelector(Vector.StackFault, (ushort)_errorSelector, "no room on the stack");
