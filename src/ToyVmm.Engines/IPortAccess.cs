@@ -9,8 +9,19 @@ namespace ToyVmm.Engines;
 /// between two runs - the clock, the device, interrupts, a new budget - and answers with that budget; or with 0 where the monitor's loop
 /// must look: then the engine leaves with <see cref="ExitReason.PortIoPerformed"/> where it would have left with the access itself.
 /// </remarks>
-public interface IPortAccess
+public unsafe interface IPortAccess
 {
+    /// <summary>
+    /// Two tables of 64 Ki bytes, one behind the other, at one address as long as this exists. The first has a zero for each port that is a latch:
+    /// a byte in the second table that reads and writes reach, without any other effect. Emitted code then reaches it itself, and counts (guests write to
+    /// port 80 merely to wait).
+    /// </summary>
+    byte* Latches { get; }
+
+    /// <summary>Tells of accesses to latches that were not worth a call: each counts as a handled exit.</summary>
+    /// <param name="accesses">How many there were since the last time.</param>
+    void CountLatchAccesses(ulong accesses);
+
     /// <summary>The guest executes IN, or an element of INS. Nothing of the instruction has happened yet.</summary>
     /// <param name="port">The port.</param>
     /// <param name="width">Bytes: 1, 2 or 4.</param>

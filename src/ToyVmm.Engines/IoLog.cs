@@ -16,6 +16,9 @@ internal sealed class IoLog
     /// <summary>True while answers wait to be used by the instruction.</summary>
     public bool HasAnswers => _answers.Count > 0;
 
+    /// <summary>The answer given last, as far as its read is wide. Only when <see cref="HasAnswers"/>.</summary>
+    public ulong LastAnswer => _answers[^1].Value;
+
     /// <summary>Gives the answer to a read, or opens it.</summary>
     /// <returns>False when the engine must leave with the request.</returns>
     public bool TryRead(VmExit request, out ulong value)

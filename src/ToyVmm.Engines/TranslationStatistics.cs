@@ -1,6 +1,6 @@
 namespace ToyVmm.Engines;
 
-/// <summary>What the translator did so far. Counts are exact and the same from run to run.</summary>
+/// <summary>What the translator did so far. Counts are exact and the same from run to run; the time is not.</summary>
 public sealed class TranslationStatistics
 {
     /// <summary>Instructions that the host CPU executed in emitted code.</summary>
@@ -8,6 +8,12 @@ public sealed class TranslationStatistics
 
     /// <summary>Blocks translated, again ones included.</summary>
     public ulong BlocksTranslated { get; internal set; }
+
+    /// <summary>Guest instructions in them.</summary>
+    public ulong InstructionsTranslated { get; internal set; }
+
+    /// <summary>Host time that translating them took, the verifier not counted.</summary>
+    public TimeSpan TranslationTime { get; internal set; }
 
     /// <summary>Times that the code cache was full, and everything was dropped.</summary>
     public ulong CacheFlushes { get; internal set; }

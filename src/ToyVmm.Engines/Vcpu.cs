@@ -12,6 +12,9 @@ namespace ToyVmm.Engines;
 /// </summary>
 public sealed unsafe class Vcpu : IDisposable
 {
+    // No port is a latch. Never freed: there is one.
+    private static readonly byte* s_noLatches = MakeNoLatches();
+
     private readonly CpuState* _state;
     private bool _cancelRequested;
 
@@ -26,6 +29,7 @@ public sealed unsafe class Vcpu : IDisposable
         Frame = (HostFrame*)NativeMemory.AlignedAlloc(size, 64);
         new Span<byte>(Frame, (int)size).Clear();
         _state = (CpuState*)(Frame + 1);
+        Ports = null;
         Mmu = new Mmu(memory, _state);
         Reset();
     }
@@ -49,7 +53,15 @@ public sealed unsafe class Vcpu : IDisposable
     public IEngineObserver? Observer { get; set; }
 
     /// <summary>Performs port accesses in place; null makes each of them an exit (<see cref="ExitReason.PortIo"/>).</summary>
-    public IPortAccess? Ports { get; set; }
+    public IPortAccess? Ports
+    {
+        get;
+        set
+        {
+            field = value;
+            Frame->PortLatches = value is null ? (nint)s_noLatches : (nint)value.Latches;
+        }
+    }
 
     /// <summary>Set by another thread to get the engine out of a REP string instruction, which can take seconds; budgets bound everything else.</summary>
     public bool CancelRequested
@@ -166,6 +178,14 @@ public sealed unsafe class Vcpu : IDisposable
 
     /// <summary>Tells the engine that the state was changed from outside (reset, loading, a snapshot): it drops what it derived from it.</summary>
     public void NotifyStateChanged() => StateReplaced?.Invoke();
+
+    private static byte* MakeNoLatches()
+    {
+        const int BothTables = 2 << 16;
+        byte* tables = (byte*)NativeMemory.Alloc(BothTables);
+        new Span<byte>(tables, BothTables).Fill(1);
+        return tables;
+    }
 
     /// <summary>Raised by a reset, before <see cref="StateReplaced"/>: whatever instruction was in flight is gone.</summary>
     internal event Action? WasReset;

@@ -16,6 +16,8 @@ namespace ToyVmm.Hardware;
 /// </remarks>
 public sealed class Machine : IDisposable
 {
+    // Firmware writes progress codes to it, and guests write to it merely to wait for a bus cycle.
+    private const ushort PostCodePort = 0x80;
     private const uint OneMebibyte = 1u << 20;
     private const uint VideoMemory = 0xA_0000;
     private const ulong ApicGlobalEnable = 1 << 11;  // IA32_APIC_BASE
@@ -158,9 +160,6 @@ public sealed class Machine : IDisposable
     /// <summary>Takes the bytes of the debug console.</summary>
     public Action<byte>? DebugConsoleWritten { get; set; }
 
-    /// <summary>The POST codes of the firmware.</summary>
-    public PostCodePort PostCodes { get; } = new();
-
     /// <summary>The ACPI power-management registers; their SCI is IRQ9.</summary>
     public PowerManagementPiix4 PowerManagement { get; }
 
@@ -266,7 +265,7 @@ public sealed class Machine : IDisposable
         Pci.Reset();
         PrimaryAta.Reset();
         SecondaryAta.Reset();
-        PostCodes.Reset();
+        Ports.Write(PostCodePort, 1, 0);
         _resetControl.Reset();
         _controlA.Reset();
         _controlB.Reset();
@@ -321,7 +320,7 @@ public sealed class Machine : IDisposable
         Ports.Map(0x061, 1, _controlB);
         Ports.Map(0x064, 1, KeyboardController, firstOffset: 4);
         Ports.Map(0x070, 2, Rtc);
-        Ports.Map(0x080, 1, PostCodes);
+        Ports.MapLatch(PostCodePort);
         Ports.Map(0x081, 15, _dmaPages, firstOffset: 1);
         Ports.Map(0x092, 1, _controlA);
         Ports.Map(0x0A0, 2, Pic.Slave);

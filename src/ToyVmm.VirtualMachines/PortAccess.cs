@@ -8,9 +8,15 @@ namespace ToyVmm.VirtualMachines;
 /// same order. Where the loop would have more to do - a request of the guest, a stop, a look at the host - it is asked to.
 /// </summary>
 /// <param name="vm">The machine.</param>
-internal sealed class PortAccess(VirtualMachine vm) : IPortAccess
+internal sealed unsafe class PortAccess(VirtualMachine vm) : IPortAccess
 {
     private readonly PortBus _ports = vm.Machine.Ports;
+
+    /// <inheritdoc/>
+    public byte* Latches => _ports.Latches;
+
+    /// <inheritdoc/>
+    public void CountLatchAccesses(ulong accesses) => vm.CountLatchAccesses(accesses);
 
     /// <inheritdoc/>
     public ulong Read(ushort port, int width, ulong retired, out uint value)

@@ -22,7 +22,7 @@ public sealed class RunStatistics
     /// <summary>Guest time skipped while the CPU slept, in clock ticks.</summary>
     public ulong IdleTicks { get; internal set; }
 
-    internal void Count(ExitReason reason) => _exits[(int)reason]++;
+    internal void Count(ExitReason reason, ulong times = 1) => _exits[(int)reason] += times;
 
     internal void CountTrap(int vector) => _traps[vector & 0xFF]++;
 }

@@ -300,6 +300,13 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         _exitsHandled++;
     }
 
+    /// <summary>Accesses to latches, which emitted code has performed.</summary>
+    internal void CountLatchAccesses(ulong accesses)
+    {
+        Statistics.Count(ExitReason.PortIo, accesses);
+        _exitsHandled += accesses;
+    }
+
     /// <summary>What the loop does between an access and the next run of the engine.</summary>
     /// <param name="retired">Instructions retired so far.</param>
     /// <returns>The budget of that run; 0 where the loop itself must look.</returns>

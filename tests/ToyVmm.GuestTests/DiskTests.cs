@@ -27,20 +27,23 @@ public sealed class DiskTests
     [InlineData(DiskAccess.ReadOnly, Failed, false)]
     public void A_write_goes_where_the_access_says(DiskAccess access, int status, bool written)
     {
-        using TemporaryFile disk = CommandLine.File(new byte[8 * 512], ".img");
-        MachineConfig machine = new() { Disks = [new DiskConfig(disk.Path, access)] };
-        using (VirtualMachine vm = VirtualMachine.Create(s_writer, new VirtualMachineOptions { Machine = machine }))
+        foreach (EngineKind engine in GuestRunner.Engines)
         {
-            Assert.Equal(status, vm.Run(new RunLimits { MaxInstructions = 50_000_000 }).ExitStatus);
-        }
+            using TemporaryFile disk = CommandLine.File(new byte[8 * 512], ".img");
+            MachineConfig machine = new() { Disks = [new DiskConfig(disk.Path, access)] };
+            using (VirtualMachine vm = VirtualMachine.Create(s_writer, new VirtualMachineOptions { Engine = engine, Machine = machine }))
+            {
+                Assert.Equal(status, vm.Run(new RunLimits { MaxInstructions = 50_000_000 }).ExitStatus);
+            }
 
-        byte[] expected = new byte[8 * 512];
-        if (written)
-        {
-            s_writer.CopyTo(expected, WrittenSector * 512);
-        }
+            byte[] expected = new byte[8 * 512];
+            if (written)
+            {
+                s_writer.CopyTo(expected, WrittenSector * 512);
+            }
 
-        Assert.Equal(expected, File.ReadAllBytes(disk.Path));
+            Assert.Equal(expected, File.ReadAllBytes(disk.Path));
+        }
     }
 
     [Theory]
@@ -111,25 +114,27 @@ public sealed class DiskTests
     }
 
     /// <summary>Somebody else's BIOS finds the disk by PCI, CMOS and IDENTIFY, and boots it.</summary>
-    [RequiresFileFact("/usr/share/seabios/bios.bin")]
-    public void SeaBIOS_boots_the_disk()
+    [RequiresFileTheory("/usr/share/seabios/bios.bin")]
+    [MemberData(nameof(GuestRunner.EngineRows), MemberType = typeof(GuestRunner))]
+    public void SeaBIOS_boots_the_disk(EngineKind engine)
     {
         GuestImage guest = GuestCatalog.Find("disk");
         MachineConfig machine = new() { Bios = File.ReadAllBytes("/usr/share/seabios/bios.bin") };
-        using VirtualMachine vm = VirtualMachine.Create(File.ReadAllBytes(guest.ImagePath), new VirtualMachineOptions { Machine = machine });
+        using VirtualMachine vm = VirtualMachine.Create(File.ReadAllBytes(guest.ImagePath), new VirtualMachineOptions { Engine = engine, Machine = machine });
         StopReason stop = vm.Run(new RunLimits { MaxInstructions = 500_000_000, Timeout = TimeSpan.FromSeconds(60) });
         Assert.Equal((StopKind.PowerOff, guest.ExpectedSerial), (stop.Kind, vm.SerialOutput));
     }
 
     /// <summary>And a CD: the "no emulation" boot of El Torito, by READ(10) packets. (The floppy that is given as the image is not seen by SeaBIOS.)</summary>
-    [RequiresFileFact("/usr/share/seabios/bios.bin")]
-    public void SeaBIOS_boots_the_disc()
+    [RequiresFileTheory("/usr/share/seabios/bios.bin")]
+    [MemberData(nameof(GuestRunner.EngineRows), MemberType = typeof(GuestRunner))]
+    public void SeaBIOS_boots_the_disc(EngineKind engine)
     {
         using TemporaryFile disc = CommandLine.File(BootableDisc([0xB0, 0x05, 0xE6, 0xF4]), ".iso");      // mov al, 5; out 0xF4, al
         byte[] floppy = new byte[1440 * 1024];
         (floppy[510], floppy[511]) = (0x55, 0xAA);
         MachineConfig machine = new() { Bios = File.ReadAllBytes("/usr/share/seabios/bios.bin"), CdRom = disc.Path };
-        using VirtualMachine vm = VirtualMachine.Create(floppy, new VirtualMachineOptions { Machine = machine });
+        using VirtualMachine vm = VirtualMachine.Create(floppy, new VirtualMachineOptions { Engine = engine, Machine = machine });
         StopReason stop = vm.Run(new RunLimits { MaxInstructions = 500_000_000, Timeout = TimeSpan.FromSeconds(60) });
         Assert.Equal(11, stop.ExitStatus);
     }

@@ -17,8 +17,9 @@ internal static class Firmware
     public static string VgaBios { get; } = InGuests("usr", "share", "vgabios", "vgabios.bin");
 
     /// <summary>A machine whose drives SeaBIOS boots.</summary>
-    public static VirtualMachine Create(MachineConfig drives) => VirtualMachine.CreateFromDrives(new VirtualMachineOptions
+    public static VirtualMachine Create(MachineConfig drives, EngineKind engine) => VirtualMachine.CreateFromDrives(new VirtualMachineOptions
     {
+        Engine = engine,
         Machine = drives with { Bios = File.ReadAllBytes(SeaBios), VgaBios = File.ReadAllBytes(VgaBios) },
     });
 

@@ -1,5 +1,6 @@
 using ToyVmm.Engines;
 using ToyVmm.VirtualMachines;
+using ToyVmm.VirtualMachines.Tracing;
 using Xunit;
 
 namespace ToyVmm.GuestTests;
@@ -7,9 +8,13 @@ namespace ToyVmm.GuestTests;
 /// <summary>Every guest, end to end, on every engine: what it must print, how it must end, and that it does so twice.</summary>
 public sealed class GuestRunTests
 {
-    // By default, everything at once, after one use; and with so small a cache that it is dropped again and again.
+    // By default, everything at once, after one use; with so small a cache that it is dropped again and again; with one view for all address
+    // spaces and privilege levels; and with a fault for each sensitive instruction.
     private static readonly TranslatorOptions[] s_translators =
-        [new(), new() { Hotness = 0 }, new() { Hotness = 1 }, new() { Hotness = 0, CodeCacheBytes = 64 << 10, Verify = true }];
+    [
+        new(), new() { Hotness = 0 }, new() { Hotness = 1 }, new() { Hotness = 0, CodeCacheBytes = 64 << 10, Verify = true },
+        new() { Hotness = 0, Views = 1, Verify = true }, new() { Hotness = 0, TrapOnly = true },
+    ];
 
     [Theory]
     [MemberData(nameof(GuestRunner.Everything), MemberType = typeof(GuestRunner))]
@@ -84,6 +89,26 @@ public sealed class GuestRunTests
 
     public static IEnumerable<object[]> Guests => GuestCatalog.All.Select(guest => new object[] { guest.Name });
 
+    /// <summary>The options above bite: guests that change rings or address spaces fight for the one view, and each sensitive instruction faults.</summary>
+    [Theory]
+    [InlineData("rings")]
+    [InlineData("nano")]
+    public void One_view_is_fought_for_and_trapping_faults(string name)
+    {
+        if (VirtualMachine.TranslatorUnavailable is not null)
+        {
+            return;
+        }
+
+        GuestImage guest = GuestCatalog.Find(name);
+        TranslationStatistics usual = Statistics(guest, new() { Hotness = 0 });
+        TranslationStatistics one = Statistics(guest, new() { Hotness = 0, Views = 1 });
+        TranslationStatistics trapping = Statistics(guest, new() { Hotness = 0, TrapOnly = true });
+        Assert.True(usual.ViewEvictions < one.ViewEvictions, $"{usual.ViewEvictions} evictions, with one view {one.ViewEvictions}");
+        Assert.True(usual.HiddenFaults < one.HiddenFaults, $"{usual.HiddenFaults} hidden faults, with one view {one.HiddenFaults}");
+        Assert.True(usual.HostFaults < trapping.HostFaults, $"{usual.HostFaults} faults, trapping {trapping.HostFaults}");
+    }
+
     /// <summary>The autopsy of the guest that dies on purpose names the chain and its first cause.</summary>
     [Fact]
     public void A_triple_fault_comes_with_an_autopsy()
@@ -94,5 +119,13 @@ public sealed class GuestRunTests
         Assert.True(autopsy.Chain.Count >= 3);
         Assert.All(autopsy.Chain, fault => Assert.NotEmpty(fault.Cause));
         Assert.Contains(autopsy.Tables, line => line.StartsWith("IDT base", StringComparison.Ordinal));
+    }
+
+    private static TranslationStatistics Statistics(GuestImage guest, TranslatorOptions options)
+    {
+        using VirtualMachine vm = GuestRunner.Create(guest, EngineKind.Translator, new TraceHash(), options);
+        StopReason stop = vm.Run(new RunLimits { MaxInstructions = 3_000_000_000, Timeout = TimeSpan.FromSeconds(120) });
+        Assert.Equal(guest.ExpectedStatus, stop.ExitStatus);
+        return vm.Vcpu.Translation!;
     }
 }

@@ -25,6 +25,9 @@ public static class GuestRunner
     public static IReadOnlyList<EngineKind> Engines { get; } =
         VirtualMachine.TranslatorUnavailable is null ? [EngineKind.Interpreter, EngineKind.Translator] : [EngineKind.Interpreter];
 
+    /// <summary>What the command line calls an engine.</summary>
+    public static string NameOf(EngineKind engine) => engine.ToString().ToLowerInvariant();
+
     /// <summary>The engines, a row each.</summary>
     public static IEnumerable<object[]> EngineRows => Engines.Select(engine => new object[] { engine });
 

@@ -13,6 +13,7 @@ public sealed partial class LinuxBootTests
     private const string WithoutCipherTests = "console=ttyS0 quiet cryptomgr.notests";
     private const string Prompt = "shell# ";
 
+    /// <summary>On the host's default engine alone, since the kernel's tests of its ciphers are long; <see cref="LockStepTests"/> has them on both.</summary>
     [RequiresFileFact(LinuxGuest.LastFile)]
     public void Debians_kernel_runs_a_script_and_keeps_a_file_on_a_disk()
     {
@@ -29,34 +30,38 @@ public sealed partial class LinuxBootTests
         Assert.Equal(LinuxGuest.Answer, Ext2Image.ReadFile(File.ReadAllBytes(disk.Path), "answer"));
     }
 
-    [RequiresFileFact(LinuxGuest.LastFile)]
-    public void What_it_writes_to_a_snapshot_is_forgotten()
+    [RequiresFileTheory(LinuxGuest.LastFile)]
+    [MemberData(nameof(GuestRunner.EngineRows), MemberType = typeof(GuestRunner))]
+    public void What_it_writes_to_a_snapshot_is_forgotten(EngineKind engine)
     {
         using TemporaryFile disk = LinuxGuest.CopyDisk();
         byte[] before = File.ReadAllBytes(disk.Path);
-        Assert.Equal(LinuxGuest.MarksWithDisk, RunWithDisk(new DiskConfig(disk.Path, DiskAccess.Snapshot)));
+        Assert.Equal(LinuxGuest.MarksWithDisk, RunWithDisk(engine, new DiskConfig(disk.Path, DiskAccess.Snapshot)));
         Assert.Equal(before, File.ReadAllBytes(disk.Path));
     }
 
-    [RequiresFileFact(LinuxGuest.LastFile)]
-    public void A_read_only_disk_gives_it_errors()
+    [RequiresFileTheory(LinuxGuest.LastFile)]
+    [MemberData(nameof(GuestRunner.EngineRows), MemberType = typeof(GuestRunner))]
+    public void A_read_only_disk_gives_it_errors(EngineKind engine)
     {
         using TemporaryFile disk = LinuxGuest.CopyDisk();
         byte[] before = File.ReadAllBytes(disk.Path);
         Assert.Equal(
             [.. LinuxGuest.Marks, "mark: disk takes no writes", "mark: disk says hello from outside", "mark: disk write failed", "mark: done"],
-            RunWithDisk(new DiskConfig(disk.Path, DiskAccess.ReadOnly)));
+            RunWithDisk(engine, new DiskConfig(disk.Path, DiskAccess.ReadOnly)));
         Assert.Equal(before, File.ReadAllBytes(disk.Path));
     }
 
     /// <summary>Types at the prompt, as a user would: each line when the prompt asks for it.</summary>
-    [RequiresFileFact(LinuxGuest.LastFile)]
-    public void Its_shell_answers_what_is_typed()
+    [RequiresFileTheory(LinuxGuest.LastFile)]
+    [MemberData(nameof(GuestRunner.EngineRows), MemberType = typeof(GuestRunner))]
+    public void Its_shell_answers_what_is_typed(EngineKind engine)
     {
         Queue<string> lines = new(["echo $((6 * 7))", "seq 1 100 | wc -l", "cat /nothing; echo status $?", "tty; exit"]);
         StringBuilder serial = new();
         VirtualMachine? machine = null;
         using VirtualMachine vm = LinuxGuest.Create(
+            engine,
             WithoutCipherTests + " toyvmm=shell",
             value =>
             {
@@ -98,9 +103,9 @@ public sealed partial class LinuxBootTests
     [GeneratedRegex(@"\x1B\[[0-9;]*[A-Za-z]")]
     private static partial Regex TerminalSequence();
 
-    private static string[] RunWithDisk(DiskConfig disk)
+    private static string[] RunWithDisk(EngineKind engine, DiskConfig disk)
     {
-        using VirtualMachine vm = LinuxGuest.Create(WithoutCipherTests + " toyvmm=disk", null, disk);
+        using VirtualMachine vm = LinuxGuest.Create(engine, WithoutCipherTests + " toyvmm=disk", null, disk);
         StopReason stop = vm.Run(new RunLimits { MaxInstructions = 30_000_000_000, Timeout = LinuxGuest.Limit });
         Assert.True(stop.Kind == StopKind.PowerOff, $"{stop.Detail}\n{vm.SerialOutput}");
         return LinuxGuest.MarksIn(vm.SerialOutput);

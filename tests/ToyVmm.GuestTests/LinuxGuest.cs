@@ -38,10 +38,11 @@ internal static class LinuxGuest
         [.. Marks, "mark: disk says hello from outside", $"mark: disk keeps {Sum(Answer)}  /mnt/answer", "mark: done"];
 
     /// <summary>A machine that is about to boot it.</summary>
-    public static VirtualMachine Create(string commandLine, Action<byte>? serial = null, params DiskConfig[] disks) => VirtualMachine.Create(
+    public static VirtualMachine Create(EngineKind engine, string commandLine, Action<byte>? serial = null, params DiskConfig[] disks) => VirtualMachine.Create(
         File.ReadAllBytes(Kernel),
         new VirtualMachineOptions
         {
+            Engine = engine,
             Machine = new MachineConfig { MemorySize = 128u << 20, Disks = disks },
             Load = new LoadOptions { CommandLine = commandLine, InitialRamDisk = File.ReadAllBytes(InitialRamDisk) },
             SerialOutput = serial,

@@ -23,6 +23,7 @@ public sealed partial class Memtest86Tests
     private static readonly string[] s_places =
         [Path.Combine(GuestCatalog.RepositoryRoot, ".guests", "boot", "memtest86+ia32.bin"), "/boot/memtest86+ia32.bin"];
 
+    /// <summary>On the host's default engine alone: the interpreter takes half a minute for it.</summary>
     [RequiresFileFact(".guests/boot/memtest86+ia32.bin", "/boot/memtest86+ia32.bin")]
     public void One_complete_pass_finds_no_error()
     {

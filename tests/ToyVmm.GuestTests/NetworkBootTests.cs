@@ -22,10 +22,11 @@ public sealed class NetworkBootTests
 
     private static readonly string s_disc = Firmware.InGuests("usr", "lib", "ipxe", "ipxe.iso");
 
-    [RequiresFileFact(DiscFile, Also = Firmware.VgaBiosFile)]
-    public void It_reaches_its_prompt_and_takes_a_command()
+    [RequiresFileTheory(DiscFile, Also = Firmware.VgaBiosFile)]
+    [MemberData(nameof(GuestRunner.EngineRows), MemberType = typeof(GuestRunner))]
+    public void It_reaches_its_prompt_and_takes_a_command(EngineKind engine)
     {
-        using VirtualMachine vm = Firmware.Create(new MachineConfig { CdRom = s_disc, InstructionsPerSecond = SlowClock });
+        using VirtualMachine vm = Firmware.Create(new MachineConfig { CdRom = s_disc, InstructionsPerSecond = SlowClock }, engine);
 
         // It sleeps while it waits for the key, and sleep takes no instructions: the key is pressed before, and the BIOS keeps it.
         _ = Firmware.RunUntilScreenShows(vm, "iPXE initialising devices", SlowClock / 20, 4_000_000_000);

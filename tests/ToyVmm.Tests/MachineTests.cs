@@ -295,7 +295,7 @@ public sealed class MachineTests
         Assert.Equal(0xE9u, machine.Ports.Read(0xE9, 1));
         Out(machine, (0xE9, 'o'), (0xE9, 'k'), (0x80, 0x55));
         Assert.Equal("ok"u8.ToArray(), written);
-        Assert.Equal(0x55, machine.PostCodes.Last);
+        Assert.Equal(0x55u, machine.Ports.Read(0x80, 1));
         uint toggle = machine.Ports.Read(0x61, 1) & 0x10;
         machine.Clock.AdvanceTo(15_086);
         Assert.NotEqual(toggle, machine.Ports.Read(0x61, 1) & 0x10);

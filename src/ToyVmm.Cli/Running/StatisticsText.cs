@@ -44,6 +44,8 @@ internal static class StatisticsText
         Line(output, "  of them with a base", Number(translation.BasedBlocks));
         Line(output, "  not: 16-bit code", Number(translation.NarrowBlocks));
         Line(output, "  not: small segments", Number(translation.SegmentedBlocks));
+        double cost = translation.TranslationTime.TotalNanoseconds / Math.Max(translation.InstructionsTranslated, 1);
+        Line(output, "  of an instruction each", string.Create(CultureInfo.InvariantCulture, $"{cost:N0} ns"));
         Line(output, "  cache flushes", Number(translation.CacheFlushes));
         Line(output, "  entries", Number(translation.Entries));
         Line(output, "  look-ups", Number(translation.Lookups));

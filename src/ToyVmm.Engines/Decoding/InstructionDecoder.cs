@@ -39,7 +39,7 @@ internal sealed unsafe class InstructionDecoder
     {
         CpuState* s = _cpu.State;
         Decoder decoder = (block->Mode & DecodeMode.Code32) != 0 ? _decoder32 : _decoder16;
-        int longest = (block->Mode & DecodeMode.SingleStep) != 0 ? 1 : LongestBlock;
+        int longest = (block->Mode & DecodeMode.SingleStep) != 0 ? 1 : _cpu.LongestBlock;
         uint page = linear & 0xFFFF_F000;
         DecodedInstruction* i = Block.Instructions(block);
         _fetcher.StartBlock(linear, block->Physical, (ulong)s->Cs.Highest - block->Eip + 1);

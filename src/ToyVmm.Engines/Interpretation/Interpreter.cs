@@ -113,6 +113,12 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         return unavailable;
     }
 
+    /// <summary>
+    /// The most instructions in a block that is decoded from now on. A block longer than the budget is interpreted one by one: blocks of one
+    /// instruction have each of them run on the host, whatever the budget.
+    /// </summary>
+    internal int LongestBlock { get; set; } = InstructionDecoder.LongestBlock;
+
     /// <summary>The exit that a handler has asked for with <see cref="Flow.Stop"/> or <see cref="Flow.Leave"/>.</summary>
     internal VmExit? RequestedExit { get; set; }
 
@@ -133,6 +139,12 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         Translated?.ForgetLink();
         BeginObservation();
         VmExit exit = RunLoop();
+        if (Vcpu.Frame->LatchAccesses != 0)
+        {
+            Vcpu.Ports?.CountLatchAccesses(Vcpu.Frame->LatchAccesses);
+            Vcpu.Frame->LatchAccesses = 0;
+        }
+
         State->Retired = RetiredNow;
         return exit;
     }

@@ -6,11 +6,12 @@ namespace ToyVmm.Engines.ShadowPaging;
 /// Counts the host mappings of all views in the process against what Linux allows one process (vm.max_map_count, 65,530 by
 /// default): at the wall mmap fails, for the runtime too.
 /// </summary>
-internal sealed class MappingBudget
+/// <param name="most">The most; null for three quarters of what Linux allows.</param>
+internal sealed class MappingBudget(int? most = null)
 {
     private const int Default = 65_530;
 
-    private readonly int _most = Limit() / 4 * 3;
+    private readonly int _most = most ?? (Limit() / 4 * 3);
     private int _count;
 
     /// <summary>True when no more should be added.</summary>

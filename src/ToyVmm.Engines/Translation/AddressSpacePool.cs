@@ -131,7 +131,7 @@ internal sealed class AddressSpacePool : IDisposable
         AddressSpace? found = index < 0 ? null : _spaces[index];
         if (found is null)
         {
-            found = _spaces.Count < _most ? TryAdd() : null;
+            found = _spaces.Find(candidate => candidate.Space == AddressSpace.NoSpace) ?? (_spaces.Count < _most ? TryAdd() : null);
             if (found is null)
             {
                 found = _spaces[0];

@@ -30,9 +30,9 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code,
     /// <summary>Emits a block.</summary>
     /// <param name="block">32-bit code in segments of 4 GiB, on one page.</param>
     /// <param name="faults">Tells which instructions faulted too often and go to the interpreter.</param>
-    /// <param name="number">What emitted code tells where it leaves an instruction to the interpreter: which translation it is.</param>
+    /// <param name="callOuts">Receives the instructions that are left to the interpreter.</param>
     /// <returns>Where it is; null when the cache is full.</returns>
-    public TranslatedBlock? Translate(Block* block, FaultHistory faults, int number)
+    public TranslatedBlock? Translate(Block* block, FaultHistory faults, CallOutTable callOuts)
     {
         if (!code.HasRoom((block->Count + 2) * MostBytesPerInstruction))
         {
@@ -40,7 +40,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code,
         }
 
         TranslatedBlock result = new(block, code.Used) { KeepsReasons = KeepsReasons };
-        Emitter e = new(code, result, number, differing, trapOnly);
+        Emitter e = new(code, result, callOuts, differing, trapOnly);
         RegisterFile files = Decode(block);
         bool open = true;
         for (int n = 0; n < block->Count && open; n++)

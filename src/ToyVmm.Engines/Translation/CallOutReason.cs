@@ -118,6 +118,9 @@ internal static class CallOutList
             case Mnemonic.Cpuid or Mnemonic.Rdpmc or Mnemonic.Rdmsr or Mnemonic.Sgdt or Mnemonic.Sidt or Mnemonic.Sldt or Mnemonic.Str or Mnemonic.Smsw:
             case Mnemonic.Lar or Mnemonic.Lsl or Mnemonic.Verr or Mnemonic.Verw:
                 return CallOutReason.VirtualCpu;
+            case Mnemonic.In or Mnemonic.Out when x.Code is Code.In_AL_DX or Code.In_AL_imm8 or Code.Out_DX_AL or Code.Out_imm8_AL:
+                // Where the port is a latch.
+                return CallOutReason.None;
             case Mnemonic.In or Mnemonic.Out or Mnemonic.Insb or Mnemonic.Insw or Mnemonic.Insd or Mnemonic.Outsb or Mnemonic.Outsw or Mnemonic.Outsd:
                 return CallOutReason.Port;
             case Mnemonic.Hlt or Mnemonic.Vmcall:

@@ -15,6 +15,10 @@ internal sealed partial class CodeVerifier
         {
             Join(n - 1, n);
         }
+        else if (IsPortLook(n))
+        {
+            Join(n - 2, n);
+        }
         else if (IsFlagsRead(n))
         {
             Join(n - 1, n);
@@ -169,6 +173,28 @@ internal sealed partial class CodeVerifier
             && x.MemoryDisplacement64 == 0 && x.SegmentPrefix == Register.None
             && _instructions[n - 1] is { Code: Code.Mov_r64_rm64, Op0Register: Register.R9, MemoryBase: Register.R15, MemoryIndex: Register.None } gate
             && ((int)gate.MemoryDisplacement64 == StateOffset.FsGate || (int)gate.MemoryDisplacement64 == StateOffset.GsGate);
+    }
+
+    // mov r9,[r15+latches]; movzx r13d,dx (or mov r13d,imm of 16 bits); then movzx ecx,byte [r9+r13], or AL from or to the byte 64 Ki further on.
+    private bool IsPortLook(int n)
+    {
+        if (n < 2 || _instructions[n - 1].Op0Kind != OpKind.Register || _instructions[n - 1].Op0Register != Register.R13D)
+        {
+            return false;
+        }
+
+        const ulong SecondTable = 1 << 16;
+        Instruction look = _instructions[n];
+        Instruction port = _instructions[n - 1];
+        Instruction table = _instructions[n - 2];
+        bool isKind = look is { Code: Code.Movzx_r32_rm8, Op0Register: Register.ECX, Op1Kind: OpKind.Memory, MemoryDisplacement64: 0 };
+        bool isByte = look is { Code: Code.Mov_r8_rm8, Op0Register: Register.AL, Op1Kind: OpKind.Memory, MemoryDisplacement64: SecondTable }
+            or { Code: Code.Mov_rm8_r8, Op0Kind: OpKind.Memory, Op1Register: Register.AL, MemoryDisplacement64: SecondTable };
+        return (isKind || isByte)
+            && look is { MemoryBase: Register.R9, MemoryIndex: Register.R13, MemoryIndexScale: 1, SegmentPrefix: Register.None }
+            && (port is { Code: Code.Movzx_r32_rm16, Op1Kind: OpKind.Register } || (port.Code == Code.Mov_r32_imm32 && port.Immediate32 <= ushort.MaxValue))
+            && table is { Code: Code.Mov_r64_rm64, Op0Register: Register.R9, Op1Kind: OpKind.Memory, MemoryBase: Register.R15, MemoryIndex: Register.None }
+            && (int)table.MemoryDisplacement64 == StateOffset.PortLatches && table.SegmentPrefix == Register.None;
     }
 
     // lea r14,[r14+n], n a block's count.

@@ -132,7 +132,7 @@ internal sealed partial class CodeVerifier(int frameSize, int stateSize)
         {
             bool written = memory.Access is OpAccess.Write or OpAccess.ReadWrite or OpAccess.CondWrite or OpAccess.ReadCondWrite;
             bool isView = memory.Segment == Register.GS && memory.AddressSize == CodeSize.Code32;
-            if (!isView && !IsState(memory, written) && !(IsTableLoad(x) && !written) && !IsRamp(x) && !IsGate(n))
+            if (!isView && !IsState(memory, written) && !(IsTableLoad(x) && !written) && !IsRamp(x) && !IsGate(n) && !IsPortLook(n))
             {
                 return "reaches memory outside the view";
             }
@@ -152,7 +152,7 @@ internal sealed partial class CodeVerifier(int frameSize, int stateSize)
 
     // What emitted code tells the VMM, field by field.
     private static bool IsOutput(int offset, int size) =>
-        offset == StateOffset.HostScratch ? size <= sizeof(ulong)
+        offset == StateOffset.HostScratch || offset == StateOffset.LatchAccesses ? size <= sizeof(ulong)
         : size <= sizeof(uint)
             && (offset == StateOffset.Eip || offset == StateOffset.HostExitSlot || offset == StateOffset.HostInterruptFlag
                 || offset == StateOffset.HostStringCount || offset == StateOffset.HostStringSource

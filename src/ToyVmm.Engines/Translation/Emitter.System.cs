@@ -3,7 +3,7 @@ using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Translation;
 
-/// <summary>Reads of control and segment registers, which are loads from the state; and XLAT.</summary>
+/// <summary>Reads of control and segment registers, which are loads from the state; ports that are mere latches; and XLAT.</summary>
 internal sealed unsafe partial class Emitter
 {
     private bool TrySystem(in Instruction x, int remaining)
@@ -13,6 +13,9 @@ internal sealed unsafe partial class Emitter
             case Code.Mov_r32_cr when (block.Block->Mode & DecodeMode.User) == 0 && ControlRegister(x.Op1Register) is { } offset:
                 RequireRingZero(x, remaining);
                 code.Emit(Instruction.Create(Code.Mov_r32_rm32, Guest(x.Op0Register), State(offset)));
+                return true;
+            case Code.In_AL_DX or Code.In_AL_imm8 or Code.Out_DX_AL or Code.Out_imm8_AL when (block.Block->Mode & DecodeMode.User) == 0:
+                AccessLatch(x, remaining);
                 return true;
             case Code.Mov_rm16_Sreg or Code.Mov_r32m16_Sreg when x.Op0Kind == OpKind.Register:
                 // A 32-bit register is zero-extended (P6 and later; SDM 2B, MOV).
@@ -44,6 +47,33 @@ internal sealed unsafe partial class Emitter
                 code.Emit(Instruction.Create(Code.Nopd));
                 return true;
         }
+    }
+
+    // A byte of a latch (IPortAccess.Latches); any other port is the interpreter's.
+    private void AccessLatch(in Instruction x, int remaining)
+    {
+        const int Bytes = 1 << 16;
+        RequireRingZero(x, remaining);
+        PutEcxAside();
+        FindLatch(x);
+        code.Emit(Instruction.Create(Code.Movzx_r32_rm8, Register.ECX, new MemoryOperand(Register.R9, Register.R13)));
+        LeaveUnlessEcxIsZero(x, remaining);
+        FindLatch(x);
+        MemoryOperand latch = new(Register.R9, Register.R13, 1, Bytes, 8);
+        code.Emit(x.Mnemonic == Mnemonic.In
+            ? Instruction.Create(Code.Mov_r8_rm8, Register.AL, latch)
+            : Instruction.Create(Code.Mov_rm8_r8, latch, Register.AL));
+        code.Emit(Instruction.Create(Code.Mov_r64_rm64, Register.R9, State(StateOffset.LatchAccesses)));
+        code.Emit(Instruction.Create(Code.Lea_r64_m, Register.R9, new MemoryOperand(Register.R9, 1)));
+        code.Emit(Instruction.Create(Code.Mov_rm64_r64, State(StateOffset.LatchAccesses), Register.R9));
+    }
+
+    private void FindLatch(in Instruction x)
+    {
+        code.Emit(Instruction.Create(Code.Mov_r64_rm64, Register.R9, State(StateOffset.PortLatches)));
+        code.Emit(x.Code is Code.In_AL_imm8 or Code.Out_imm8_AL
+            ? Instruction.Create(Code.Mov_r32_imm32, Register.R13D, (uint)x.Immediate8)
+            : Instruction.Create(Code.Movzx_r32_rm16, Register.R13D, Register.DX));
     }
 
     private void LoadSelector(Register target, Register segment) =>

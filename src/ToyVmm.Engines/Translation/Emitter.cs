@@ -7,10 +7,10 @@ namespace ToyVmm.Engines.Translation;
 /// <summary>Emits the instructions of one block; see <see cref="BlockTranslator"/> for the rules.</summary>
 /// <param name="code">Where to.</param>
 /// <param name="block">What it becomes.</param>
-/// <param name="number">Which translation it is.</param>
+/// <param name="callOuts">Receives the instructions that are left to the interpreter.</param>
 /// <param name="differing">Instructions that give something else on this host than in the interpreter (<see cref="HostFlags"/>).</param>
 /// <param name="trapOnly">Sensitive instructions become a fault of the host each (<see cref="TranslatorOptions.TrapOnly"/>).</param>
-internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock block, int number, IReadOnlySet<Mnemonic> differing, bool trapOnly)
+internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock block, CallOutTable callOuts, IReadOnlySet<Mnemonic> differing, bool trapOnly)
 {
     private readonly List<WayOut> _waysOut = [];
 
@@ -180,7 +180,8 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
 
     private void LeaveToInterpreter(int index)
     {
-        code.Emit(Instruction.Create(Code.Mov_rm32_imm32, State(StateOffset.HostExitSlot), (number * InstructionDecoder.LongestBlock) + index));
+        int number = callOuts.Add(Block.Instructions(block.Block) + index, ((block.Left >> index) & 1) != 0);
+        code.Emit(Instruction.Create(Code.Mov_rm32_imm32, State(StateOffset.HostExitSlot), number));
         Leave(ExitKind.CallOut);
     }
 

@@ -49,6 +49,12 @@ internal struct HostFrame
     /// <summary>As <see cref="FsGate"/>, for GS.</summary>
     public nint GsGate;
 
+    /// <summary>Host address of <see cref="IPortAccess.Latches"/>; of a table without latches where port accesses are exits.</summary>
+    public nint PortLatches;
+
+    /// <summary>Accesses to latches since the VMM was told of them.</summary>
+    public ulong LatchAccesses;
+
     /// <summary>Host address of the FXSAVE image through which the guest's x87, MMX and SSE state comes and goes.</summary>
     public nint FpuImage;
 
@@ -74,8 +80,8 @@ internal struct HostFrame
     public ExitKind Exit;
 
     /// <summary>
-    /// Which branch could be patched, or which block wants registers: an offset in the code cache. For <see cref="ExitKind.CallOut"/> the number
-    /// of the translation, times <see cref="Decoding.InstructionDecoder.LongestBlock"/>, plus that of the instruction.
+    /// Which branch could be patched, or which block wants registers: an offset in the code cache. For <see cref="ExitKind.CallOut"/> a number in
+    /// the <see cref="CallOutTable"/>.
     /// </summary>
     public int ExitSlot;
 

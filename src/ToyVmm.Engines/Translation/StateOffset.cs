@@ -37,6 +37,8 @@ internal static unsafe class StateOffset
     public static readonly int HostCodeCache = OfFrame(in s_frame.CodeCache);
     public static readonly int HostExit = OfFrame(in s_frame.Exit);
     public static readonly int HostExitSlot = OfFrame(in s_frame.ExitSlot);
+    public static readonly int PortLatches = OfFrame(in s_frame.PortLatches);
+    public static readonly int LatchAccesses = OfFrame(in s_frame.LatchAccesses);
     public static readonly int FsGate = OfFrame(in s_frame.FsGate);
     public static readonly int GsGate = OfFrame(in s_frame.GsGate);
     public static readonly int FpuAway = OfFrame(in s_frame.FpuAway);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ToyVmm.Engines.Decoding;
@@ -43,6 +44,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     // The instruction that was left to the interpreter because it faulted too often, and how often pages were looked up before.
     private readonly FaultHistory _faults = new();
+    private readonly CallOutTable _callOuts = new();
     private TranslatedBlock? _watched;
     private int _watchedIndex;
     private ulong _watchedSince;
@@ -93,7 +95,8 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
         CodeCache? code = CodeCache.TryCreate(arena, options.CodeCacheBytes);
         TranslationStatistics statistics = new();
-        AddressSpacePool? spaces = AddressSpacePool.TryCreate(cpu.Vcpu.Memory, arena.Mappings, statistics, options.Views);
+        MappingBudget mappings = options.Mappings is { } most ? new MappingBudget(most) : arena.Mappings;
+        AddressSpacePool? spaces = AddressSpacePool.TryCreate(cpu.Vcpu.Memory, mappings, statistics, options.Views);
         if (code is null || spaces is null)
         {
             code?.Dispose();
@@ -275,6 +278,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
         _blocks.Clear();
         _code.Clear();
+        _callOuts.Clear();
         _linkSlot = 0;
         _watched = null;
         _faulted = null;
@@ -423,14 +427,16 @@ internal sealed unsafe class TranslatedCode : IDisposable
 
     private void EmitBlock(Block* block)
     {
-        TranslatedBlock? translated = _translator.Translate(block, _faults, _blocks.Count);
+        long started = Stopwatch.GetTimestamp();
+        TranslatedBlock? translated = _translator.Translate(block, _faults, _callOuts);
         if (translated is null)
         {
             _statistics.CacheFlushes++;
             Clear();
-            translated = _translator.Translate(block, _faults, _blocks.Count);
+            translated = _translator.Translate(block, _faults, _callOuts);
         }
 
+        _statistics.TranslationTime += Stopwatch.GetElapsedTime(started);
         if (translated is not null)
         {
             if (_verifier?.Check(_code.Bytes(translated.Start, translated.Length), translated.Start, offset => offset == _code.Exit) is { } wrong)
@@ -443,6 +449,7 @@ internal sealed unsafe class TranslatedCode : IDisposable
             block->RunsOnHost = translated.RunsOnHost ? (byte)1 : (byte)0;
             _blocks.Add(translated);
             _statistics.BlocksTranslated++;
+            _statistics.InstructionsTranslated += (ulong)block->Count;
             _statistics.BasedBlocks += (block->Mode & Based) != 0 ? 1u : 0;
             _statistics.SensitiveBlocks += translated.RunsOnHost ? 0u : 1;
         }
@@ -506,11 +513,9 @@ internal sealed unsafe class TranslatedCode : IDisposable
     private DecodedInstruction* LeaveToInterpreter(ref Block* block, ref long left)
     {
         _statistics.CallOuts++;
-        (int number, int index) = Math.DivRem(_cpu.Vcpu.Frame->ExitSlot, InstructionDecoder.LongestBlock);
-        TranslatedBlock translated = _blocks[number];
-        block = translated.Block;
-        DecodedInstruction* instruction = Block.Instructions(block) + index;
-        if (left < block->Count - index)
+        DecodedInstruction* instruction = _callOuts.Get(_cpu.Vcpu.Frame->ExitSlot, out bool onTrial);
+        block = (Block*)(instruction - instruction->Position) - 1;
+        if (left < block->Count - instruction->Position)
         {
             // A block that begins with such an instruction has not counted.
             _statistics.BudgetEnds++;
@@ -518,7 +523,11 @@ internal sealed unsafe class TranslatedCode : IDisposable
             return null;
         }
 
-        Watch(translated, index);
+        if (onTrial)
+        {
+            Watch(_blocks[block->HostIndex], instruction->Position);
+        }
+
         return instruction;
     }
 

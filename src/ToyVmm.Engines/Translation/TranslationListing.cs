@@ -70,7 +70,7 @@ public sealed unsafe class TranslationListing : IDisposable
         }
 
         _code.Clear();
-        TranslatedBlock translated = _translator.Translate(block, new FaultHistory(), number: 0)!;
+        TranslatedBlock translated = _translator.Translate(block, new FaultHistory(), new CallOutTable())!;
         if (!translated.RunsOnHost)
         {
             // It begins with an instruction of the interpreter's, and only tells that.

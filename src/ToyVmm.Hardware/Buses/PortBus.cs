@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
 namespace ToyVmm.Hardware.Buses;
 
 /// <summary>
@@ -5,14 +8,34 @@ namespace ToyVmm.Hardware.Buses;
 /// whole is split into halves, lower port first, down to bytes: so a word written to two byte-wide chips reaches both.
 /// Ports that nobody answers read as all-ones, as a bus with pull-ups does.
 /// </summary>
-public sealed class PortBus
+public sealed unsafe class PortBus
 {
     private const int PortCount = 0x1_0000;
 
     private readonly Mapping?[] _ports = new Mapping?[PortCount];
 
+    // Pinned: emitted code reads it.
+    private readonly byte[] _latches = GC.AllocateArray<byte>(2 * PortCount, pinned: true);
+
+    /// <summary>Makes a bus without devices.</summary>
+    public PortBus() => _latches.AsSpan(0, PortCount).Fill(1);
+
     /// <summary>Called for an access that found no device at any of its ports.</summary>
     public Action<UnmappedAccess>? UnmappedAccess { get; set; }
+
+    /// <summary>
+    /// Two tables of 64 Ki bytes, one behind the other, at one address as long as the bus lives. The first has a zero for each port that is a latch
+    /// (<see cref="MapLatch"/>), the second what it holds.
+    /// </summary>
+    public byte* Latches => (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_latches));
+
+    /// <summary>Puts a latch at a port: a byte that reads as what was written to it last, 0 at first, and has no effect.</summary>
+    /// <param name="port">The port.</param>
+    public void MapLatch(ushort port)
+    {
+        Map(port, 1, new Latch(_latches, PortCount + port));
+        _latches[port] = 0;
+    }
 
     /// <summary>Gives a range of ports to a device.</summary>
     /// <param name="first">The first port; see <paramref name="firstOffset"/>.</param>
@@ -43,7 +66,11 @@ public sealed class PortBus
     /// <summary>Takes a range of ports away from whoever has them (PCI functions move their I/O ranges).</summary>
     /// <param name="first">The first port.</param>
     /// <param name="count">The number of ports.</param>
-    public void Unmap(ushort first, int count) => Array.Clear(_ports, first, count);
+    public void Unmap(ushort first, int count)
+    {
+        Array.Clear(_ports, first, count);
+        _latches.AsSpan(first, count).Fill(1);
+    }
 
     /// <summary>The guest executes IN.</summary>
     /// <param name="port">The port.</param>
@@ -129,5 +156,12 @@ public sealed class PortBus
     private sealed record Mapping(IPortDevice Device, ushort First, uint FirstOffset)
     {
         public uint OffsetOf(ushort port) => FirstOffset + (uint)(port - First);
+    }
+
+    private sealed class Latch(byte[] bytes, int at) : IPortDevice
+    {
+        public uint ReadPort(uint offset, int width) => bytes[at];
+
+        public void WritePort(uint offset, int width, uint value) => bytes[at] = (byte)value;
     }
 }

@@ -8,16 +8,16 @@ namespace ToyVmm.Tests.Devices;
 public sealed class SmallDeviceTests
 {
     [Fact]
-    public void PostCodesAreKeptOldestFirstWithoutRepeats()
+    public void ALatchKeepsAByteUntilItsPortIsTakenAway()
     {
-        PostCodePort port = new();
-        foreach (int code in Enumerable.Range(0, 100).SelectMany(code => new[] { code, code }))
-        {
-            port.WritePort(0, 1, (uint)code);
-        }
-
-        Assert.Equal(Enumerable.Range(36, 64).Select(code => (byte)code), port.History);
-        Assert.Equal(99u, port.ReadPort(0, 1));
+        PortBus bus = new();
+        bus.MapLatch(0x80);
+        Assert.Equal(0u, bus.Read(0x80, 1));
+        bus.Write(0x7F, 2, 0x5599);
+        Assert.Equal(0x55u, bus.Read(0x80, 1));
+        Assert.Equal(0x55FFu, bus.Read(0x7F, 2));
+        bus.Unmap(0x80, 1);
+        Assert.Equal(0xFFu, bus.Read(0x80, 1));
     }
 
     [Fact]

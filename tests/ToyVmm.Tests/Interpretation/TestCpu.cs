@@ -7,7 +7,8 @@ namespace ToyVmm.Tests.Interpretation;
 
 /// <summary>
 /// A CPU with the interpreter in flat protected mode, ring 0, without an IDT: the first exception is noted, with the state at that
-/// time, and then becomes a triple fault. Code is put at <see cref="Origin"/>.
+/// time, and then becomes a triple fault. Code is put at <see cref="Origin"/>. Where the host has a translator, it runs beside and must agree
+/// (<see cref="TranslatorTwin"/>).
 /// </summary>
 internal sealed unsafe class TestCpu : IEngineObserver, IDisposable
 {
@@ -16,25 +17,38 @@ internal sealed unsafe class TestCpu : IEngineObserver, IDisposable
     public const int None = -1;
 
     private readonly Interpreter _engine;
+    private readonly GuestMemory _memory;
+    private readonly TranslatorTwin? _twin;
 
     public TestCpu(bool code32 = true, bool stack32 = true, CpuModel? model = null, bool portable = false, bool translates = false, TranslatorOptions? options = null)
     {
-        Memory = new GuestMemory(MemorySize, shared: translates);
-        Vcpu = new Vcpu(Memory, model) { Observer = this };
+        _memory = new GuestMemory(MemorySize, shared: translates);
+        Vcpu = new Vcpu(_memory, model) { Observer = this };
         _engine = new Interpreter(Vcpu, portable);
         if (translates && _engine.TryTranslate(options ?? new TranslatorOptions { Hotness = 0, Verify = true }) is { } unavailable)
         {
             throw new PlatformNotSupportedException(unavailable);
         }
 
+        _twin = translates ? null : TranslatorTwin.TryCreate(Vcpu, _engine, portable);
         Reset(code32, stack32);
     }
 
-    public GuestMemory Memory { get; }
+    public GuestMemory Memory
+    {
+        get
+        {
+            _twin?.LetMemoryBeSeen();
+            return _memory;
+        }
+    }
 
     public Vcpu Vcpu { get; }
 
     public Interpreter Engine => _engine;
+
+    /// <summary>Instructions that ran on the host: this CPU's, or its twin's.</summary>
+    public ulong HostInstructions => _twin?.HostInstructions ?? Vcpu.Translation?.HostInstructions ?? 0;
 
     public CpuState* State => Vcpu.State;
 
@@ -85,12 +99,13 @@ internal sealed unsafe class TestCpu : IEngineObserver, IDisposable
     /// <summary>Puts code at <see cref="Origin"/> and EIP there.</summary>
     public void Load(params ReadOnlySpan<byte> code)
     {
-        _ = Memory.TryWrite(new GuestPhysicalAddress(Origin), code);
+        _ = _memory.TryWrite(new GuestPhysicalAddress(Origin), code);
+        _twin?.Write(Origin, code);
         State->Eip = Origin - State->Cs.Base;
     }
 
     /// <summary>Runs until so many instructions have retired, or an exit.</summary>
-    public VmExit Run(ulong instructions = 1) => _engine.Run(instructions);
+    public VmExit Run(ulong instructions = 1) => _twin?.Run(instructions) ?? _engine.Run(instructions);
 
     public void BeforeInstruction(Vcpu vcpu) => Reported++;
 
@@ -106,9 +121,16 @@ internal sealed unsafe class TestCpu : IEngineObserver, IDisposable
 
     public void Dispose()
     {
-        _engine.Dispose();
-        Vcpu.Dispose();
-        Memory.Dispose();
+        try
+        {
+            _twin?.Dispose();
+        }
+        finally
+        {
+            _engine.Dispose();
+            Vcpu.Dispose();
+            _memory.Dispose();
+        }
     }
 }
 

@@ -159,10 +159,11 @@ public sealed unsafe class X87EnvironmentTests : IDisposable
             CpuState* s = _machine.State;
             for (int word = 0; word < 16; word++)
             {
-                s->FpuRegisters[word] = random.OneIn(2) ? random.Bits64() : random.UInt32() << random.Below(32);
+                ulong value = random.OneIn(2) ? random.Bits64() : random.UInt32() << random.Below(32);
+                s->FpuRegisters[word] = word % 2 == 0 ? value : (ushort)value;
             }
 
-            s->FpuControl = (ushort)(random.Bits32() | 0x40);
+            s->FpuControl = (ushort)((random.Bits32() & 0x1F3F) | 0x40);
             s->FpuStatus = (ushort)(random.Bits32() & 0x7F7F);
             s->FpuTags = (ushort)(random.Bits32() & 0xFF);
             (s->Eax, s->Ebx, s->Esi, s->Ebp) = (random.UInt32(), random.UInt32(), random.UInt32(), random.UInt32());

@@ -5,7 +5,10 @@ using ToyVmm.Hardware.Memory;
 
 namespace ToyVmm.Tests.Interpretation;
 
-/// <summary>An interpreter in ring 0, in protected or real mode, that runs a few instructions and tells which exception they raised.</summary>
+/// <summary>
+/// An interpreter in ring 0, in protected or real mode, that runs a few instructions and tells which exception they raised.
+/// Where the host has a translator, it runs beside and must agree (<see cref="TranslatorTwin"/>).
+/// </summary>
 internal sealed unsafe class X87Machine : IEngineObserver, IDisposable
 {
     /// <summary>Where the code is.</summary>
@@ -13,16 +16,26 @@ internal sealed unsafe class X87Machine : IEngineObserver, IDisposable
 
     private readonly Vcpu _vcpu;
     private readonly Interpreter _engine;
+    private readonly GuestMemory _memory = new(1 << 22);
+    private readonly TranslatorTwin? _twin;
     private int _vector = -1;
 
     public X87Machine(bool portable = false)
     {
-        _vcpu = new Vcpu(Memory) { Observer = this };
+        _vcpu = new Vcpu(_memory) { Observer = this };
         _engine = new Interpreter(_vcpu, portable);
+        _twin = TranslatorTwin.TryCreate(_vcpu, _engine, portable);
         EnterProtected();
     }
 
-    public GuestMemory Memory { get; } = new(1 << 22);
+    public GuestMemory Memory
+    {
+        get
+        {
+            _twin?.LetMemoryBeSeen();
+            return _memory;
+        }
+    }
 
     public CpuState* State => _vcpu.State;
 
@@ -59,12 +72,16 @@ internal sealed unsafe class X87Machine : IEngineObserver, IDisposable
     /// <summary>Changes made from outside are seen by the engine.</summary>
     public void Notify() => _vcpu.NotifyStateChanged();
 
-    public void Write(uint address, ReadOnlySpan<byte> bytes) => _ = Memory.TryWrite(new GuestPhysicalAddress(address), bytes);
+    public void Write(uint address, ReadOnlySpan<byte> bytes)
+    {
+        _ = _memory.TryWrite(new GuestPhysicalAddress(address), bytes);
+        _twin?.Write(address, bytes);
+    }
 
     public byte[] Read(uint address, int length)
     {
         byte[] bytes = new byte[length];
-        _ = Memory.TryRead(new GuestPhysicalAddress(address), bytes);
+        _ = _memory.TryRead(new GuestPhysicalAddress(address), bytes);
         return bytes;
     }
 
@@ -92,7 +109,7 @@ internal sealed unsafe class X87Machine : IEngineObserver, IDisposable
         State->Eip = Origin - State->Cs.Base;
         _vector = -1;
         _vcpu.NotifyStateChanged();
-        return _engine.Run(instructions).Reason;
+        return (_twin?.Run(instructions) ?? _engine.Run(instructions)).Reason;
     }
 
     void IEngineObserver.BeforeInstruction(Vcpu vcpu)
@@ -109,8 +126,15 @@ internal sealed unsafe class X87Machine : IEngineObserver, IDisposable
 
     public void Dispose()
     {
-        _engine.Dispose();
-        _vcpu.Dispose();
-        Memory.Dispose();
+        try
+        {
+            _twin?.Dispose();
+        }
+        finally
+        {
+            _engine.Dispose();
+            _vcpu.Dispose();
+            _memory.Dispose();
+        }
     }
 }

@@ -45,6 +45,50 @@ public sealed unsafe class PortAccessTests
         Assert.InRange(finished, 30, 60);
     }
 
+    /// <summary>Port 80 is a latch, which emitted code reaches itself; nobody is at port 1234. Each access counts.</summary>
+    [Fact]
+    public void Latches_are_read_and_written_as_by_exits()
+    {
+        Assembler a = new(32);
+        Label again = a.CreateLabel();
+        Label same = a.CreateLabel();
+        a.mov(ecx, 5000);
+        a.mov(edx, 0x1234);
+        a.Label(ref again);
+        a.@in(al, 0x80);
+        a.add(ebx, eax);
+        a.@out(0x80, al);
+        a.@in(al, dx);
+        a.add(esi, eax);
+        a.@out(dx, al);
+        a.test(cl, 0x3F);
+        a.jne(same);
+        a.mov(eax, ecx);
+        a.@out(0x80, al);
+        a.@out(dx, al);
+        a.Label(ref same);
+        a.dec(ecx);
+        a.jne(again);
+        a.xor(eax, eax);
+        a.@out(0xF4, al);
+        using MemoryStream stream = new();
+        _ = a.Assemble(new StreamCodeWriter(stream), PortGuest.Origin);
+        byte[] image = stream.ToArray();
+        string byExits = Run(image, EngineKind.Interpreter, byExits: true, 1_000_000, out RunStatistics counted);
+        Assert.Equal((5000ul * 4) + (2 * 78) + 1, counted.Exits[ExitReason.PortIo]);
+        foreach (EngineKind engine in s_engines)
+        {
+            Assert.Equal((engine, byExits), (engine, Run(image, engine, byExits: false, 1_000_000, out _)));
+        }
+
+        if (s_engines.Length > 1)
+        {
+            using VirtualMachine vm = Create(image, EngineKind.Translator, new VirtualMachineOptions());
+            _ = vm.Run(new RunLimits { MaxInstructions = 1_000_000 });
+            Assert.InRange(vm.Vcpu.Translation!.CallOuts, 10_000ul, 10_500ul);
+        }
+    }
+
     /// <summary>A limit on every instruction of a run, those of IN and OUT among them.</summary>
     [Fact]
     public void A_run_ends_at_every_limit_as_it_does_by_exits()

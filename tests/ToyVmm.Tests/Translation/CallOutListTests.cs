@@ -28,7 +28,7 @@ public sealed unsafe class CallOutListTests
         foreach (Instruction x in Instructions(cpu.Vcpu.Model))
         {
             TranslatedBlock translated = new(&block, code.Used);
-            Emitter emitter = new(code, translated, 0, HostFlags.Differing, trapOnly: false);
+            Emitter emitter = new(code, translated, new CallOutTable(), HostFlags.Differing, trapOnly: false);
             int start = code.Used;
             bool emitted = emitter.TryEmit(x, 1, out bool open);
             CallOutReason reason = CallOutList.ReasonFor(x);

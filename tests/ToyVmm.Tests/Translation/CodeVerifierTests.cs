@@ -43,6 +43,9 @@ public sealed unsafe class CodeVerifierTests
             a.mov(r9, __qword_ptr[r15 + StateOffset.FsGate]);
             a.mov(r9d, __dword_ptr[r9]);
         },
+        ["a latch behind a port"] = a => ReadLatch(a, () => a.movzx(r13d, dx), () => a.movzx(ecx, __byte_ptr[r9 + r13])),
+        ["the byte of a latch"] = a => ReadLatch(a, () => a.mov(r13d, 0x80), () => a.mov(al, __byte_ptr[r9 + r13 + 0x10000])),
+        ["a byte into a latch"] = a => ReadLatch(a, () => a.movzx(r13d, dx), () => a.mov(__byte_ptr[r9 + r13 + 0x10000], al)),
         ["IF is stored"] = a => a.mov(__dword_ptr[r15 + StateOffset.HostInterruptFlag], 0x200),
         ["the byte below the ramp"] = a => a.movzx(r8d, __byte_ptr[r14 - 1]),
         ["the host's flags are read"] = a =>
@@ -130,6 +133,16 @@ public sealed unsafe class CodeVerifierTests
         ["POPF"] = a => a.popfq(),
         ["a port"] = a => a.@in(al, dx),
         ["HLT"] = a => a.hlt(),
+        ["a latch of a port that does not exist"] = a => ReadLatch(a, () => a.mov(r13d, 0x10000), () => a.movzx(ecx, __byte_ptr[r9 + r13])),
+        ["a latch behind 32 bits"] = a => ReadLatch(a, () => a.mov(r13d, edx), () => a.movzx(ecx, __byte_ptr[r9 + r13])),
+        ["behind the latches"] = a => ReadLatch(a, () => a.movzx(r13d, dx), () => a.movzx(ecx, __byte_ptr[r9 + r13 + 0x20000])),
+        ["two bytes of the latches"] = a => ReadLatch(a, () => a.movzx(r13d, dx), () => a.movzx(ecx, __word_ptr[r9 + r13])),
+        ["what is a latch, overwritten"] = a => ReadLatch(a, () => a.movzx(r13d, dx), () => a.mov(__byte_ptr[r9 + r13], al)),
+        ["latches that R9 does not hold"] = a =>
+        {
+            a.movzx(r13d, dx);
+            a.movzx(ecx, __byte_ptr[r9 + r13]);
+        },
         ["CPUID tells of the host"] = a => a.cpuid(),
         ["RDTSC tells of the host"] = a => a.rdtsc(),
         ["SGDT tells of the host"] = a => a.db(0x65, 0x67, 0x0F, 0x01, 0x00),
@@ -250,6 +263,13 @@ public sealed unsafe class CodeVerifierTests
     }
 
     // REP MOVSD as it is accepted; one instruction of it can be another.
+    private static void ReadLatch(Assembler a, Action port, Action read)
+    {
+        a.mov(r9, __qword_ptr[r15 + StateOffset.PortLatches]);
+        port();
+        read();
+    }
+
     private static void MoveString(Assembler a, int changed, Action? other)
     {
         Action[] steps =

@@ -9,7 +9,7 @@ namespace ToyVmm.Tests.Interpretation.Events;
 /// <summary>
 /// A CPU with tables laid out for tests of protected mode: a flat code and data segment for every ring, a TSS, an IDT whose
 /// gates lead to ring 0, and slots for what a test wants to look at. Budgets do the stopping: Run(1) runs one
-/// instruction or delivers one exception.
+/// instruction or delivers one exception. Where the host has a translator, it runs beside and must agree (<see cref="TranslatorTwin"/>).
 /// </summary>
 internal sealed unsafe class CpuBench : IDisposable
 {
@@ -29,13 +29,33 @@ internal sealed unsafe class CpuBench : IDisposable
     public const byte Slot = 0x60;
     public const byte Slot2 = 0x68;
 
-    public CpuBench()
+    private readonly GuestMemory _memory;
+    private readonly TranslatorTwin? _twin;
+
+    /// <summary>Makes one that interprets, with a twin that translates; or, for tests of the translator's own doings, one that translates itself.</summary>
+    public CpuBench(TranslatorOptions? translator = null)
     {
-        Cpu = new Vcpu(Memory);
+        _memory = new GuestMemory(1 << 22, shared: translator is not null);
+        Cpu = new Vcpu(_memory);
         Engine = new Interpreter(Cpu);
+        if (translator is null)
+        {
+            _twin = TranslatorTwin.TryCreate(Cpu, Engine);
+        }
+        else if (Engine.TryTranslate(translator) is { } unavailable)
+        {
+            throw new PlatformNotSupportedException(unavailable);
+        }
     }
 
-    public GuestMemory Memory { get; } = new(1 << 22);
+    public GuestMemory Memory
+    {
+        get
+        {
+            _twin?.LetMemoryBeSeen();
+            return _memory;
+        }
+    }
 
     public Vcpu Cpu { get; }
 
@@ -63,18 +83,29 @@ internal sealed unsafe class CpuBench : IDisposable
 
     public void Dispose()
     {
-        Engine.Dispose();
-        Cpu.Dispose();
-        Memory.Dispose();
+        try
+        {
+            _twin?.Dispose();
+        }
+        finally
+        {
+            Engine.Dispose();
+            Cpu.Dispose();
+            _memory.Dispose();
+        }
     }
 
-    public void Write(uint address, params ReadOnlySpan<byte> bytes) => Assert.True(Memory.TryWrite(new GuestPhysicalAddress(address), bytes));
+    public void Write(uint address, params ReadOnlySpan<byte> bytes)
+    {
+        Assert.True(_memory.TryWrite(new GuestPhysicalAddress(address), bytes));
+        _twin?.Write(address, bytes);
+    }
 
     public void Write32(uint address, uint value) => Write(address, BitConverter.GetBytes(value));
 
     public void Write16(uint address, ushort value) => Write(address, BitConverter.GetBytes(value));
 
-    public uint Read32(uint address) => Memory.ReadUInt32(new GuestPhysicalAddress(address));
+    public uint Read32(uint address) => _memory.ReadUInt32(new GuestPhysicalAddress(address));
 
     public ushort Read16(uint address) => (ushort)Read32(address);
 
@@ -185,7 +216,14 @@ internal sealed unsafe class CpuBench : IDisposable
         return this;
     }
 
-    public VmExit Run(ulong count) => Engine.Run(count);
+    /// <summary>Forgets what the TLB holds.</summary>
+    public void FlushTlb()
+    {
+        Cpu.Mmu.Tlb.FlushAll();
+        _twin?.FlushTlb();
+    }
+
+    public VmExit Run(ulong count) => _twin?.Run(count) ?? Engine.Run(count);
 
     /// <summary>Runs one instruction; gives the vector whose handler was entered, or -1.</summary>
     public int Step()

@@ -308,7 +308,7 @@ public sealed unsafe class PaePagingTests : IDisposable
         s->Efer = Efer.NXE;
         s->Cr0 = (s->Cr0 | Cr0.PG) & ~(Cr0.CD | Cr0.NW);
         Assert.True(_bench.Cpu.Mmu.TryLoadPointers(Pointers));
-        _bench.Cpu.Mmu.Tlb.FlushAll();
+        _bench.FlushTlb();
         _bench.Cpu.NotifyStateChanged();
     }
 
