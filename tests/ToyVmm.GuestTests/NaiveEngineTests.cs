@@ -44,7 +44,7 @@ public sealed class NaiveEngineTests
     [Theory]
     [InlineData("hello")]
     [InlineData("hello-boot")]
-    [InlineData("hello-multiboot")]
+    [InlineData("hello-flat")]
     [InlineData("traps")]
     [InlineData("paging")]
     [InlineData("smc")]
@@ -54,6 +54,17 @@ public sealed class NaiveEngineTests
         GuestRun real = GuestRunner.Run(guest, EngineKind.Interpreter);
         GuestRun naive = GuestRunner.Run(guest, EngineKind.Naive);
         Assert.Equal((real.Serial, real.Stop.ExitStatus), (naive.Serial, naive.Stop.ExitStatus));
+    }
+
+    /// <summary>A guest in C that reads its ring from CS is told the monitor's, and nothing else is different.</summary>
+    [Fact]
+    public void A_kernel_that_reads_CS_finds_itself_in_ring_3()
+    {
+        GuestImage guest = GuestCatalog.Find("hello-multiboot");
+        GuestRun real = GuestRunner.Run(guest, EngineKind.Interpreter);
+        GuestRun naive = GuestRunner.Run(guest, EngineKind.Naive);
+        Assert.Contains("ring 0", real.Serial, StringComparison.Ordinal);
+        Assert.Equal(real.Serial.Replace("ring 0", "ring 3", StringComparison.Ordinal), naive.Serial);
     }
 
     /// <summary>Whatever becomes of the others, they end in a verdict, the same one each time.</summary>
