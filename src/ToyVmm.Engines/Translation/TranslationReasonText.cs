@@ -50,7 +50,7 @@ internal static class TranslationReasonText
         TranslationReason.IdleOperand => "without an operand that means nothing",
         TranslationReason.NarrowAddress => "64-bit code has no 16-bit addresses: it is computed in a register",
         TranslationReason.HighByte => "a REX prefix excludes AH to BH: by way of the low byte",
-        TranslationReason.SegmentBase => "adds the base of the segment, through its gate",
+        TranslationReason.SegmentBase => "adds the base of the segment",
         TranslationReason.Stack => "the guest's stack is memory in the view, at R12D",
         TranslationReason.Linked => "to its way out until linked to its target",
         TranslationReason.JumpTable => "by way of the jump table: to another page, or where only the run tells",
