@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using ToyVmm.Engines;
+using ToyVmm.Engines.Classification;
 using ToyVmm.Engines.Interpretation;
 using ToyVmm.Hardware;
 using ToyVmm.Hardware.Cpu;
@@ -86,6 +87,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         }
 
         WhyInterpreted = options.Engine == EngineKind.Auto ? reason : null;
+        Naive = options.Engine == EngineKind.Naive ? NaiveMonitor.Attach(_engine) : null;
 
         _exits = new ExitHandler(this, options);
         _drives = new DriveBay(_logger);
@@ -120,7 +122,10 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     public MachineConfig Configuration => _options.Machine;
 
     /// <summary>The engine that runs the guest, for people.</summary>
-    public string EngineName => Vcpu.Translation is null ? "interpreter" : "translator";
+    public string EngineName => Naive is not null ? "naive" : Vcpu.Translation is null ? "interpreter" : "translator";
+
+    /// <summary>With <see cref="EngineKind.Naive"/>, the monitor that is wrong on purpose; otherwise null.</summary>
+    public NaiveMonitor? Naive { get; }
 
     /// <summary>With <see cref="EngineKind.Auto"/>, why the engine is not the translator; null where it is, or the interpreter was asked for.</summary>
     public string? WhyInterpreted { get; }

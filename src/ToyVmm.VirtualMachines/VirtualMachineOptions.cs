@@ -57,4 +57,7 @@ public enum EngineKind
 
     /// <summary>The translator: hot code runs on the host CPU (Linux on x86-64).</summary>
     Translator,
+
+    /// <summary>The interpreter as a monitor that only traps and emulates, on an architecture where that is not enough: wrong on purpose (<see cref="Engines.Classification.NaiveMonitor"/>).</summary>
+    Naive,
 }

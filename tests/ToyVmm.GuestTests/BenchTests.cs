@@ -7,7 +7,8 @@ namespace ToyVmm.GuestTests;
 /// <summary>toyvmm bench: what it measures and how it says so. How fast it is, no test can tell on a shared machine.</summary>
 public sealed class BenchTests
 {
-    private static readonly string[] s_engines = [.. GuestRunner.Engines.Select(engine => engine == EngineKind.Translator ? "translator" : "interpreter")];
+    private static readonly string[] s_engines =
+        [.. GuestRunner.Engines.SelectMany<EngineKind, string>(engine => engine == EngineKind.Translator ? ["translator", "trap-only"] : ["interpreter"])];
 
     [Fact]
     public void All_engines_stand_side_by_side_in_the_document()

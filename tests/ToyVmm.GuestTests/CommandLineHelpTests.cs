@@ -13,6 +13,7 @@ public sealed class CommandLineHelpTests
         { "disasm", ["disasm", "--help"] },
         { "guests", ["guests", "--help"] },
         { "bench", ["bench", "--help"] },
+        { "classify", ["classify", "--help"] },
     };
 
     /// <summary>Help is held by files: a change is a reviewed diff, and TOYVMM_ACCEPT=1 writes them anew.</summary>

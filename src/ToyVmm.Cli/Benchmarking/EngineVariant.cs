@@ -36,6 +36,7 @@ internal sealed record EngineVariant(string Name, string Short, EngineKind Engin
             return s_all.First(variant => variant.Name == vm.EngineName);
         }
 
-        return s_all.First(variant => variant.Engine == engine);
+        return s_all.FirstOrDefault(variant => variant.Engine == engine)
+            ?? throw UserErrorException.Usage("--engine naive: it is wrong on purpose, and there is nothing to measure; write auto, interpreter, translator or all");
     }
 }

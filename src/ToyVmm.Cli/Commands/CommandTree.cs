@@ -17,6 +17,7 @@ internal sealed class CommandTree(HostConsole console)
             new DisasmCommand(console).Create(),
             new GuestsCommand(console).Create(),
             new BenchCommand(console).Create(),
+            new ClassifyCommand(console).Create(),
         };
         HelpText.Install(root);
 

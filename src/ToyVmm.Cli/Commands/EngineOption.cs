@@ -10,7 +10,7 @@ internal static class EngineOption
     public static Option<string> Create() => new("--engine")
     {
         HelpName = "ENGINE",
-        Description = "What executes guest code: auto (the default: the translator where the host has it), interpreter, or translator (hot code runs on the host CPU; Linux on x86-64).",
+        Description = "What executes guest code: auto (the default: the translator where the host has it), interpreter, translator (hot code runs on the host CPU; Linux on x86-64), or naive (trap-and-emulate and nothing else: wrong on purpose, see `toyvmm classify`).",
     };
 
     /// <summary>The engine of a name.</summary>
@@ -28,10 +28,12 @@ internal static class EngineOption
                 return VirtualMachine.TranslatorUnavailable is { } reason
                     ? throw UserErrorException.Usage($"--engine translator: not on this host: {reason}; use --engine interpreter")
                     : EngineKind.Translator;
+            case "naive":
+                return EngineKind.Naive;
             case "kvm":
                 throw UserErrorException.Usage($"--engine {name}: the {name} engine is not built yet; use --engine interpreter");
             default:
-                throw UserErrorException.Usage($"--engine {name}: there is no such engine; write auto, interpreter or translator");
+                throw UserErrorException.Usage($"--engine {name}: there is no such engine; write auto, interpreter, translator or naive");
         }
     }
 }

@@ -15,6 +15,7 @@ internal static class HelpText
           toyvmm run boot.asm --trace traps    assemble a source with nasm, run it, show every trap
           toyvmm disasm hello                  the code at a guest's entry
           toyvmm bench                         how fast it is
+          toyvmm classify                      why this processor could not be virtualized by trapping alone
         """;
 
     private const string Run = """
@@ -71,6 +72,20 @@ internal static class HelpText
           toyvmm bench --json -
         """;
 
+    private const string Classify = """
+        Examples:
+          toyvmm classify                              the instructions that are not innocuous, and what follows from them
+          toyvmm classify --class hole                 sensitive and not privileged: what a monitor that only traps cannot see
+          toyvmm classify --class all                  every form, the innocuous ones too
+          toyvmm classify --mnemonic POPF --witness    and the two states that prove it, executed again
+          toyvmm classify --json -                     everything, as a JSON document (docs/classification.md)
+          toyvmm classify popek                        which of them a guest executes, how often, in which mode
+          toyvmm run popek --engine naive              what happens to it under such a monitor
+          toyvmm classify --search --mnemonic SMSW     search anew instead of taking the stored table
+
+        Classes: innocuous, privileged, sensitive, control, behaviour, location, mode, state, user, hole, all.
+        """;
+
     /// <summary>Adds the texts to the help of every command.</summary>
     public static void Install(RootCommand root)
     {
@@ -90,6 +105,7 @@ internal static class HelpText
         { Name: "disasm" } => Disasm,
         { Name: "guests" } => Guests,
         { Name: "bench" } => Bench,
+        { Name: "classify" } => Classify,
         _ => null,
     };
 

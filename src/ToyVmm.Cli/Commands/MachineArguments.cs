@@ -69,6 +69,10 @@ internal sealed class MachineArguments
         }
     }
 
+    /// <summary>True where an image or a drive is named.</summary>
+    public bool NamesImage(ParseResult parsed) =>
+        parsed.GetValue(_image) is not null || parsed.GetValue(_cdrom) is not null || parsed.GetValue(_disk) is { Length: > 0 };
+
     /// <summary>Reads the image that is named, or sees that there is a drive to boot instead.</summary>
     /// <exception cref="UserErrorException">There is neither, or the image cannot be read.</exception>
     public ImageSource ReadImage(ParseResult parsed)

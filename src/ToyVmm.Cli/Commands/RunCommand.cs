@@ -55,9 +55,9 @@ internal sealed class RunCommand(HostConsole console)
         RunSettings settings = ReadSettings(parsed);
         EngineKind engine = EngineOption.Parse(parsed.GetValue(_engine));
         bool verify = parsed.GetValue(_verifyTranslations);
-        if (verify && (engine == EngineKind.Interpreter || VirtualMachine.TranslatorUnavailable is not null))
+        if (verify && (engine is EngineKind.Interpreter or EngineKind.Naive || VirtualMachine.TranslatorUnavailable is not null))
         {
-            throw UserErrorException.Usage($"--verify-translations: only the translator emits code{(VirtualMachine.TranslatorUnavailable is { } reason ? $", and it cannot run here: {reason}" : "; leave --engine interpreter out")}");
+            throw UserErrorException.Usage($"--verify-translations: only the translator emits code{(VirtualMachine.TranslatorUnavailable is { } reason ? $", and it cannot run here: {reason}" : "; leave --engine out")}");
         }
 
         Guests.ImageSource image = _machine.ReadImage(parsed);

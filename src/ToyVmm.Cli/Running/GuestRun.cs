@@ -70,6 +70,11 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             console.Error.WriteLine($"toyvmm: the interpreter runs the guest; the translator cannot: {reason}");
         }
 
+        if (vm.Naive is not null)
+        {
+            console.Error.WriteLine("toyvmm: the naive engine is wrong on purpose: it only traps and emulates, and sensitive instructions that do not trap show the guest the monitor's state");
+        }
+
         if (settings.Verbosity > 0)
         {
             console.Error.WriteLine(image.Origin);

@@ -17,10 +17,12 @@ namespace ToyVmm.Engines.Decoding;
 /// </remarks>
 internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
 {
+    /// <summary>How many bits a <see cref="DecodeMode"/> has.</summary>
+    public const int ModeBits = 14;
+
     private const int ArenaBytes = 16 << 20;
     private const int LookasideCount = 4096;
     private const int BucketCount = 1 << 15;
-    private const int ModeBits = 14;
     private const uint LastGeneration = (1u << (32 - ModeBits)) - 1;
 
     // Blocks and their instructions: header, up to 64 instructions, the closing pseudo instruction or branch links.

@@ -42,6 +42,7 @@ internal sealed unsafe class InstructionDecoder
         int longest = (block->Mode & DecodeMode.SingleStep) != 0 ? 1 : _cpu.LongestBlock;
         uint page = linear & 0xFFFF_F000;
         DecodedInstruction* i = Block.Instructions(block);
+        uint token = 0;
         _fetcher.StartBlock(linear, block->Physical, (ulong)s->Cs.Highest - block->Eip + 1);
         while (block->Count < longest)
         {
@@ -75,6 +76,11 @@ internal sealed unsafe class InstructionDecoder
                 bool exists = InstructionAvailability.Has(_cpu.Vcpu.Model, x);
                 i->Handler = exists ? HandlerTable.Select(x, OperandEncoder.FormOf(x, block->Mode)) : &HandlerTable.AbsentFeature;
                 ends = HandlerTable.EndsBlock(x);
+                if (exists && _cpu.Substitute is { } substitute && substitute.TryTake(x, i->Handler, out token))
+                {
+                    i->Handler = &Substituted;
+                    ends = true;
+                }
             }
 
             uint end = (linear & 0xFFF) + (uint)block->Length + i->Length;
@@ -105,11 +111,15 @@ internal sealed unsafe class InstructionDecoder
             }
         }
 
-        return Close(block, i, page);
+        byte* behind = Close(block, i, page);
+        i->Immediate = token;
+        return behind;
     }
 
     /// <summary>The handler of every instruction of a block that was overwritten.</summary>
     internal static nint Overwritten(CpuState* s, DecodedInstruction* i, Interpreter cpu) => Flow.StopHere(i, cpu);
+
+    private static nint Substituted(CpuState* s, DecodedInstruction* i, Interpreter cpu) => cpu.Substitute!.Execute(i, cpu);
 
     // A block that was cut short goes on at the next instruction, as if a branch stood there.
     private byte* Close(Block* block, DecodedInstruction* i, uint page)

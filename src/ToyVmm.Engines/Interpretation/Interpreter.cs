@@ -68,6 +68,9 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         }
     }
 
+    /// <summary>Executes some instructions in another way; null, as a rule. Set before the first run.</summary>
+    internal IInstructionSubstitute? Substitute { get; set; }
+
     /// <summary>Set by a handler that returns <see cref="Flow.Stop"/> or <see cref="Flow.Leave"/>: the instruction it is about.</summary>
     internal DecodedInstruction* StopAt { get; set; }
 

@@ -127,12 +127,17 @@ internal sealed unsafe partial class Emitter
     }
 
     // No access behind the first store may fault: all lie in the pages of the lowest and the highest. The lowest is tried by storing
-    // what is there already.
+    // what is there already; and each is read, because one of them may run over the last address, into the guard.
     private void PushAll()
     {
         const int Bytes = 32;
         AddressStack();
         Touch(-Bytes);
+        for (int at = 4 - Bytes; at < 0; at += 4)
+        {
+            Try(at);
+        }
+
         Register[] order =
             [Register.EAX, Register.ECX, Register.EDX, Register.EBX, Register.R12D, Register.EBP, Register.ESI, Register.EDI];
         for (int n = 0; n < order.Length; n++)
@@ -148,7 +153,11 @@ internal sealed unsafe partial class Emitter
     {
         const int Bytes = 32;
         AddressStack();
-        code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.R8D, StackSlot(Bytes - 4)));
+        for (int at = 0; at < Bytes; at += 4)
+        {
+            Try(at);
+        }
+
         Register[] order = [Register.EDI, Register.ESI, Register.EBP, Register.None, Register.EBX, Register.EDX, Register.ECX];
         for (int n = 0; n < order.Length; n++)
         {
@@ -172,9 +181,11 @@ internal sealed unsafe partial class Emitter
         MoveStack(-4 - locals);
     }
 
+    private void Try(int offset) => code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.R8D, StackSlot(offset)));
+
     private void Touch(int offset)
     {
-        code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.R8D, StackSlot(offset)));
+        Try(offset);
         code.Emit(Instruction.Create(Code.Mov_rm32_r32, StackSlot(offset), Register.R8D));
     }
 }

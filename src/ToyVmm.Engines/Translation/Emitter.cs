@@ -96,7 +96,7 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
         {
             _ when TryStack(x) => TranslationReason.Stack,
             _ when !trapOnly && TryFlags(x, remaining) => TranslationReason.Flags,
-            _ when !trapOnly && TrySystem(x, remaining) => TranslationReason.State,
+            _ when !trapOnly && TrySystem(x, remaining) => TranslationReasonText.OfSystem(x),
             _ when TryString(x, remaining) => TranslationReason.StringInView,
             _ when TryLoadControl(x, remaining) => TranslationReason.ControlWord,
             _ when IdentityList.Contains(x) && TryIdentity(x) => TranslationReason.None,

@@ -70,7 +70,9 @@ internal sealed unsafe partial class ExecutableArena
         }
 
         Ramp = ramp + (nint)HostMemory.PageSize;
-        nint[] previous = [PreviousHandler(SignalSegmentation), PreviousHandler(SignalBus), PreviousHandler(SignalFloatingPoint)];
+        int[] signals = [SignalSegmentation, SignalBus, SignalFloatingPoint];
+        SignalAction[] actions = Array.ConvertAll(signals, PreviousAction);
+        nint[] previous = Array.ConvertAll(actions, action => action.Handler);
         if (Array.Exists(previous, handler => handler is 0 or 1))
         {
             Unavailable = "the runtime has no handler for memory faults that could be chained to";
@@ -89,9 +91,10 @@ internal sealed unsafe partial class ExecutableArena
             return;
         }
 
-        Install(SignalSegmentation, handler);
-        Install(SignalBus, handler);
-        Install(SignalFloatingPoint, handler);
+        for (int n = 0; n < signals.Length; n++)
+        {
+            Install(signals[n], handler, actions[n]);
+        }
     }
 
     /// <summary>The process's arena.</summary>
@@ -286,18 +289,19 @@ internal sealed unsafe partial class ExecutableArena
         return ((int)bytes.Length + 15) & ~15;
     }
 
-    private static nint PreviousHandler(int signal)
+    private static SignalAction PreviousAction(int signal)
     {
         SignalAction previous;
-        return SigAction(signal, null, &previous) == 0 ? previous.Handler : 0;
+        return SigAction(signal, null, &previous) == 0 ? previous : default;
     }
 
-    private static void Install(int signal, nint handler)
+    // On the stack that the handler in front had: the runtime's for SIGFPE throws from where it is, and the alternate stack is too small for that.
+    private static void Install(int signal, nint handler, in SignalAction previous)
     {
         const int SignalInformation = 4;
         const int OnAlternateStack = 0x0800_0000;
         const int NoDefer = 0x4000_0000;
-        SignalAction action = new() { Handler = handler, Flags = SignalInformation | OnAlternateStack | NoDefer };
+        SignalAction action = new() { Handler = handler, Flags = SignalInformation | NoDefer | (previous.Flags & OnAlternateStack) };
         _ = SigAction(signal, &action, null);
     }
 

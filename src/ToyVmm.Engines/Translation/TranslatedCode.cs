@@ -15,14 +15,9 @@ namespace ToyVmm.Engines.Translation;
 /// that lead from guest addresses to emitted code. The run loop enters it where a block has been translated and gets control back
 /// for whatever the block leaves to it.
 /// </summary>
-internal sealed unsafe class TranslatedCode : IDisposable
+internal sealed unsafe partial class TranslatedCode : IDisposable
 {
-    // No block starts at the last byte: it would run over the end.
-    private const uint Nowhere = uint.MaxValue;
-
     private const DecodeMode Based = DecodeMode.BasedEs | DecodeMode.BasedCs | DecodeMode.BasedSs | DecodeMode.BasedDs;
-
-    private const ulong Unknown = ulong.MaxValue;
 
     private readonly Interpreter _cpu;
     private readonly TranslationStatistics _statistics;
@@ -36,28 +31,8 @@ internal sealed unsafe class TranslatedCode : IDisposable
     private readonly CodeVerifier? _verifier;
     private readonly int _hotness;
     private readonly bool _trapOnly;
-    private (uint Linear, bool User)? _fill;
-
-    // Where the guest will try again after its own page fault, and what it lacked there.
-    private (uint Linear, bool User) _awaitedFill;
-    private uint _awaited = Nowhere;
-
-    // The instruction that was left to the interpreter because it faulted too often, and how often pages were looked up before.
-    private readonly FaultHistory _faults = new();
     private readonly CallOutTable _callOuts = new();
-    private TranslatedBlock? _watched;
-    private int _watchedIndex;
-    private ulong _watchedSince;
-
-    // The instruction that faulted last.
-    private TranslatedBlock? _faulted;
-    private int _faultedIndex;
     private int _linkSlot;
-
-    // The space that emitted code sees, and whose it is (see KeyOf); Unknown where it must be looked for.
-    private AddressSpace? _active;
-    private JumpTable? _activeTable;
-    private ulong _activeKey = Unknown;
 
     private TranslatedCode(Interpreter cpu, TranslatorOptions options, ExecutableArena arena, CodeCache code, AddressSpacePool spaces, TranslationStatistics statistics)
     {
@@ -186,62 +161,8 @@ internal sealed unsafe class TranslatedCode : IDisposable
         }
     }
 
-    /// <summary>A block is interpreted, wholly or from some instruction on: the branch that left last must not be patched.</summary>
-    /// <param name="first">Its first instruction that is.</param>
-    public void BeforeInterpreting(DecodedInstruction* first)
-    {
-        _linkSlot = 0;
-        if (first->Eip == _awaited)
-        {
-            // The guest's page fault handler has returned: the page is there now, and is mapped without another fault.
-            _fill = _awaitedFill;
-            _awaited = Nowhere;
-        }
-    }
-
     /// <summary>The branch that left last must not be patched.</summary>
     public void ForgetLink() => _linkSlot = 0;
-
-    /// <summary>After a block was interpreted: maps what the instruction that faulted needed, if the TLB has it now.</summary>
-    public void AfterInterpreting()
-    {
-        if (_watched is not null)
-        {
-            Settle();
-        }
-
-        if (_faulted is not null)
-        {
-            Adapt();
-        }
-
-        if (_fill is { } fill)
-        {
-            Fill(fill);
-        }
-    }
-
-    private void Fill((uint Linear, bool User) fill)
-    {
-
-        _fill = null;
-        _activeKey = Unknown;
-        AddressSpace space = CurrentSpace(fill.User);
-        if (space.View.IsOverBudget)
-        {
-            space.View.Clear();
-            _statistics.ViewEvictions++;
-        }
-
-        uint pages = _pager.Fill(space.View, fill.Linear, fill.User);
-        _statistics.PagesMapped += pages;
-        _statistics.HiddenFaults += pages == 0 ? 0 : 1u;
-        if (_cpu.FaultVector == Vector.PageFault)
-        {
-            _awaited = _cpu.StopAt->Eip;
-            _awaitedFill = fill;
-        }
-    }
 
     /// <summary>A block's code was overwritten, or the block is dropped: it must not run any more.</summary>
     public void Invalidate(Block* block)
@@ -288,102 +209,12 @@ internal sealed unsafe class TranslatedCode : IDisposable
         }
     }
 
-    /// <summary>Everything the TLB held was flushed.</summary>
-    public void Flush()
-    {
-        _linkSlot = 0;
-        _activeKey = Unknown;
-        _spaces.Flush(SharesSupervisorView);
-    }
-
-    /// <summary>MOV CR3.</summary>
-    /// <param name="known">True when the TLB has kept entries of the address space.</param>
-    /// <param name="dropped">The linear pages (numbers) of it that it did not keep.</param>
-    public void Switch(bool known, IReadOnlyCollection<uint> dropped)
-    {
-        _linkSlot = 0;
-        _activeKey = Unknown;
-        _statistics.Revalidations += known ? 1u : 0;
-        _spaces.Switch(_cpu.Vcpu.Mmu.Tlb.CurrentSpace, known, dropped, SharesSupervisorView);
-    }
-
-    /// <summary>The TLB lost pages.</summary>
-    public void Drop(Run pages)
-    {
-        _linkSlot = 0;
-        foreach (AddressSpace space in _spaces.All)
-        {
-            space.ForgetPages(pages);
-        }
-    }
-
-    /// <summary>A physical page holds decoded code now: stores to it must be noticed.</summary>
-    /// <param name="page">Any address in it.</param>
-    public void Protect(GuestPhysicalAddress page)
-    {
-        foreach (AddressSpace space in _spaces.All)
-        {
-            space.View.Protect(page);
-        }
-    }
-
     /// <inheritdoc/>
     public void Dispose()
     {
         _code.Dispose();
         _floatingPoint.Dispose();
         _spaces.Dispose();
-    }
-
-    private bool SharesSupervisorView => (_cpu.State->Cr4 & Cr4.PGE) != 0;
-
-    private bool IsUser => (_cpu.State->Mode & DecodeMode.User) != 0;
-
-    private AddressSpace CurrentSpace(bool user) => _spaces.Get(_cpu.Vcpu.Mmu.Tlb.CurrentSpace, user);
-
-    // What a jump table leads to depends on the address space, on the ring and the segments (the mode of the code), and on where CS begins.
-    private ulong KeyOf(Block* block)
-    {
-        const int ModeBits = 14;
-        return ((ulong)_cpu.State->Cs.Base << 32) | ((uint)_cpu.Vcpu.Mmu.Tlb.CurrentSpace << ModeBits) | (uint)block->Mode;
-    }
-
-    private void Activate(Block* block, ulong key)
-    {
-        HostFrame* frame = _cpu.Vcpu.Frame;
-        _active = CurrentSpace(IsUser);
-        _activeTable = _active.TableFor(block->Mode, _cpu.State->Cs.Base);
-        _activeKey = key;
-        frame->View = _active.View.Base;
-        frame->JumpTable = _activeTable.Base;
-    }
-
-    // Lets the branch that left last, and the jump table, lead to a block. True when the block runs on the host.
-    private bool Connect(Block* block)
-    {
-        if (_linkSlot != 0)
-        {
-            Link(block);
-        }
-
-        ulong key = KeyOf(block);
-        if (key != _activeKey)
-        {
-            Activate(block, key);
-        }
-
-        if (!_activeTable!.LeadsTo(block))
-        {
-            _activeTable.SetTarget(block, IsGlobal(block));
-        }
-
-        if (block->RunsOnHost == 0)
-        {
-            Watch(_blocks[block->HostIndex], 0);
-            return false;
-        }
-
-        return true;
     }
 
     private ExitKind Enter(int entry, ref long left)
@@ -532,51 +363,6 @@ internal sealed unsafe class TranslatedCode : IDisposable
         }
 
         return instruction;
-    }
-
-    // An instruction will be interpreted: notes it if it is here on trial.
-    private void Watch(TranslatedBlock translated, int index)
-    {
-        if (((translated.Left >> index) & 1) != 0)
-        {
-            _watched = translated;
-            _watchedIndex = index;
-            _watchedSince = _cpu.PageLookups;
-        }
-    }
-
-    // An instruction has faulted, and was interpreted.
-    private void Adapt()
-    {
-        TranslatedBlock faulted = _faulted!;
-        _faulted = null;
-        _statistics.TrueFaults += _cpu.FaultVector == Vector.PageFault ? 1u : 0;
-        if (!_trapOnly && _faults.Note(faulted.PhysicalOf(_faultedIndex), _statistics.HostInstructions))
-        {
-            Retranslate(faulted);
-        }
-    }
-
-    // An instruction that has faulted often was interpreted: if it has long needed no page, it goes back to the host.
-    private void Settle()
-    {
-        TranslatedBlock watched = _watched!;
-        _watched = null;
-        if (_faults.NoteInterpreted(watched.PhysicalOf(_watchedIndex), _cpu.PageLookups == _watchedSince && _cpu.FaultVector < 0))
-        {
-            Retranslate(watched);
-        }
-    }
-
-    private void Retranslate(TranslatedBlock old)
-    {
-        Block* block = old.Block;
-        if (block->Dead == 0 && block->Host == old.Start && old == _blocks[block->HostIndex])
-        {
-            _statistics.Adaptations++;
-            Invalidate(block);
-            EmitBlock(block);
-        }
     }
 
     private TranslatedBlock FindBlock(int offset)

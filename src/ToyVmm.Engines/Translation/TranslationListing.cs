@@ -92,7 +92,7 @@ public sealed unsafe class TranslationListing : IDisposable
 
     private static string WhyNot(DecodeMode mode) => (mode & DecodeMode.Code32) == 0
         ? "16-bit code"
-        : (mode & DecodeMode.Stack32) == 0 ? "a 16-bit stack" : "a segment of less than 4 GiB";
+        : (mode & DecodeMode.Stack32) == 0 ? "a 16-bit stack" : "a segment without 4 GiB to read (CS) or to read and write";
 
     private static string Interpreted(CallOutReason reason) => "interpreted: " + CallOutList.Describe(reason);
 

@@ -28,45 +28,48 @@ internal enum TranslationReason
     /// <summary>A REP prefix that means nothing there.</summary>
     IdlePrefix = 1 << 6,
 
+    /// <summary>A NOP's operand.</summary>
+    IdleOperand = 1 << 7,
+
     /// <summary>A 16-bit address.</summary>
-    NarrowAddress = 1 << 7,
+    NarrowAddress = 1 << 8,
 
     /// <summary>AH, CH, DH or BH together with a REX prefix.</summary>
-    HighByte = 1 << 8,
+    HighByte = 1 << 9,
 
     /// <summary>A segment with a base.</summary>
-    SegmentBase = 1 << 9,
+    SegmentBase = 1 << 10,
 
     /// <summary>PUSH, POP, CALL, RET, LEAVE: the host's stack is not the guest's.</summary>
-    Stack = 1 << 10,
+    Stack = 1 << 11,
 
     /// <summary>A branch within the page.</summary>
-    Linked = 1 << 11,
+    Linked = 1 << 12,
 
     /// <summary>A branch that is looked up each time.</summary>
-    JumpTable = 1 << 12,
+    JumpTable = 1 << 13,
 
     /// <summary>What a branch leads to until it is linked.</summary>
-    WayOut = 1 << 13,
+    WayOut = 1 << 14,
 
     /// <summary>JECXZ and LOOP.</summary>
-    ShortBranch = 1 << 14,
+    ShortBranch = 1 << 15,
 
     /// <summary>RDTSC.</summary>
-    TimeStamp = 1 << 15,
+    TimeStamp = 1 << 16,
 
     /// <summary>PUSHF, POPF, CLI, STI.</summary>
-    Flags = 1 << 16,
+    Flags = 1 << 17,
 
     /// <summary>Control and segment registers.</summary>
-    State = 1 << 17,
+    State = 1 << 18,
 
     /// <summary>FLDCW.</summary>
-    ControlWord = 1 << 18,
+    ControlWord = 1 << 19,
 
     /// <summary>A string instruction through the view.</summary>
-    StringInView = 1 << 19,
+    StringInView = 1 << 20,
 
     /// <summary>A way out to the interpreter, which some cases take.</summary>
-    InterpretersCase = 1 << 20,
+    InterpretersCase = 1 << 21,
 }

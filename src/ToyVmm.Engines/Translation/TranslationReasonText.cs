@@ -18,6 +18,14 @@ internal static class TranslationReasonText
         return string.Join("; ", texts);
     }
 
+    /// <summary>What holds of what is emitted along with the reads of system registers.</summary>
+    public static TranslationReason OfSystem(in Instruction x) => x.Mnemonic switch
+    {
+        Mnemonic.Nop or Mnemonic.Reservednop => x.OpCount == 0 ? TranslationReason.None : TranslationReason.IdleOperand,
+        Mnemonic.Xlatb => TranslationReason.Encoding,
+        _ => TranslationReason.State,
+    };
+
     /// <summary>What holds of a branch.</summary>
     public static TranslationReason OfBranch(in Instruction x) => x.Code switch
     {
@@ -39,9 +47,10 @@ internal static class TranslationReasonText
         TranslationReason.StackPointer => "ESP is R12D",
         TranslationReason.Encoding => "another encoding: the guest's is none in 64-bit code",
         TranslationReason.IdlePrefix => "without a REP prefix that does nothing",
+        TranslationReason.IdleOperand => "without an operand that means nothing",
         TranslationReason.NarrowAddress => "64-bit code has no 16-bit addresses: it is computed in a register",
         TranslationReason.HighByte => "a REX prefix excludes AH to BH: by way of the low byte",
-        TranslationReason.SegmentBase => "adds the base of the segment, through its gate",
+        TranslationReason.SegmentBase => "adds the base of the segment",
         TranslationReason.Stack => "the guest's stack is memory in the view, at R12D",
         TranslationReason.Linked => "to its way out until linked to its target",
         TranslationReason.JumpTable => "by way of the jump table: to another page, or where only the run tells",

@@ -42,6 +42,10 @@ public sealed unsafe class InstructionCoverageTests
 
     public static TheoryData<Code> Codes => [.. Enum.GetValues<Code>().Where(IsP6).Order()];
 
+    /// <summary>Those of them that execute.</summary>
+    internal static IEnumerable<Code> ExecutableCodes =>
+        Enum.GetValues<Code>().Where(code => IsP6(code) && !s_otherwise.ContainsKey(code) && !s_invalid.ContainsKey(code.Mnemonic()));
+
     [Fact]
     public void There_are_hundreds_of_them() => Assert.InRange(Codes.Count, 1000, 1100);
 

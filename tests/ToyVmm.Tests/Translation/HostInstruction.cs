@@ -24,7 +24,9 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
     /// </summary>
     /// <remarks>
     /// Beside that, the host's string instruction is one, whose registers are put right after a fault, and ECX may be put aside and brought back. The
-    /// count in front and what the block requires are none: a fault there means that the budget does not suffice. Nor are the ways out.
+    /// count in front and what the block requires are none: a fault there means that the budget does not suffice. Nor are the ways out. What is stored
+    /// on the guest's stack where it was just loaded changes nothing, and what was tried before cannot fault
+    /// (<see cref="StackAccesses"/>).
     /// </remarks>
     public static List<HostInstruction> Decode(TranslatedBlock block, CodeCache code)
     {
@@ -60,7 +62,8 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
             InstructionInfo information = factory.GetInfo(x);
             bool isInside = guest >= 0 && (int)x.IP < block.WaysOut;
             bool isClean = !changed && !exchanged && !ecxChanged;
-            result.Add(new HostInstruction(block, guest, x, isInside && (isClean || block.IsStringAt((int)x.IP)), guest >= 0 && CanRaise(x, information) && !stack.Covers(x)));
+            bool canFault = guest >= 0 && CanRaise(x, information) && !stack.Covers(x);
+            result.Add(new HostInstruction(block, guest, x, isInside && (isClean || block.IsStringAt((int)x.IP)), canFault));
             bool saves = x.Code == Code.Mov_r32_rm32 && x.Op0Register == Register.R8D && x.Op1Kind == OpKind.Register && x.Op1Register == Register.ECX;
             bool restores = aside && x.Code == Code.Mov_r32_rm32 && x.Op0Register == Register.ECX && x.Op1Kind == OpKind.Register && x.Op1Register == Register.R8D;
             bool writesEcx = aside && x.OpCount > 0 && x.Op0Kind == OpKind.Register && x.Op0Register == Register.ECX && x.Mnemonic is Mnemonic.Mov or Mnemonic.Movzx or Mnemonic.Lea;
@@ -72,12 +75,12 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
             {
                 ecxChanged = !restores;
             }
-            else
+            else if (!stack.StoresWhatIsThere(x))
             {
-                changed |= ChangesGuest(x, information) && !stack.StoresWhatIsThere(x);
+                changed |= ChangesGuest(x, information);
             }
 
-            stack.Note(x);
+            stack.Note(x, Writes(information, Register.R8), Writes(information, Register.R12) || Writes(information, Register.R9));
 
             aside = saves || (aside && !Writes(information, Register.R8));
         }
@@ -144,55 +147,6 @@ internal sealed record HostInstruction(TranslatedBlock Block, int Guest, Instruc
         }
 
         return false;
-    }
-
-    /// <summary>
-    /// The accesses to the guest's stack so far for one guest instruction. Between two of them, in one page or two, none can fault; and storing
-    /// what was just loaded changes nothing.
-    /// </summary>
-    private sealed class StackAccesses
-    {
-        private readonly List<(int Offset, bool Writes)> _accesses = [];
-        private Instruction _last;
-
-        /// <summary>Notes an access; a change of ESP ends what is known.</summary>
-        public void Note(in Instruction x)
-        {
-            if (x.Mnemonic == Mnemonic.Lea && x.Op0Register == Register.R12D)
-            {
-                _accesses.Clear();
-            }
-            else if (IsOne(x))
-            {
-                _accesses.Add(((int)x.MemoryDisplacement64, x.Op0Kind == OpKind.Memory));
-            }
-
-            _last = x;
-        }
-
-        /// <summary>True for an access between two others, to a page that both kinds of access have reached.</summary>
-        public bool Covers(in Instruction x)
-        {
-            const int PageSize = 0x1000;
-            if (!IsOne(x))
-            {
-                return false;
-            }
-
-            int offset = (int)x.MemoryDisplacement64;
-            bool writes = x.Op0Kind == OpKind.Memory;
-            return _accesses.Exists(low => low.Offset <= offset && (low.Writes || !writes)
-                && _accesses.Exists(high => high.Offset >= offset && high.Offset - low.Offset < PageSize && (high.Writes || !writes)));
-        }
-
-        /// <summary>True for a store of R8D to where it was loaded from by the instruction in front.</summary>
-        public bool StoresWhatIsThere(in Instruction x) =>
-            IsOne(x) && x.Op0Kind == OpKind.Memory && x.Op1Register == Register.R8D && IsOne(_last)
-            && _last.Op0Kind == OpKind.Register && _last.Op0Register == Register.R8D && _last.MemoryDisplacement64 == x.MemoryDisplacement64;
-
-        private static bool IsOne(in Instruction x) =>
-            x.Mnemonic == Mnemonic.Mov && x.MemoryBase == Register.R12D && x.MemoryIndex is Register.None or Register.R9D
-            && (x.Op0Kind == OpKind.Memory || x.Op1Kind == OpKind.Memory);
     }
 
     private static bool Writes(InstructionInfo information, Register register)

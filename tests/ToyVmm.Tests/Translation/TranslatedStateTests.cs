@@ -163,6 +163,56 @@ public sealed unsafe class TranslatedStateTests
         }
     }
 
+    [TranslatorFact]
+    public void Blocks_for_the_interpreter_are_counted_by_their_reason()
+    {
+        Assert.Equal((1ul, 0ul, 0ul, 0ul), Count(_ => { }));
+        Assert.Equal((1ul, 1ul, 0ul, 0ul), Count(cpu => cpu.State->Fs.LoadNull(0), new SegmentBases(0, 0, 0, 0x1000)));
+        Assert.Equal((0ul, 0ul, 1ul, 0ul), Count(cpu => cpu.Reset(code32: false)));
+        Assert.Equal((0ul, 0ul, 1ul, 0ul), Count(cpu => cpu.Reset(stack32: false)));
+        Assert.Equal((0ul, 0ul, 0ul, 1ul), Count(cpu => cpu.State->Es.LoadNull(0)));
+        Assert.Equal((0ul, 0ul, 0ul, 1ul), Count(cpu => cpu.State->Ds.LoadDescriptor(0x10, 0x0000_FFFF, 0x00CF_9100)));
+        Assert.Equal((0ul, 0ul, 0ul, 1ul), Count(cpu => cpu.State->Ss.LoadDescriptor(0x10, 0x0000_FFFE, 0x00CF_9300)));
+        Assert.Equal((0ul, 0ul, 0ul, 1ul), Count(cpu => cpu.State->Cs.LoadDescriptor(0x08, 0x0000_FFFF, 0x00CF_9900)));
+
+        static (ulong Translated, ulong Based, ulong Narrow, ulong Segmented) Count(Action<TestCpu> change, SegmentBases bases = default)
+        {
+            using TestCpu cpu = new(translates: true) { Bases = bases };
+            cpu.Reset();
+            change(cpu);
+            cpu.Vcpu.NotifyStateChanged();
+            cpu.Load(0x40, 0xEB, 0xFD);
+            _ = cpu.Run(20);
+            TranslationStatistics counts = cpu.Vcpu.Translation!;
+            Assert.Equal(counts.BlocksTranslated != 0, counts.HostInstructions != 0);
+            return (counts.BlocksTranslated, counts.BasedBlocks, counts.NarrowBlocks, counts.SegmentedBlocks);
+        }
+    }
+
+    /// <summary>EIP goes from FFFFFFFF to 0 in the middle of a page, and back by a branch; an instruction that lies on both sides is #GP.</summary>
+    [TranslatorTheory]
+    [InlineData("across", "4040404040404040404040404040404049E2EDF4")]
+    [InlineData("a call across", "4040404040404040404040404040404053E800000000585B49E2E5F4")]
+    [InlineData("jumps onto the last bytes", "EB0D4040404040404040404040404043EB02F4F449E2EAF4")]
+    [InlineData("an instruction on both sides", "4040404040404040404040404040B801000000F4")]
+    public void Offsets_in_code_wrap_around(string name, string code)
+    {
+        Assert.Equal((name, Run(translates: false)), (name, Run(translates: true)));
+
+        string Run(bool translates)
+        {
+            using TestCpu cpu = new(translates: translates) { Bases = new SegmentBases(0, TestCpu.Origin + 0x10, 0, 0) };
+            cpu.Reset();
+            cpu.Load(Convert.FromHexString(code));
+            (cpu.State->Ecx, cpu.State->Eax) = (20, 0);
+            cpu.Vcpu.NotifyStateChanged();
+            VmExit exit = cpu.Run(400);
+            CpuState end = cpu.FaultVector == TestCpu.None ? *cpu.State : cpu.AtFault;
+            Assert.True(!translates || cpu.Vcpu.Translation!.HostInstructions > 10);
+            return $"{exit.Reason} {cpu.FaultVector} {Describe(&end)}";
+        }
+    }
+
     // The first 4 MiB by a table of 4 KiB pages.
     internal static void MapPages(TestCpu cpu)
     {

@@ -51,6 +51,48 @@ public sealed unsafe class TranslationListingTests
         Assert.All(lines, line => Assert.Equal(("", reason), (line.Host, line.Reason)));
     }
 
+    [TranslatorTheory]
+    [InlineData("in eax, dx", "ED", "interpreted: a port: a device answers")]
+    [InlineData("cpuid", "0FA2", "interpreted: the host would answer with its own state")]
+    [InlineData("mov ds, ax", "8ED8", "interpreted: loads a segment register")]
+    [InlineData("ud2", "0F0B", "interpreted: undefined, #UD")]
+    [InlineData("xchg ah, [ecx], DS with a base", "8621", "interpreted: a rare form")]
+    public void What_is_interpreted_says_why(string name, string code, string reason)
+    {
+        using TestCpu cpu = new() { Bases = new SegmentBases(0, 0, 0, 0x1000) };
+        cpu.Reset();
+
+        // As the first instruction of a block, and behind another.
+        cpu.Load([.. Convert.FromHexString(code), 0xEB, 0x00, 0x90, .. Convert.FromHexString(code), 0xF4]);
+        List<TranslationLine> lines = [];
+        Show(cpu, 3, lines);
+        Assert.True(lines.Count(line => line.Address is not null && line.Reason == reason) >= 2, $"{name}: {string.Join('\n', lines)}");
+    }
+
+    [TranslatorFact]
+    public void In_ring_3_what_only_ring_0_may_says_so()
+    {
+        using TestCpu cpu = new();
+        cpu.State->Cpl = 3;
+        cpu.Vcpu.NotifyStateChanged();
+        cpu.Load(0xFA, 0xF4);
+        List<TranslationLine> lines = [];
+        Show(cpu, 1, lines);
+        Assert.Equal("interpreted: ring 3 may not do it, or not always", lines[0].Reason);
+    }
+
+    [TranslatorFact]
+    public void A_small_segment_is_told()
+    {
+        using TestCpu cpu = new();
+        cpu.State->Es.LoadNull(0);
+        cpu.Vcpu.NotifyStateChanged();
+        cpu.Load(0x40, 0xF4);
+        List<TranslationLine> lines = [];
+        Show(cpu, 1, lines);
+        Assert.All(lines, line => Assert.Equal("interpreted: a segment without 4 GiB to read (CS) or to read and write", line.Reason));
+    }
+
     private static void Show(TestCpu cpu, int blocks, List<TranslationLine> lines)
     {
         using TranslationListing listing = new(cpu.Vcpu);

@@ -1,0 +1,112 @@
+using Iced.Intel;
+using ToyVmm.Engines.Decoding;
+using ToyVmm.Hardware.Cpu;
+
+namespace ToyVmm.Engines.Classification;
+
+/// <summary>How often a guest executed an instruction form, by mode. Rings 1 and 2 count as ring 3: a monitor has them there.</summary>
+/// <param name="Row">The form.</param>
+/// <param name="Real">In real mode.</param>
+/// <param name="Ring0">In ring 0.</param>
+/// <param name="Ring3">In rings 1 to 3.</param>
+/// <param name="Virtual8086">In virtual-8086 mode.</param>
+public sealed record FormUsage(InstructionClassification Row, ulong Real, ulong Ring0, ulong Ring3, ulong Virtual8086)
+{
+    /// <summary>All together.</summary>
+    public ulong Total => Real + Ring0 + Ring3 + Virtual8086;
+
+    /// <summary>
+    /// Of these, those that a monitor which only traps would not have noticed: sensitive where it would run them (ring 0 and user code in ring 3,
+    /// real-mode code in virtual-8086 mode), and completing there.
+    /// </summary>
+    public ulong Unnoticed =>
+        (IsUnnoticed(ExecutionMode.Ring3) ? Ring0 + Ring3 : 0) + (IsUnnoticed(ExecutionMode.Virtual8086) ? Real + Virtual8086 : 0);
+
+    private bool IsUnnoticed(ExecutionMode mode) => Row.Outcome(mode).Completes && Row.In(mode) != Sensitivity.None;
+}
+
+/// <summary>Counts the instructions of a run by form and mode. Attach it as the machine's observer.</summary>
+public sealed unsafe class InstructionUsage : IEngineObserver
+{
+    private const int Modes = 4;
+    private readonly ulong[] _counts = new ulong[((int)Enum.GetValues<Code>().Max() + 1) * Modes];
+    private readonly ByteReader _bytes = new();
+    private readonly Decoder _decoder16;
+    private readonly Decoder _decoder32;
+    private ulong _last;
+
+    /// <summary>Makes a counter.</summary>
+    public InstructionUsage()
+    {
+        _decoder16 = Decoder.Create(16, _bytes, InstructionDecoder.P6Options);
+        _decoder32 = Decoder.Create(32, _bytes, InstructionDecoder.P6Options);
+    }
+
+    /// <inheritdoc/>
+    public bool WantsInstructions => true;
+
+    /// <summary>All instructions counted, those that are no instructions too.</summary>
+    public ulong Total { get; private set; }
+
+    /// <summary>The forms that were executed, in the table's order.</summary>
+    public IEnumerable<FormUsage> Forms
+    {
+        get
+        {
+            foreach (InstructionClassification row in ClassificationTable.Rows)
+            {
+                int at = (int)Enum.Parse<Code>(row.Name) * Modes;
+                FormUsage usage = new(row, _counts[at], _counts[at + 1], _counts[at + 2], _counts[at + 3]);
+                if (usage.Total > 0)
+                {
+                    yield return usage;
+                }
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void BeforeInstruction(Vcpu vcpu)
+    {
+        ArgumentNullException.ThrowIfNull(vcpu);
+        CpuState* s = vcpu.State;
+        if (Total > 0 && s->Retired == _last)
+        {
+            // Another iteration of a REP string instruction, or one that waited for a device: nothing has retired since.
+            return;
+        }
+
+        _last = s->Retired;
+        Total++;
+        _bytes.Start(Disassembler.ReadCode(vcpu, s->Cs.Base + s->Eip, _bytes.Buffer));
+        (s->Cs.Big ? _decoder32 : _decoder16).Decode(out Instruction x);
+        _counts[((int)x.Code * Modes) + (int)ModeOf(s)]++;
+    }
+
+    /// <inheritdoc/>
+    public void BeforeTrap(Vcpu vcpu, in TrapInfo trap)
+    {
+    }
+
+    private static ExecutionMode ModeOf(CpuState* s) =>
+        (s->Cr0 & Cr0.PE) == 0 ? ExecutionMode.Real
+        : (s->OtherFlags & Eflags.VM) != 0 ? ExecutionMode.Virtual8086
+        : s->Cpl == 0 ? ExecutionMode.Ring0
+        : ExecutionMode.Ring3;
+
+    private sealed class ByteReader : CodeReader
+    {
+        private int _next;
+        private int _end;
+
+        public byte[] Buffer { get; } = new byte[Disassembler.MaxInstructionLength];
+
+        public void Start(int count)
+        {
+            _next = 0;
+            _end = count;
+        }
+
+        public override int ReadByte() => _next < _end ? Buffer[_next++] : -1;
+    }
+}
