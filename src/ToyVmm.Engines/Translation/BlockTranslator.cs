@@ -16,10 +16,13 @@ namespace ToyVmm.Engines.Translation;
 /// that the guest can see changes before an instruction's last access that can fault: its state is exact at every host
 /// instruction, and the interpreter can take over at its start.
 /// </remarks>
-internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code, IReadOnlySet<Mnemonic> differing, bool trapOnly)
+internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code, IReadOnlySet<Mnemonic>? differing, bool trapOnly)
 {
     private readonly BlockBytes _bytes = new(memory);
     private readonly Instruction[] _instructions = new Instruction[InstructionDecoder.LongestBlock];
+
+    // Trying the host takes 20 ms: guests that never become hot do not wait for it.
+    private IReadOnlySet<Mnemonic>? _differing = differing;
 
     /// <summary>True for blocks that can say why their code is not the guest's.</summary>
     public bool KeepsReasons { get; init; }
@@ -39,6 +42,7 @@ internal sealed unsafe class BlockTranslator(GuestMemory memory, CodeCache code,
             return null;
         }
 
+        IReadOnlySet<Mnemonic> differing = _differing ??= HostFlags.Differing;
         TranslatedBlock result = new(block, code.Used) { KeepsReasons = KeepsReasons };
         Emitter e = new(code, result, callOuts, differing, trapOnly);
         RegisterFile files = Decode(block);

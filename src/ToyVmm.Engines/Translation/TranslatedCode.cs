@@ -45,7 +45,7 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
         _code = code;
         _spaces = spaces;
         _pager = new ShadowPager(cpu.Vcpu);
-        _translator = new BlockTranslator(cpu.Vcpu.Memory, code, options.Differing ?? HostFlags.Differing, options.TrapOnly);
+        _translator = new BlockTranslator(cpu.Vcpu.Memory, code, options.Differing, options.TrapOnly);
         cpu.Vcpu.Translation = _statistics;
         _floatingPoint = new FloatingPointState(cpu.Vcpu);
     }
