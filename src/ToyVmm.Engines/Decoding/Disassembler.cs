@@ -16,21 +16,8 @@ public sealed class Disassembler
     /// <summary>The longest instruction (SDM 2A 2.3.11).</summary>
     public const int MaxInstructionLength = 15;
 
-    private readonly NasmFormatter _formatter = new();
+    private readonly NasmFormatter _formatter = CreateFormatter();
     private readonly StringOutput _text = new();
-
-    /// <summary>Makes a disassembler.</summary>
-    public Disassembler()
-    {
-        FormatterOptions options = _formatter.Options;
-        options.HexPrefix = "0x";
-        options.HexSuffix = "";
-        options.UppercaseHex = false;
-        options.SpaceAfterOperandSeparator = true;
-        options.BranchLeadingZeros = false;
-        options.ShowBranchSize = false;
-        options.SmallHexNumbersInDecimal = true;
-    }
 
     /// <summary>Disassembles one instruction.</summary>
     /// <param name="bytes">The code; at most 15 bytes of it are looked at.</param>
@@ -53,6 +40,21 @@ public sealed class Disassembler
 
         _formatter.Format(instruction, _text);
         return new DisassembledInstruction(address, instruction.Length, _text.ToStringAndReset());
+    }
+
+    /// <summary>A formatter for NASM's syntax as this project writes it: for whoever has decoded already.</summary>
+    internal static NasmFormatter CreateFormatter()
+    {
+        NasmFormatter formatter = new();
+        FormatterOptions options = formatter.Options;
+        options.HexPrefix = "0x";
+        options.HexSuffix = "";
+        options.UppercaseHex = false;
+        options.SpaceAfterOperandSeparator = true;
+        options.BranchLeadingZeros = false;
+        options.ShowBranchSize = false;
+        options.SmallHexNumbersInDecimal = true;
+        return formatter;
     }
 
     /// <summary>Disassembles the instruction that a CPU is about to execute.</summary>

@@ -21,7 +21,7 @@ public sealed unsafe class TranslationListing : IDisposable
     private readonly CodeCache _code;
     private readonly BlockTranslator _translator;
     private readonly Disassembler _disassembler = new();
-    private readonly NasmFormatter _host = new();
+    private readonly NasmFormatter _host = Disassembler.CreateFormatter();
     private readonly StringOutput _text = new();
 
     /// <summary>Makes one for a CPU that is not running.</summary>
@@ -38,15 +38,7 @@ public sealed unsafe class TranslationListing : IDisposable
 
         _code = CodeCache.TryCreate(arena, CacheBytes) ?? throw new PlatformNotSupportedException("the host does not give the address space");
         _cpu = new Interpreter(vcpu);
-        _translator = new BlockTranslator(vcpu.Memory, _code, HostFlags.Differing, trapOnly: false) { KeepsReasons = true };
-        FormatterOptions options = _host.Options;
-        options.HexPrefix = "0x";
-        options.HexSuffix = "";
-        options.UppercaseHex = false;
-        options.SpaceAfterOperandSeparator = true;
-        options.BranchLeadingZeros = false;
-        options.ShowBranchSize = false;
-        options.SmallHexNumbersInDecimal = true;
+        _translator = new BlockTranslator(vcpu.Memory, _code, differing: null, trapOnly: false) { KeepsReasons = true };
     }
 
     /// <summary>Translates the block at an offset in CS.</summary>
