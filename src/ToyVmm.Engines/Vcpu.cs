@@ -130,6 +130,13 @@ public sealed unsafe class Vcpu : IDisposable
         _state->Attention |= Attention.Completion;
     }
 
+    /// <summary>True where stores may go straight to a page, which is what every projection of the TLB may hold: D is set already, and nobody must notice.</summary>
+    /// <param name="page">The physical page.</param>
+    /// <param name="rights">The rights of its TLB entry.</param>
+    /// <param name="who">Whose stores: <see cref="PageAccess.User"/> or nothing.</param>
+    internal bool MayStoreDirectly(GuestPhysicalAddress page, TlbRights rights, PageAccess who) =>
+        (rights & TlbRights.Dirty) != 0 && Mmu.Allows(rights, who | PageAccess.Write) && Memory.IsPlainRam(page);
+
     /// <summary>Puts the CPU into its power-on state (SDM 3A table 9-1): real mode, CS:EIP F000:FFF0 with base 0xFFFF0000.</summary>
     public void Reset()
     {

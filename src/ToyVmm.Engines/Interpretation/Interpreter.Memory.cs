@@ -99,7 +99,7 @@ public sealed unsafe partial class Interpreter
         _writeFirstLength = Math.Min(size, (int)(GuestPhysicalAddress.PageSize - (linear & OffsetMask)));
         _writeLength = size;
         GuestPhysicalAddress target = new(_writeFirst);
-        bool direct = _writeFirstLength == size && Memory.KindAt(target) == PageKind.Ram && Memory.CodePages[_writeFirst >> 12] == 0;
+        bool direct = _writeFirstLength == size && Memory.IsPlainRam(target);
         return direct ? Memory.HostPage(target) + (_writeFirst & OffsetMask) : Staging;
     }
 
@@ -294,8 +294,7 @@ public sealed unsafe partial class Interpreter
 
         entry->Addend = (nint)host - (nint)page;
         entry->ReadTag = page;
-        bool writable = (rights & TlbRights.Dirty) != 0 && Vcpu.Mmu.Allows(rights, user ? PageAccess.Write | PageAccess.User : PageAccess.Write)
-            && Memory.KindAt(new GuestPhysicalAddress(physical)) == PageKind.Ram && Memory.CodePages[physical >> 12] == 0;
+        bool writable = Vcpu.MayStoreDirectly(new GuestPhysicalAddress(physical), rights, user ? PageAccess.User : 0);
         entry->WriteTag = writable ? page : TlbEntry.None;
     }
 

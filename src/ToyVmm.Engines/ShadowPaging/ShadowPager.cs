@@ -70,8 +70,7 @@ internal sealed unsafe class ShadowPager(Vcpu vcpu)
         }
 
         ulong frame = address.Value >> PageShift;
-        bool writable = (rights & TlbRights.Dirty) != 0 && mmu.Allows(rights, access | PageAccess.Write) && memory.CodePages[frame] == 0;
-        projection = new Projection(frame, writable, (rights & TlbRights.Global) != 0);
+        projection = new Projection(frame, vcpu.MayStoreDirectly(address, rights, access), (rights & TlbRights.Global) != 0);
         return true;
     }
 

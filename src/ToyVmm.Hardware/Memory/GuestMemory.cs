@@ -56,6 +56,10 @@ public sealed unsafe class GuestMemory : IDisposable
     /// <summary>One byte a guest-physical page: non-zero where an engine holds decoded code from that page.</summary>
     public byte* CodePages { get; private set; }
 
+    /// <summary>True for RAM that holds no decoded code: a store may go straight to it.</summary>
+    /// <param name="address">Any address in the page.</param>
+    public bool IsPlainRam(GuestPhysicalAddress address) => KindAt(address) == PageKind.Ram && CodePages[address.Value >> PageShift] == 0;
+
     /// <summary>Who is told of stores to pages marked in <see cref="CodePages"/>; set by the engine.</summary>
     public ICodeWatcher? CodeWatcher { get; set; }
 
