@@ -16,7 +16,7 @@ namespace ToyVmm.Engines.Translation;
 /// The handler is machine code: no managed code runs in a signal (the garbage collector may be at work). It stores what happened
 /// before the <see cref="CpuState"/> that R15 points to and lets the thread go on at the fault stub.
 /// </remarks>
-internal sealed unsafe partial class ExecutableArena
+internal sealed unsafe class ExecutableArena
 {
     /// <summary>The bytes of one code cache.</summary>
     public const int ChunkSize = TranslatorOptions.LargestCodeCache;
@@ -71,7 +71,7 @@ internal sealed unsafe partial class ExecutableArena
 
         Ramp = ramp + (nint)HostMemory.PageSize;
         int[] signals = [SignalSegmentation, SignalBus, SignalFloatingPoint];
-        SignalAction[] actions = Array.ConvertAll(signals, PreviousAction);
+        HostSignal.Action[] actions = Array.ConvertAll(signals, HostSignal.Current);
         nint[] previous = Array.ConvertAll(actions, action => action.Handler);
         if (Array.Exists(previous, handler => handler is 0 or 1))
         {
@@ -289,34 +289,10 @@ internal sealed unsafe partial class ExecutableArena
         return ((int)bytes.Length + 15) & ~15;
     }
 
-    private static SignalAction PreviousAction(int signal)
-    {
-        SignalAction previous;
-        return SigAction(signal, null, &previous) == 0 ? previous : default;
-    }
-
     // On the stack that the handler in front had: the runtime's for SIGFPE throws from where it is, and the alternate stack is too small for that.
-    private static void Install(int signal, nint handler, in SignalAction previous)
-    {
-        const int SignalInformation = 4;
-        const int OnAlternateStack = 0x0800_0000;
-        const int NoDefer = 0x4000_0000;
-        SignalAction action = new() { Handler = handler, Flags = SignalInformation | NoDefer | (previous.Flags & OnAlternateStack) };
-        _ = SigAction(signal, &action, null);
-    }
-
-    [LibraryImport("libc", EntryPoint = "sigaction")]
-    private static partial int SigAction(int signal, SignalAction* action, SignalAction* previous);
-
-    // struct sigaction of glibc and musl on x86-64.
-    [StructLayout(LayoutKind.Sequential)]
-    private struct SignalAction
-    {
-        public nint Handler;
-        public fixed ulong Mask[16];
-        public int Flags;
-        public nint Restorer;
-    }
+    private static void Install(int signal, nint handler, in HostSignal.Action previous) =>
+        _ = HostSignal.Replace(
+            signal, new HostSignal.Action { Handler = handler, Flags = HostSignal.Information | HostSignal.NoDefer | (previous.Flags & HostSignal.OnAlternateStack) });
 }
 
 /// <summary>Why emitted code returned.</summary>

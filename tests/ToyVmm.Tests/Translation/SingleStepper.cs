@@ -1,5 +1,5 @@
-using System.Runtime.InteropServices;
 using Iced.Intel;
+using ToyVmm.Engines;
 using ToyVmm.Engines.Translation;
 using static Iced.Intel.AssemblerRegisters;
 
@@ -10,31 +10,27 @@ namespace ToyVmm.Tests.Translation;
 /// the kernel sends SIGTRAP. The handler is machine code: it counts, and lets the thread go on; once the thread is out of
 /// emitted code it clears TF.
 /// </summary>
-internal sealed unsafe partial class SingleStepper : IDisposable
+internal sealed unsafe class SingleStepper : IDisposable
 {
     /// <summary>TF, bit 8 of the flags (SDM 1 3.4.3.3).</summary>
     public const ulong TrapFlag = 0x100;
 
     private const int SignalTrap = 5;
     private const byte Pushfq = 0x9C;
-    private const int PageSize = 4096;
-    private const int SignalInformation = 4;
-    private const int OnAlternateStack = 0x0800_0000;
-    private const int ReadWriteExecute = 7;
-    private const int PrivateAnonymous = 0x22;
+    private const int PageSize = (int)HostMemory.PageSize;
 
     // ucontext_t, Linux x86-64: gregs start at byte 40, 8 bytes each; RIP is number 16, EFLAGS 17.
     private const int ContextRip = 40 + (16 * 8);
     private const int ContextFlags = 40 + (17 * 8);
 
     private readonly byte* _page;
-    private SignalAction _previous;
+    private readonly HostSignal.Action _previous;
 
     /// <summary>Installs the handler, until disposed.</summary>
     public SingleStepper()
     {
-        _page = (byte*)Map(0, PageSize, ReadWriteExecute, PrivateAnonymous, -1, 0);
-        if ((nint)_page == -1)
+        _page = (byte*)HostMemory.AllocateSparse(PageSize, HostMemory.Read | HostMemory.Write | HostMemory.Execute);
+        if (_page == null)
         {
             throw new PlatformNotSupportedException("no executable memory");
         }
@@ -44,11 +40,8 @@ internal sealed unsafe partial class SingleStepper : IDisposable
         using MemoryStream bytes = new();
         _ = assembler.Assemble(new StreamCodeWriter(bytes), (ulong)_page + 64);
         bytes.ToArray().CopyTo(new Span<byte>(_page + 64, PageSize - 64));
-        SignalAction action = new() { Handler = (nint)_page + 64, Flags = SignalInformation | OnAlternateStack };
-        fixed (SignalAction* previous = &_previous)
-        {
-            _ = SigAction(SignalTrap, &action, previous);
-        }
+        _previous = HostSignal.Replace(
+            SignalTrap, new HostSignal.Action { Handler = (nint)_page + 64, Flags = HostSignal.Information | HostSignal.OnAlternateStack });
     }
 
     /// <summary>Signals that came in emitted code so far, in all threads.</summary>
@@ -57,12 +50,8 @@ internal sealed unsafe partial class SingleStepper : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        fixed (SignalAction* previous = &_previous)
-        {
-            _ = SigAction(SignalTrap, previous, null);
-        }
-
-        _ = Unmap((nint)_page, PageSize);
+        _ = HostSignal.Replace(SignalTrap, _previous);
+        HostMemory.Unmap((nint)_page, PageSize);
     }
 
     // void handler(int signal, siginfo_t* info, ucontext_t* context): RDI, RSI, RDX.
@@ -98,24 +87,5 @@ internal sealed unsafe partial class SingleStepper : IDisposable
         a.@lock.inc(__qword_ptr[rcx]);
         a.Label(ref stub);
         a.ret();
-    }
-
-    [LibraryImport("libc", EntryPoint = "mmap")]
-    private static partial nint Map(nint address, nuint length, int protection, int flags, int descriptor, nint offset);
-
-    [LibraryImport("libc", EntryPoint = "munmap")]
-    private static partial int Unmap(nint address, nuint length);
-
-    [LibraryImport("libc", EntryPoint = "sigaction")]
-    private static partial int SigAction(int signal, SignalAction* action, SignalAction* previous);
-
-    // struct sigaction of glibc and musl on x86-64.
-    [StructLayout(LayoutKind.Sequential)]
-    private struct SignalAction
-    {
-        public nint Handler;
-        public fixed ulong Mask[16];
-        public int Flags;
-        public nint Restorer;
     }
 }
