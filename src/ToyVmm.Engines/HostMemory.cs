@@ -17,7 +17,6 @@ internal static unsafe partial class HostMemory
     private const int MapAnonymous = 0x20;
     private const int MapNoReserve = 0x4000;
     private const int MapPopulate = 0x8000;
-    private const int AdviceDontNeed = 4;
     private const int AdviceNoHugePage = 15;
     private const ulong AuxHwcap2 = 26;
 
@@ -42,9 +41,6 @@ internal static unsafe partial class HostMemory
 
         return address;
     }
-
-    /// <summary>Gives sparse memory back; it reads as zero again.</summary>
-    public static void Zero(nint address, nuint length) => _ = MAdvise(address, length, AdviceDontNeed);
 
     /// <summary>Maps a part of a file at an address that is reserved.</summary>
     /// <param name="address">Where.</param>

@@ -35,20 +35,17 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
 
         block.Note(code.Used, TranslationReason.RegisterFile);
 
-        // JECXZ is the one branch that asks no flag.
         bool sse = (files & RegisterFile.Sse) != 0;
-        code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.R8D, Register.ECX));
+        PutEcxAside();
         code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.ECX, State(sse ? StateOffset.SseAway : StateOffset.FpuAway)));
-        int branch = code.Used;
-        code.Emit(Instruction.CreateBranch(Code.Jecxz_rel8_64, (ulong)(branch + 64)));
-        int branchEnd = code.Used;
-        code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.ECX, Register.R8D));
+        int branchEnd = ShortBranch(Code.Jecxz_rel8_64);
+        RestoreEcx();
         code.Emit(Instruction.Create(Code.Lea_r64_m, Register.R14, new MemoryOperand(Register.R14, count)));
         StoreEip(block.Block->Eip);
         code.Emit(Instruction.Create(Code.Mov_rm32_imm32, State(StateOffset.HostExitSlot), block.Start));
         Leave(sse ? ExitKind.LoadSse : ExitKind.LoadFpu);
         code.PatchShort(branchEnd, code.Used);
-        code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.ECX, Register.R8D));
+        RestoreEcx();
     }
 
     /// <summary>Leaves a whole block to the interpreter: nothing has been counted.</summary>
@@ -140,7 +137,7 @@ internal sealed unsafe partial class Emitter(CodeCache code, TranslatedBlock blo
             {
                 if (way.RestoresEcx)
                 {
-                    code.Emit(Instruction.Create(Code.Mov_r32_rm32, Register.ECX, Register.R8D));
+                    RestoreEcx();
                 }
 
                 CallOut(way.Remaining);
