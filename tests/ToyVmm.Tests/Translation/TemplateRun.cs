@@ -55,6 +55,6 @@ internal static unsafe class TemplateRun
         CpuState end = cpu.FaultVector == TestCpu.None ? *s : cpu.AtFault;
         return $"{exit.Reason} after {s->Retired - before}, fault {cpu.FaultVector} at {cpu.FaultAddress:x}: "
             + $"{end.Eax:x} {end.Ecx:x} {end.Edx:x} {end.Ebx:x} {end.Esp:x} {end.Ebp:x} {end.Esi:x} {end.Edi:x} {end.Eip:x} {LazyFlags.GetEflags(&end):x} "
-            + $"{end.FpuStatus:x} {end.FpuTags:x} {Convert.ToHexString(SHA256.HashData(cpu.Bytes))}";
+            + $"{end.FpuControl:x} {end.FpuStatus:x} {end.FpuTags:x} {end.Shadow} {end.Mxcsr:x} {end.XmmRegisters[2]:x} {end.XmmRegisters[3]:x} {Convert.ToHexString(SHA256.HashData(cpu.Bytes))}";
     }
 }

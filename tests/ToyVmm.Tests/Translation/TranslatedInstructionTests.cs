@@ -196,36 +196,8 @@ public sealed unsafe class TranslatedInstructionTests
     private static string Execute(byte[] code, bool translates, SegmentBases bases = default)
     {
         using TestCpu cpu = new(translates: translates) { Bases = bases };
-        cpu.Reset();
-        CpuState* s = cpu.State;
-        for (int n = 0; n < cpu.Bytes.Length; n++)
-        {
-            cpu.Bytes[n] = (byte)((n * 7) ^ (n >> 8));
-        }
-
-        cpu.Load(code);
-        (s->Eax, s->Ecx, s->Edx, s->Ebx) = (0x0000_8412, 0x9123, 0, 0xFEDC_7788);
-        (s->Esp, s->Ebp, s->Esi, s->Edi) = (0x8000, 0x8040, 0x9200, 0x9300);
-        s->FpuControl = 0x37F;
-        s->FpuTags = 0;
-        s->Mxcsr = 0x1F80;
-        s->Cr4 |= Cr4.OSFXSR;
-        cpu.Vcpu.NotifyStateChanged();
-        ulong before = s->Retired;
-        VmExit exit;
-        do
-        {
-            exit = cpu.Run(20 - (s->Retired - before));
-            if (exit.Reason == ExitReason.Mmio && !exit.IsWrite)
-            {
-                cpu.Vcpu.CompleteRead(0x1234_5678);
-            }
-        }
-        while (exit.Reason == ExitReason.Mmio);
+        string end = TemplateRun.Execute(cpu, code);
         Assert.True(!translates || cpu.Vcpu.Translation!.HostInstructions > 0);
-        CpuState end = cpu.FaultVector == TestCpu.None ? *s : cpu.AtFault;
-        return $"{exit.Reason} after {s->Retired - before}, fault {cpu.FaultVector} at {cpu.FaultAddress:x}: "
-            + $"{end.Eax:x} {end.Ecx:x} {end.Edx:x} {end.Ebx:x} {end.Esp:x} {end.Ebp:x} {end.Esi:x} {end.Edi:x} {end.Eip:x} {LazyFlags.GetEflags(&end):x} "
-            + $"{end.FpuControl:x} {end.FpuStatus:x} {end.FpuTags:x} {end.Shadow} {end.Mxcsr:x} {end.XmmRegisters[2]:x} {end.XmmRegisters[3]:x} {Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(cpu.Bytes))}";
+        return end;
     }
 }
