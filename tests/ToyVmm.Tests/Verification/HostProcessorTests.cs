@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using ToyVmm.Tests.Loading;
 using ToyVmm.VirtualMachines.Verification.HostCpu;
 using Xunit;
 using Xunit.Abstractions;
@@ -145,6 +144,7 @@ public sealed class HostProcessorTests(ITestOutputHelper output) : IDisposable
         Assert.Equal(state[..6], run.FxSave.Span[..6].ToArray());
         Assert.Equal(state[24..28], run.FxSave.Span[24..28].ToArray());
         Assert.Equal(state[32..288], run.FxSave.Span[32..288].ToArray());
+        Assert.Equal(0, MemoryMarshal.Read<int>(run.FxSave.Span[28..])); // MXCSR_MASK
         Assert.False(run.FxSave.Span[288..].ContainsAnyExcept((byte)0));
     }
 
@@ -388,6 +388,32 @@ public sealed class HostProcessorTests(ITestOutputHelper output) : IDisposable
         Assert.InRange(rates[0].TotalMicroseconds, 0, 2000);
     }
 
+    /// <summary>Several instances on threads that come and go: a program's process does not depend on the thread that started it.</summary>
+    [HostProcessorFact]
+    public void Instances_are_independent_of_each_other_and_of_threads()
+    {
+        var processors = new HostProcessor[4];
+        for (int i = 0; i < processors.Length; i++)
+        {
+            var starter = new Thread(() => processors[i] = new HostProcessor());
+            starter.Start();
+            starter.Join();
+        }
+
+        Parallel.For(0, processors.Length, i =>
+        {
+            using HostProcessor processor = processors[i];
+            for (uint j = 0; j < 500; j++)
+            {
+                uint value = ((uint)i << 16) | j;
+                HostRun run = processor.Run(Program("A300101300 40", new HostRegisters { Eax = value, Eip = Code }, pages: [CodePage("A300101300 40", true), new HostPage(Code + 0x1000, default, true)]), s_limit);
+                Assert.Equal((HostEnding.Ended, value + 1, value), (run.Ending, run.Registers.Eax, MemoryMarshal.Read<uint>(run.Page(Code + 0x1000))));
+            }
+
+            Assert.Equal(0, processor.Restarts);
+        });
+    }
+
     [HostProcessorFact]
     public void Nothing_is_left_after_Dispose()
     {
@@ -406,65 +432,6 @@ public sealed class HostProcessorTests(ITestOutputHelper output) : IDisposable
 
         // Other tests open files at the same time, but not one for each of ours.
         Assert.InRange(Directory.GetFiles("/proc/self/fd").Length - before, int.MinValue, Count - 1);
-    }
-
-    /// <summary>The runner alone, with this test as its parent: it dies when the parent's pipes close, be it waiting or in the middle of a program.</summary>
-    [HostProcessorTheory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void The_runner_dies_with_its_parent(bool running)
-    {
-        string folder = Directory.CreateTempSubdirectory("toyvmm-").FullName;
-        try
-        {
-            string runner = Path.Combine(folder, "runner.elf");
-            string shared = Path.Combine(folder, "shared");
-            File.Copy(BuiltRunner, runner);
-            if (!OperatingSystem.IsWindows())
-            {
-                File.SetUnixFileMode(runner, UnixFileMode.UserRead | UnixFileMode.UserExecute);
-            }
-
-            byte[] memory = new byte[0x1_1000 + 0x2E_0000];
-            Bytes("000F1300 00000000 01000000 01000000").CopyTo(memory, 0);          // end, resume addresses, limit, changes
-            BitConverter.TryWriteBytes(memory.AsSpan(0x40 + 36), Code);              // EIP
-            FxSave().CopyTo(memory, 0x200);
-            BitConverter.TryWriteBytes(memory.AsSpan(0x1000), Code | 7);
-            BitConverter.TryWriteBytes(memory.AsSpan(0x1004), 4096);
-            Bytes("EBFE").CopyTo(memory, 0x1_1000 + (int)(Code - HostProgram.LowestAddress));
-            File.WriteAllBytes(shared, memory);
-            using Process process = Process.Start(new ProcessStartInfo(runner, [shared])
-            {
-                RedirectStandardInput = true,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            })!;
-            Assert.True(process.StandardOutput.BaseStream.ReadByte() >= 0);
-            if (running)
-            {
-                process.StandardInput.BaseStream.WriteByte(0);
-                process.StandardInput.BaseStream.Flush();
-                Assert.False(process.WaitForExit(100));
-                process.StandardError.Close();
-            }
-            else
-            {
-                process.StandardInput.Close();
-            }
-
-            bool ended = process.WaitForExit(10_000);
-            if (!ended)
-            {
-                process.Kill();
-            }
-
-            Assert.True(ended);
-            Assert.Equal(running ? 128 + 29 : 0, process.ExitCode); // SIGIO
-        }
-        finally
-        {
-            Directory.Delete(folder, recursive: true);
-        }
     }
 
     [HostProcessorFact]
@@ -488,31 +455,6 @@ public sealed class HostProcessorTests(ITestOutputHelper output) : IDisposable
         state[26] = 1;
         Refused(Program("90", fxSave: state));
         Assert.Equal((HostEnding.Ended, 0), (Run("90").Ending, _processor.Restarts));
-    }
-
-    /// <summary>What is committed and embedded is what the source says.</summary>
-    [BiosToolTheory("nasm")]
-    [InlineData("runner.asm")]
-    public void The_runner_is_built_from_its_source(string source)
-    {
-        string folder = Path.GetDirectoryName(BuiltRunner)!;
-        string built = Path.GetTempFileName();
-        try
-        {
-            using Process nasm = Process.Start("nasm", ["-w+all", "-w+error", "-f", "bin", "-o", built, Path.Combine(folder, source)]);
-            Assert.True(nasm.WaitForExit(60_000));
-            Assert.Equal(0, nasm.ExitCode);
-            byte[] expected = File.ReadAllBytes(built);
-            Assert.Equal(expected, File.ReadAllBytes(BuiltRunner));
-            using Stream embedded = typeof(HostProcessor).Assembly.GetManifestResourceStream("runner.elf")!;
-            using var copy = new MemoryStream();
-            embedded.CopyTo(copy);
-            Assert.Equal(expected, copy.ToArray());
-        }
-        finally
-        {
-            File.Delete(built);
-        }
     }
 
     private HostRun Run(string code, uint[]? resumes = null, int mostFaults = 16, bool writableCode = true, HostPage? extra = null, bool stack = true)
@@ -569,6 +511,4 @@ public sealed class HostProcessorTests(ITestOutputHelper output) : IDisposable
     private static string Hex(uint value) => Convert.ToHexString(BitConverter.GetBytes(value));
 
     private static byte[] Bytes(string hex) => Convert.FromHexString(hex.Replace(" ", "", StringComparison.Ordinal));
-
-    private static string BuiltRunner => Path.Combine(RepositoryFiles.Root, "src", "ToyVmm.VirtualMachines", "Verification", "HostCpu", "runner.elf");
 }

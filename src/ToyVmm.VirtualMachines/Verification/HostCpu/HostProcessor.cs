@@ -328,7 +328,13 @@ public sealed unsafe class HostProcessor : IDisposable
 
         byte[] state = Shared.Slice(RunnerLayout.FinalFxSave, 512).ToArray();
         state.AsSpan(6, 18).Clear();
+        state.AsSpan(28, 4).Clear();
         state.AsSpan(288).Clear();
+        for (int register = 32; register < 160; register += 16)
+        {
+            state.AsSpan(register + 10, 6).Clear();
+        }
+
         return new HostRun(this, _runs)
         {
             Ending = ending,

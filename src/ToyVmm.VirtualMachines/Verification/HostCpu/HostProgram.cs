@@ -13,10 +13,11 @@ public readonly record struct HostPage(uint Address, ReadOnlyMemory<byte> Conten
 /// <remarks>
 /// <para>
 /// A run is deterministic, and equal to a guest's, as long as the program keeps away from what shows the host: CPUID, RDTSC(P), RDPMC, RDRAND, RDSEED,
-/// XGETBV, XSAVE and later extensions; SGDT, SIDT, SLDT, STR and SMSW (they tell of the host's tables, or the kernel makes up an answer: UMIP); LAR, LSL, VERR,
-/// VERW and loads of the selectors that only Linux has (0x30-0x33, 64-bit code, and 0x78-0x7B, the CPU's number); IRET with NT set, which a host
-/// in long mode refuses; INT1, whose saved EIP depends on the hypervisor below Linux, if there is one; LDMXCSR with reserved bits, of which AMD has one fewer; undefined flags; and the x87 pointers in images of FSTENV, FSAVE and FXSAVE,
-/// which the kernel does not preserve in full.
+/// XGETBV, XSAVE and later extensions; SGDT, SIDT, SLDT, STR and SMSW (they tell of the host's tables, or the kernel makes up an answer: UMIP);
+/// LAR, LSL, VERR, VERW, loads of and far transfers to the selectors that only Linux has (30h-33h, 64-bit code, and 78h-7Bh, the CPU's number); IRET
+/// with NT set, which a host in long mode refuses; INT1, whose saved EIP depends on the hypervisor below Linux, if there is one; LDMXCSR with reserved
+/// bits, of which AMD has one fewer; undefined results and flags; FXSAVE's MXCSR_MASK; and the x87 pointers in images of FSTENV, FSAVE and FXSAVE,
+/// which the kernel does not preserve in full. IF is set and IOPL is 0.
 /// </para>
 /// <para>
 /// <c>INT 80h</c>, SYSENTER and SYSCALL are system calls on the host. A filter in the kernel (seccomp) lets no system call of a program pass: it ends with

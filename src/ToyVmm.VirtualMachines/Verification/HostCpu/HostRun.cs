@@ -117,7 +117,8 @@ public sealed class HostRun
 
     /// <summary>
     /// The x87, MMX and SSE state at the end as FXSAVE writes it, 512 bytes; empty where there is no final state. What does not survive the kernel's
-    /// signals is 0: FOP, FIP, FCS, FDP, FDS (bytes 6 to 23); and so is what 32-bit mode does not have (from byte 288).
+    /// signals is 0: FOP, FIP, FCS, FDP, FDS (bytes 6 to 23); so is what depends on the CPU, MXCSR_MASK (28 to 31), and what is reserved or
+    /// not there in 32-bit mode (behind each 80-bit register, and from byte 288).
     /// </summary>
     public ReadOnlyMemory<byte> FxSave { get; init; }
 
