@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using ToyVmm.Tests.Loading;
 using ToyVmm.VirtualMachines.Verification.HostCpu;
@@ -64,12 +65,7 @@ public sealed class HostRunnerTests
             BitConverter.TryWriteBytes(memory.AsSpan(0x1004), 4096);
             Bytes("EBFE").CopyTo(memory, 0x1_1000 + (int)(Code - HostProgram.LowestAddress));
             File.WriteAllBytes(shared, memory);
-            using Process process = Process.Start(new ProcessStartInfo(runner, [shared])
-            {
-                RedirectStandardInput = true,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            })!;
+            using Process process = Start(runner, shared);
             Assert.True(process.StandardOutput.BaseStream.ReadByte() >= 0);
             if (running)
             {
@@ -95,6 +91,28 @@ public sealed class HostRunnerTests
         finally
         {
             Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static Process Start(string runner, string shared)
+    {
+        var start = new ProcessStartInfo(runner, [shared])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        for (int attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return Process.Start(start)!;
+            }
+            catch (Win32Exception e) when (e.NativeErrorCode == 26 && attempt < 20)
+            {
+                // ETXTBSY: a process that another test is starting just now still holds our file open for writing.
+                Thread.Sleep(50);
+            }
         }
     }
 
