@@ -428,6 +428,7 @@ public sealed class HostProcessorTests(ITestOutputHelper output) : IDisposable
             processor.Dispose();
             Assert.False(Directory.Exists($"/proc/{process}"));
             Assert.Throws<ObjectDisposedException>(() => processor.Run(Program("90"), s_limit));
+            Assert.Equal((false, null), (processor.HasAbsentSegment, processor.ProcessId));
         }
 
         // Other tests open files at the same time, but not one for each of ours.

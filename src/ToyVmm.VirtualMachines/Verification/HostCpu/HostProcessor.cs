@@ -9,9 +9,7 @@ namespace ToyVmm.VirtualMachines.Verification.HostCpu;
 /// </summary>
 public sealed unsafe class HostProcessor : IDisposable
 {
-    private const uint TrapFlag = 0x100;
     private const int PageFault = 14;
-    private const uint MxcsrReserved = 0xFFFF_0000;
 
     private static readonly Lazy<string?> s_unavailable = new(Try);
 
@@ -58,7 +56,7 @@ public sealed unsafe class HostProcessor : IDisposable
     /// True where the runner has a local descriptor table whose entry 0 (selectors 4 to 7) is a flat data segment that is not present: loading it is #NP, or #SS
     /// into SS. There is none where Linux is built without modify_ldt(2).
     /// </summary>
-    public bool HasAbsentSegment => Input(RunnerLayout.HasLdt) == 1;
+    public bool HasAbsentSegment => !_disposed && Input(RunnerLayout.HasLdt) == 1;
 
     /// <summary>How often the process was started again, after a program that did not end, killed it or strayed.</summary>
     public int Restarts { get; private set; }
@@ -77,7 +75,7 @@ public sealed unsafe class HostProcessor : IDisposable
     {
         ArgumentNullException.ThrowIfNull(program);
         ObjectDisposedException.ThrowIf(_disposed, this);
-        Check(program);
+        program.Check();
         if (_runner is null)
         {
             Restart();
@@ -184,38 +182,6 @@ public sealed unsafe class HostProcessor : IDisposable
             },
             TimeSpan.FromSeconds(20));
         return run is { Ending: HostEnding.Ended, Faults: [{ Vector: 6 }] } ? null : $"a trial program ended as {run.Ending}, signal {run.Signal}, with {run.Faults.Count} faults";
-    }
-
-    private static void Check(HostProgram program)
-    {
-        if (program.FxSave.Length != 512 || (BitConverter.ToUInt32(program.FxSave.Span[24..]) & MxcsrReserved) != 0)
-        {
-            throw new ArgumentException("the FXSAVE image has 512 bytes, and no reserved bit of MXCSR is set", nameof(program));
-        }
-
-        if ((program.Registers.Eflags & TrapFlag) != 0)
-        {
-            throw new ArgumentException("a program does not start with TF: the first trap would be the runner's", nameof(program));
-        }
-
-        if (program.MostFaults is < 1 or > HostProgram.FaultCapacity)
-        {
-            throw new ArgumentException($"the most faults are from 1 to {HostProgram.FaultCapacity}, not {program.MostFaults}", nameof(program));
-        }
-
-        ReadOnlySpan<uint> resumes = program.ResumeAddresses.Span;
-        if (resumes.Length > HostProgram.MostResumeAddresses)
-        {
-            throw new ArgumentException($"there are at most {HostProgram.MostResumeAddresses} addresses to resume at, not {resumes.Length}", nameof(program));
-        }
-
-        for (int i = 1; i < resumes.Length; i++)
-        {
-            if (resumes[i] <= resumes[i - 1])
-            {
-                throw new ArgumentException($"the addresses to resume at do not ascend: {resumes[i]:X} follows {resumes[i - 1]:X}", nameof(program));
-            }
-        }
     }
 
     private void LoadPages(IReadOnlyList<HostPage> pages)

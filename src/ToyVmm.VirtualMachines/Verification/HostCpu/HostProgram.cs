@@ -27,6 +27,9 @@ public readonly record struct HostPage(uint Address, ReadOnlyMemory<byte> Conten
 /// </remarks>
 public sealed class HostProgram
 {
+    private const uint TrapFlag = 0x100;
+    private const uint MxcsrReserved = 0xFFFF_0000;
+
     /// <summary>The lowest address that a page may have.</summary>
     public const uint LowestAddress = RunnerLayout.Pages;
 
@@ -58,4 +61,38 @@ public sealed class HostProgram
 
     /// <summary>After how many faults the program goes on at its end, from 1 to <see cref="FaultCapacity"/>.</summary>
     public required int MostFaults { get; init; }
+
+    /// <summary>Checks all but the pages, which is done as they are loaded.</summary>
+    /// <exception cref="ArgumentException">A rule is not kept.</exception>
+    internal void Check()
+    {
+        if (FxSave.Length != 512 || (BitConverter.ToUInt32(FxSave.Span[24..]) & MxcsrReserved) != 0)
+        {
+            throw new ArgumentException("the FXSAVE image has 512 bytes, and no reserved bit of MXCSR is set");
+        }
+
+        if ((Registers.Eflags & TrapFlag) != 0)
+        {
+            throw new ArgumentException("a program does not start with TF: the first trap would be the runner's");
+        }
+
+        if (MostFaults is < 1 or > FaultCapacity)
+        {
+            throw new ArgumentException($"the most faults are from 1 to {FaultCapacity}, not {MostFaults}");
+        }
+
+        ReadOnlySpan<uint> resumes = ResumeAddresses.Span;
+        if (resumes.Length > MostResumeAddresses)
+        {
+            throw new ArgumentException($"there are at most {MostResumeAddresses} addresses to resume at, not {resumes.Length}");
+        }
+
+        for (int i = 1; i < resumes.Length; i++)
+        {
+            if (resumes[i] <= resumes[i - 1])
+            {
+                throw new ArgumentException($"the addresses to resume at do not ascend: {resumes[i]:X} follows {resumes[i - 1]:X}");
+            }
+        }
+    }
 }
