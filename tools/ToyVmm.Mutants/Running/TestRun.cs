@@ -36,6 +36,7 @@ internal sealed record TestRun(IReadOnlyList<TestResult> Tests, ToolResult Proce
     {
         string folder = build.Tree.PathOf("mutant-results");
         string file = Path.Combine(folder, ResultFile);
+        _ = Directory.CreateDirectory(folder);
         File.Delete(file);
         List<string> arguments = ["test", build.TestAssembly, "--filter", filter, "--logger", $"trx;LogFileName={ResultFile}", "--results-directory", folder];
         if (stopEarly)
