@@ -21,6 +21,7 @@ internal sealed class MutantsCommand
     private readonly Option<string> _report = new("--report") { HelpName = "FILE.md", Description = "Write the kill table as Markdown: between the marks of a file that has them, else as the whole file." };
     private readonly Option<string> _json = new("--json") { HelpName = "FILE", Description = "Write the kill table as JSON." };
     private readonly Option<int> _limit = new("--limit") { HelpName = "SECONDS", Description = $"How long the expected tests of one mutant may take; longer is a kill. {DefaultLimit} by default.", DefaultValueFactory = _ => DefaultLimit };
+    private readonly Option<bool> _expectedOnly = new("--expected-only") { Description = "Do not ask the other tests when the expected ones of a mutant notice nothing." };
     private readonly Option<bool> _keep = new("--keep") { Description = "Leave the woven sources and their build behind, and say where." };
 
     /// <summary>Makes the command.</summary>
@@ -32,7 +33,7 @@ internal sealed class MutantsCommand
             Exit status: 0 all killed, 1 one survived, 64 the command line makes no sense, 65 a mutant does not match the sources or the tests fail without
             any, 66 a file or tool is missing, 74 a bug in this tool.
             """);
-        foreach (Option option in (ReadOnlySpan<Option>)[_sample, _seed, _only, _area, _list, _report, _json, _limit, _keep])
+        foreach (Option option in (ReadOnlySpan<Option>)[_sample, _seed, _only, _area, _list, _report, _json, _limit, _expectedOnly, _keep])
         {
             command.Options.Add(option);
         }
@@ -73,8 +74,13 @@ internal sealed class MutantsCommand
             console.Line($"the woven sources are in {tree.Root}");
         }
 
-        RunSettings settings = new(seed, TimeSpan.FromSeconds(limit));
-        IReadOnlyList<Verdict> verdicts = await RunAsync(tree, mutants, settings, console, keep, cancellation).ConfigureAwait(false);
+        MutantBuild build = MutantBuild.Weave(tree, mutants);
+        await build.CompileAsync(cancellation).ConfigureAwait(false);
+        Campaign campaign = new(build, new RunSettings(seed, TimeSpan.FromSeconds(limit)), parsed.GetValue(_expectedOnly));
+        int tests = await campaign.RunBaselineAsync(mutants, cancellation).ConfigureAwait(false);
+        console.Line($"built once; {tests} tests pass with none of them active");
+        IReadOnlyList<Verdict> verdicts = await TryAllAsync(campaign, mutants, console, mutant => keep ? $"{MutantBuild.Variable}={build.NumberOf(mutant)}" : "", cancellation)
+            .ConfigureAwait(false);
         console.Line(KillTable.Summary(verdicts));
         if (parsed.GetValue(_report) is { } report)
         {
@@ -94,27 +100,17 @@ internal sealed class MutantsCommand
         return verdicts.All(verdict => verdict.IsKilled) ? ExitStatus.Killed : ExitStatus.Survivors;
     }
 
-    private static async Task<IReadOnlyList<Verdict>> RunAsync(
-        SourceTree tree, IReadOnlyList<Mutant> mutants, RunSettings settings, CampaignConsole console, bool keep, CancellationToken cancellation)
+    private static async Task<IReadOnlyList<Verdict>> TryAllAsync(
+        Campaign campaign, IReadOnlyList<Mutant> mutants, CampaignConsole console, Func<Mutant, string> note, CancellationToken cancellation)
     {
-        MutantBuild build = MutantBuild.Weave(tree, mutants);
-        await build.CompileAsync(cancellation).ConfigureAwait(false);
-        Campaign campaign = new(build, settings);
-        int tests = await campaign.RunBaselineAsync(mutants, cancellation).ConfigureAwait(false);
-        console.Line($"built once; {tests} tests pass with none of them active");
         List<Verdict> verdicts = [];
         await console.ProgressAsync(mutants.Count, async step =>
         {
             foreach (Mutant mutant in mutants)
             {
-                if (keep)
-                {
-                    console.Line($"{mutant.Name} is {MutantBuild.Variable}={build.NumberOf(mutant)}");
-                }
-
                 Verdict verdict = await campaign.TryAsync(mutant, cancellation).ConfigureAwait(false);
                 verdicts.Add(verdict);
-                console.Verdict(verdict);
+                console.Verdict(verdict, note(mutant));
                 step();
             }
         }).ConfigureAwait(false);

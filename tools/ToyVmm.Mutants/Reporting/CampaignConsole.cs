@@ -30,10 +30,12 @@ internal sealed class CampaignConsole
     public void Line(string text) => _console.WriteLine(text);
 
     /// <summary>Prints what became of a mutant.</summary>
-    public void Verdict(Verdict verdict)
+    /// <param name="verdict">What.</param>
+    /// <param name="note">What else to say of it; may be empty.</param>
+    public void Verdict(Verdict verdict, string note)
     {
         string fate = verdict.IsKilled ? "[green]killed  [/]" : "[red]SURVIVED[/]";
-        _console.MarkupLine($"{fate} {verdict.Mutant.Name,-50} {KillTable.Seconds(verdict.Time),6} s  {Markup.Escape(verdict.Killer)}");
+        _console.MarkupLine($"{fate} {verdict.Mutant.Name,-50} {KillTable.Seconds(verdict.Time),6} s  {Markup.Escape(verdict.Killer)}  {note}".TrimEnd());
     }
 
     /// <summary>Does work step by step, with a bar on a terminal.</summary>

@@ -6,7 +6,8 @@ namespace ToyVmm.Mutants.Running;
 /// <summary>Runs mutants, one after the other, against the tests that should notice them.</summary>
 /// <param name="build">The build that holds them.</param>
 /// <param name="settings">The random numbers of the tests, and how long a mutant may take.</param>
-internal sealed class Campaign(MutantBuild build, RunSettings settings)
+/// <param name="expectedOnly">True to ask no other tests when the expected ones notice nothing.</param>
+internal sealed class Campaign(MutantBuild build, RunSettings settings, bool expectedOnly)
 {
     // Without a mutant nothing hangs, but many suites run at once.
     private static readonly TimeSpan s_baselineLimit = TimeSpan.FromMinutes(20);
@@ -47,7 +48,7 @@ internal sealed class Campaign(MutantBuild build, RunSettings settings)
         int number = build.NumberOf(mutant);
         TestRun run = await TestRun.RunAsync(build, TestFilter.Of(mutant.Tests), number, settings, stopEarly: true, cancellation).ConfigureAwait(false);
         Verdict verdict = Judge(mutant, run, run.Failures, wide: false);
-        if (verdict.IsKilled)
+        if (verdict.IsKilled || expectedOnly)
         {
             return verdict;
         }
