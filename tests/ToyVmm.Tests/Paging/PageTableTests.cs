@@ -72,20 +72,6 @@ public sealed unsafe class PageTableTests : IDisposable
         Assert.Equal((1u, 1u, 2u), (State->Eax, State->Ebx, State->Ecx));
     }
 
-    /// <summary>An address space that comes back finds the table of today: CR3 goes to another one, the entry changes, CR3 comes back.</summary>
-    [Fact]
-    public void A_known_address_space_shows_what_has_changed_meanwhile()
-    {
-        const uint Other = 0x102_000;
-        Start(0);
-        _bench.Write32(Other, Table | Present | Writable);
-        _bench.Write32(Entry, OldFrame | Present | Writable);
-        Run([
-            .. Load(0xA1), .. MovToCr3(Other), .. Store(Entry, NewFrame | Present | Writable), .. MovToCr3(Directory),
-            0x8B, 0x0D, .. BitConverter.GetBytes(Linear), 0xF4]);
-        Assert.Equal((1u, 2u), (State->Eax, State->Ecx));
-    }
-
     /// <summary>INVLPG of one half of a page of 4 MiB takes out the other half too.</summary>
     [Theory]
     [InlineData(0x40_0000u, 0x60_0000u)]
@@ -292,7 +278,4 @@ public sealed unsafe class PageTableTests : IDisposable
 
     // mov dword [address], value
     private static byte[] Store(uint address, uint value) => [0xC7, 0x05, .. BitConverter.GetBytes(address), .. BitConverter.GetBytes(value)];
-
-    // mov edx, value; mov cr3, edx
-    private static byte[] MovToCr3(uint value) => [0xBA, .. BitConverter.GetBytes(value), 0x0F, 0x22, 0xDA];
 }
