@@ -1,9 +1,9 @@
 using System.Runtime.CompilerServices;
 
-namespace ToyVmm.Tests.Properties;
+namespace ToyVmm.VirtualMachines.Verification;
 
 /// <summary>
-/// Reproducible random values for CPU tests: full width, biased to the edges where carries, signs and page borders change, and
+/// Reproducible random values for tests of a CPU: full width, biased to the edges where carries, signs and page borders change, and
 /// correlated with each other, since two independent 32-bit operands are almost never equal, opposite or adjacent (with uniform
 /// 16-bit operands, ADD sets ZF in 7 of 100,000 cases). The same seed gives the same values on every machine and runtime.
 /// </summary>
