@@ -20,7 +20,7 @@ internal sealed class MutantsCommand
     private readonly Option<bool> _list = new("--list") { Description = "List the chosen mutants, and run nothing." };
     private readonly Option<string> _report = new("--report") { HelpName = "FILE.md", Description = "Write the kill table as Markdown: between the marks of a file that has them, else as the whole file." };
     private readonly Option<string> _json = new("--json") { HelpName = "FILE", Description = "Write the kill table as JSON." };
-    private readonly Option<int> _limit = new("--limit") { HelpName = "SECONDS", Description = $"How long the expected tests of one mutant may take; longer is a kill. {DefaultLimit} by default.", DefaultValueFactory = _ => DefaultLimit };
+    private readonly Option<int> _limit = new("--limit") { HelpName = "SECONDS", Description = "How long the expected tests of one mutant may take; longer is a kill.", DefaultValueFactory = _ => DefaultLimit };
     private readonly Option<bool> _expectedOnly = new("--expected-only") { Description = "Do not ask the other tests when the expected ones of a mutant notice nothing." };
     private readonly Option<bool> _keep = new("--keep") { Description = "Leave the woven sources and their build behind, and say where." };
 
@@ -66,6 +66,16 @@ internal sealed class MutantsCommand
             return ExitStatus.Killed;
         }
 
+        if (mutants.Count == 0)
+        {
+            throw UserErrorException.Usage("no mutant is in all that was asked for; --list has them");
+        }
+
+        // Found out now, and not when the campaign has run.
+        string? report = parsed.GetValue(_report);
+        string? json = parsed.GetValue(_json);
+        CheckWritable(report);
+        CheckWritable(json);
         bool keep = parsed.GetValue(_keep);
         console.Line($"{mutants.Count} mutants, seed {seed}");
         using SourceTree tree = await SourceTree.CopyAsync(repository, keep, cancellation).ConfigureAwait(false);
@@ -82,12 +92,12 @@ internal sealed class MutantsCommand
         IReadOnlyList<Verdict> verdicts = await TryAllAsync(campaign, mutants, console, mutant => keep ? $"{MutantBuild.Variable}={build.NumberOf(mutant)}" : "", cancellation)
             .ConfigureAwait(false);
         console.Line(KillTable.Summary(verdicts));
-        if (parsed.GetValue(_report) is { } report)
+        if (report is not null)
         {
             KillTable.Write(report, verdicts);
         }
 
-        if (parsed.GetValue(_json) is { } json)
+        if (json is not null)
         {
             JsonReport.Write(json, seed, verdicts);
         }
@@ -115,6 +125,14 @@ internal sealed class MutantsCommand
             }
         }).ConfigureAwait(false);
         return verdicts;
+    }
+
+    private static void CheckWritable(string? path)
+    {
+        if (path is not null)
+        {
+            using FileStream file = File.Open(path, FileMode.OpenOrCreate, FileAccess.Write);
+        }
     }
 
     private static ulong ParseSeed(string? text)

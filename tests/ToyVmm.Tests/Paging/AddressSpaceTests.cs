@@ -61,12 +61,8 @@ public sealed unsafe class AddressSpaceTests : IDisposable
     public void Neighbours_keep_their_frames()
     {
         Start(0);
-        Run([.. Load(0), .. Load(2), .. Load(1), 0xF4]);
-        for (uint n = 0; n < 3; n++)
-        {
-            Run([.. Load(n), 0xF4]);
-            Assert.Equal(Value(n), State->Eax);
-        }
+        Run([.. Load(0), .. Load(2), .. Load(1), .. Load(0), 0x89, 0xC3, .. Load(1), 0x89, 0xC1, .. Load(2), 0xF4]); // mov ebx, eax; mov ecx, eax
+        Assert.Equal((Value(0), Value(1), Value(2)), (State->Ebx, State->Ecx, State->Eax));
     }
 
     /// <summary>The same page in two address spaces, to and fro; with and without global pages, which let them share a view.</summary>
