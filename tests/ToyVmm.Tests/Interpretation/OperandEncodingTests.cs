@@ -108,18 +108,20 @@ public sealed unsafe class OperandEncodingTests : IDisposable
         }
     }
 
-    /// <summary>A 16-bit address is taken modulo 64 KiB, whatever the registers hold above (SDM 1 3.7.5).</summary>
-    [Fact]
-    public void Addresses_of_16_bits_wrap()
+    /// <summary>A 16-bit address is taken modulo 64 KiB, whatever the registers hold above (SDM 1 3.7.5); what lies where the sum would lead is there too.</summary>
+    [Theory]
+    [InlineData(0x9000u, 0x9000u)]
+    [InlineData(0x1234_9000u, 0x5678_9000u)]
+    public void Addresses_of_16_bits_wrap(uint ebx, uint esi)
     {
-        (State->Ebx, State->Esi) = (0x1234_9000, 0x5678_9000);
+        (State->Ebx, State->Esi) = (ebx, esi);
         BitConverter.TryWriteBytes(_cpu.Bytes[0x2000..], 0xCAFE);
+        BitConverter.TryWriteBytes(_cpu.Bytes[0x1_2000..], 0xBAD);
         for (int round = 0; round < Rounds; round++)
         {
-            _cpu.Load(0x67, 0x8B, 0x00); // mov eax, [bx+si]
-            State->Eax = 0;
-            _ = _cpu.Run();
-            Assert.Equal(0xCAFEu, State->Eax);
+            _cpu.Load(0xA1, 0x00, 0x20, 0x01, 0x00, 0x67, 0x8B, 0x08); // mov eax, [0x12000]; mov ecx, [bx+si]
+            _ = _cpu.Run(2);
+            Assert.Equal((0xBADu, 0xCAFEu), (State->Eax, State->Ecx));
         }
     }
 
