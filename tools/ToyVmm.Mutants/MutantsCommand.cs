@@ -20,7 +20,7 @@ internal sealed class MutantsCommand
     private readonly Option<bool> _list = new("--list") { Description = "List the chosen mutants, and run nothing." };
     private readonly Option<string> _report = new("--report") { HelpName = "FILE.md", Description = "Write the kill table as Markdown: between the marks of a file that has them, else as the whole file." };
     private readonly Option<string> _json = new("--json") { HelpName = "FILE", Description = "Write the kill table as JSON." };
-    private readonly Option<int> _limit = new("--limit") { HelpName = "SECONDS", Description = "How long the expected tests of one mutant may take; longer is a kill.", DefaultValueFactory = _ => DefaultLimit };
+    private readonly Option<int> _limit = new("--limit") { HelpName = "SECONDS", Description = "How long the expected tests of one mutant may take; longer is a kill. At least twice what all of them took with no mutant active.", DefaultValueFactory = _ => DefaultLimit };
     private readonly Option<bool> _expectedOnly = new("--expected-only") { Description = "Do not ask the other tests when the expected ones of a mutant notice nothing." };
     private readonly Option<bool> _keep = new("--keep") { Description = "Leave the woven sources and their build behind, and say where." };
 

@@ -12,6 +12,7 @@ internal sealed class Campaign(MutantBuild build, RunSettings settings, bool exp
     // Without a mutant nothing hangs, but many suites run at once.
     private static readonly TimeSpan s_baselineLimit = TimeSpan.FromMinutes(20);
 
+    private TimeSpan _limit;
     private HashSet<string>? _wide;
 
     /// <summary>Runs the expected tests of these mutants with none active: if one fails, its failure says nothing of a mutant.</summary>
@@ -39,6 +40,9 @@ internal sealed class Campaign(MutantBuild build, RunSettings settings, bool exp
             }
         }
 
+        // On a busy machine slow is not late.
+        TimeSpan patience = 2 * run.Duration;
+        _limit = patience > settings.Limit ? patience : settings.Limit;
         return run.Tests.Count;
     }
 
@@ -46,7 +50,7 @@ internal sealed class Campaign(MutantBuild build, RunSettings settings, bool exp
     public async Task<Verdict> TryAsync(Mutant mutant, CancellationToken cancellation)
     {
         int number = build.NumberOf(mutant);
-        TestRun run = await TestRun.RunAsync(build, TestFilter.Of(mutant.Tests), number, settings, stopEarly: true, cancellation).ConfigureAwait(false);
+        TestRun run = await TestRun.RunAsync(build, TestFilter.Of(mutant.Tests), number, settings with { Limit = _limit }, stopEarly: true, cancellation).ConfigureAwait(false);
         Verdict verdict = Judge(mutant, run, run.Failures, wide: false);
         if (verdict.IsKilled || expectedOnly)
         {
