@@ -130,6 +130,7 @@ public sealed unsafe class CodeVerifierTests
         ["the GS base"] = a => a.wrgsbase(rax),
         ["the FS base"] = a => a.wrfsbase(rax),
         ["a segment register"] = a => a.mov(gs, ax),
+        ["a segment register beside a general one, from the view"] = a => a.db(0x65, 0x67, 0x0F, 0xB5, 0x01), // lgs eax, gs:[ecx]
         ["POPF"] = a => a.popfq(),
         ["a port"] = a => a.@in(al, dx),
         ["HLT"] = a => a.hlt(),
