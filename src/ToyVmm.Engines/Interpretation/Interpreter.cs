@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using ToyVmm.Engines.Decoding;
 using ToyVmm.Engines.Interpretation.FloatingPoint;
+using ToyVmm.Engines.Metering;
 using ToyVmm.Engines.Translation;
 using ToyVmm.Hardware.Cpu;
 
@@ -168,6 +169,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
     {
         CpuState* s = State;
         TranslatedCode? translated = Translated;
+        CostMeter? costs = Vcpu.Costs;
         for (; ; )
         {
             if (_left <= 0)
@@ -236,8 +238,16 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
                             break;
                         }
                     }
+                    else
+                    {
+                        costs?.Interpret();
+                    }
 
                     translated.BeforeInterpreting(first);
+                }
+                else
+                {
+                    costs?.Interpret();
                 }
 
                 _left -= block->Count - first->Position;
