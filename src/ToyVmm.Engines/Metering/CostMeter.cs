@@ -9,7 +9,7 @@ namespace ToyVmm.Engines.Metering;
 /// </summary>
 /// <remarks>
 /// Reading the clock costs as much as a short call-out does. What one reading takes is measured when a report is made, and taken off each
-/// stretch; the report says how much that was in all. Not thread-safe.
+/// stretch; the report says how much that was in all. Not thread-safe; only between <see cref="Start"/> and <see cref="Stop"/>.
 /// </remarks>
 public sealed class CostMeter
 {
@@ -24,9 +24,14 @@ public sealed class CostMeter
     private readonly ulong[] _stretches = new ulong[s_parts];
     private readonly long[] _ticks = new long[s_parts];
     private readonly int[] _outer = new int[Deepest];
+    private double? _reading;
     private int _current;
     private int _depth;
     private long _since;
+
+    // What the part that was begun last had before.
+    private long _ticksBefore;
+    private ulong _stretchesBefore;
 
     /// <summary>Time runs from here on, for <see cref="CostKind.Monitor"/> at first.</summary>
     public void Start()
@@ -46,6 +51,8 @@ public sealed class CostMeter
     {
         Switch((int)kind);
         _counts[(int)kind]++;
+        _ticksBefore = _ticks[(int)kind];
+        _stretchesBefore = _stretches[(int)kind];
     }
 
     /// <summary>From here on time goes to an exit.</summary>
@@ -70,13 +77,21 @@ public sealed class CostMeter
         _counts[(int)CostKind.Interpretation]++;
     }
 
-    /// <summary>The present part turns out to be another one.</summary>
+    /// <summary>The part that was begun last turns out to be another one, from its begin on; no part within it is open.</summary>
     /// <param name="kind">What it is.</param>
     public void Become(CostKind kind)
     {
+        long ticks = _ticks[_current] - _ticksBefore;
+        ulong stretches = _stretches[_current] - _stretchesBefore;
         _counts[_current]--;
-        _counts[(int)kind]++;
+        _ticks[_current] -= ticks;
+        _stretches[_current] -= stretches;
         _current = (int)kind;
+        _ticksBefore = _ticks[_current];
+        _stretchesBefore = _stretches[_current];
+        _counts[_current]++;
+        _ticks[_current] += ticks;
+        _stretches[_current] += stretches;
     }
 
     /// <summary>What looked like a fault for another reason was a fault of the shadow.</summary>
@@ -93,7 +108,8 @@ public sealed class CostMeter
     public void Enter(CostKind kind)
     {
         _outer[_depth++] = _current;
-        Begin(kind);
+        Switch((int)kind);
+        _counts[(int)kind]++;
     }
 
     /// <summary>An exit that is handled within the present part begins; <see cref="Leave"/> ends it.</summary>
@@ -110,19 +126,19 @@ public sealed class CostMeter
     /// <summary>What was measured so far; not while time runs.</summary>
     public CostReport Report()
     {
-        long reading = MeasureReading();
+        double reading = _reading ??= MeasureReading();
         TimeSpan total = TimeSpan.Zero;
         TimeSpan net = TimeSpan.Zero;
         Dictionary<CostKind, CostPart> parts = [];
         Dictionary<ExitReason, CostPart> exits = [];
         for (int n = 0; n < s_parts; n++)
         {
-            if (_counts[n] == 0)
+            if (_stretches[n] == 0)
             {
                 continue;
             }
 
-            CostPart part = new(_counts[n], Time(Math.Max(_ticks[n] - ((long)_stretches[n] * reading), 0)));
+            CostPart part = new(_counts[n], Time((long)Math.Max(_ticks[n] - (_stretches[n] * reading), 0)));
             total += Time(_ticks[n]);
             net += part.Time;
             if (n < FirstExit)
@@ -138,8 +154,8 @@ public sealed class CostMeter
         return new CostReport(total, total - net, parts, exits);
     }
 
-    /// <summary>What one part took, the meter's own time in it.</summary>
-    internal TimeSpan GrossTime(CostKind kind) => Time(_ticks[(int)kind]);
+    /// <summary>What the parts were entered and took, in ticks of the host's clock, the meter's own time in it. For tests.</summary>
+    internal IEnumerable<(ulong Count, long Ticks)> Gross => _counts.Zip(_ticks);
 
     private static TimeSpan Time(long ticks) => Stopwatch.GetElapsedTime(0, ticks);
 
@@ -158,12 +174,12 @@ public sealed class CostMeter
 
     // What a stretch between two readings takes when nothing lies between them, in ticks: the least of some averages, because the host
     // has other things to do too.
-    private static long MeasureReading()
+    private static double MeasureReading()
     {
         const int Batches = 16;
         const int Readings = 256;
         CostMeter empty = new();
-        long least = long.MaxValue;
+        double least = double.MaxValue;
         for (int batch = 0; batch < Batches; batch++)
         {
             long started = Stopwatch.GetTimestamp();
@@ -172,7 +188,7 @@ public sealed class CostMeter
                 empty.Switch(0);
             }
 
-            least = Math.Min(least, (Stopwatch.GetTimestamp() - started) / Readings);
+            least = Math.Min(least, (Stopwatch.GetTimestamp() - started) / (double)Readings);
         }
 
         return least;
