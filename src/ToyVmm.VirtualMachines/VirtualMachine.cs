@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using ToyVmm.Engines;
@@ -330,6 +331,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         return budget;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ulong BudgetAfterAccess(ulong retired)
     {
         if (_mustLook || _stopRequested || retired >= _hostLookAt || --_accessesLeft < 0 || Machine.Request.Kind != MachineRequestKind.None)

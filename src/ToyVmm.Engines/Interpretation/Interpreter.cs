@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using ToyVmm.Engines.Decoding;
 using ToyVmm.Engines.Interpretation.FloatingPoint;
-using ToyVmm.Engines.Metering;
 using ToyVmm.Engines.Translation;
 using ToyVmm.Hardware.Cpu;
 
@@ -142,7 +141,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         LinkSlot = null;
         Translated?.ForgetLink();
         BeginObservation();
-        VmExit exit = RunLoop();
+        VmExit exit = Vcpu.Costs is null ? RunLoop<Unmetered>() : RunLoop<Metered>();
         if (Vcpu.Frame->LatchAccesses != 0)
         {
             Vcpu.Ports?.CountLatchAccesses(Vcpu.Frame->LatchAccesses);
@@ -165,11 +164,11 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private VmExit RunLoop()
+    private VmExit RunLoop<TMetering>()
+        where TMetering : struct, IMetering
     {
         CpuState* s = State;
         TranslatedCode? translated = Translated;
-        CostMeter? costs = Vcpu.Costs;
         for (; ; )
         {
             if (_left <= 0)
@@ -238,16 +237,16 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
                             break;
                         }
                     }
-                    else
+                    else if (TMetering.IsOn)
                     {
-                        costs?.Interpret();
+                        Vcpu.Costs!.Interpret();
                     }
 
                     translated.BeforeInterpreting(first);
                 }
-                else
+                else if (TMetering.IsOn)
                 {
-                    costs?.Interpret();
+                    Vcpu.Costs!.Interpret();
                 }
 
                 _left -= block->Count - first->Position;
@@ -363,5 +362,21 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         UpdateMode();
         UpdateAttention();
         FlushTlbProjection();
+    }
+
+    // Whether the run loop tells a meter of each block: compiled once for each answer, since even asking for it would cost something.
+    private interface IMetering
+    {
+        static abstract bool IsOn { get; }
+    }
+
+    private readonly struct Metered : IMetering
+    {
+        public static bool IsOn => true;
+    }
+
+    private readonly struct Unmetered : IMetering
+    {
+        public static bool IsOn => false;
     }
 }

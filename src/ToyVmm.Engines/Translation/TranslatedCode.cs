@@ -228,10 +228,15 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
         frame->Flags = LazyFlags.Get(s) | (s->OtherFlags & Eflags.DF) | frame->ExtraFlags;
         frame->SystemFlags = s->OtherFlags & ~(Eflags.DF | Eflags.IF | Eflags.RF | Eflags.VM);
         frame->InterruptFlag = s->OtherFlags & Eflags.IF;
-        CostMeter? costs = _cpu.Vcpu.Costs;
-        costs?.Begin(CostKind.GuestCode);
-        _arena.Enter(s, _code.Base + entry);
-        costs?.Begin(CostOf(frame->Exit));
+        if (_cpu.Vcpu.Costs is { } costs)
+        {
+            EnterMetered(entry, costs);
+        }
+        else
+        {
+            _arena.Enter(s, _code.Base + entry);
+        }
+
         long used = budget - (frame->Budget - _arena.Ramp);
         left -= used;
         _statistics.Entries++;
@@ -244,6 +249,14 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
         }
 
         return frame->Exit;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void EnterMetered(int entry, CostMeter costs)
+    {
+        costs.Begin(CostKind.GuestCode);
+        _arena.Enter(_cpu.State, _code.Base + entry);
+        costs.Begin(CostOf(_cpu.Vcpu.Frame->Exit));
     }
 
     // What a way out of emitted code costs; a fault is looked into later.
