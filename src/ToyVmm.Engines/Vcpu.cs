@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using ToyVmm.Engines.Metering;
 using ToyVmm.Engines.Translation;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Memory;
@@ -72,6 +73,9 @@ public sealed unsafe class Vcpu : IDisposable
 
     /// <summary>What the translator did; null where everything is interpreted.</summary>
     public TranslationStatistics? Translation { get; internal set; }
+
+    /// <summary>Measures what host time is spent on while it is set; costs nothing when null. The monitor starts and stops it.</summary>
+    public CostMeter? Costs { get; set; }
 
     /// <summary>Which processor it is.</summary>
     public CpuModel Model { get; }

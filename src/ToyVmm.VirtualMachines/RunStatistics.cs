@@ -1,4 +1,5 @@
 using ToyVmm.Engines;
+using ToyVmm.Engines.Metering;
 
 namespace ToyVmm.VirtualMachines;
 
@@ -21,6 +22,20 @@ public sealed class RunStatistics
 
     /// <summary>Guest time skipped while the CPU slept, in clock ticks.</summary>
     public ulong IdleTicks { get; internal set; }
+
+    /// <summary>Of the exits for port I/O, those to latches that emitted code reached itself: nothing left it.</summary>
+    public ulong LatchAccesses { get; private set; }
+
+    /// <summary>Where the host time went; null without <see cref="VirtualMachineOptions.MeterCosts"/>. Unlike the counts times differ from run to run. Not while the machine runs.</summary>
+    public CostReport? Costs => Meter?.Report();
+
+    internal CostMeter? Meter { get; set; }
+
+    internal void CountLatchAccesses(ulong accesses)
+    {
+        Count(ExitReason.PortIo, accesses);
+        LatchAccesses += accesses;
+    }
 
     internal void Count(ExitReason reason, ulong times = 1) => _exits[(int)reason] += times;
 

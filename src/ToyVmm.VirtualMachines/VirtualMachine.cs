@@ -1,9 +1,11 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using ToyVmm.Engines;
 using ToyVmm.Engines.Classification;
 using ToyVmm.Engines.Interpretation;
+using ToyVmm.Engines.Metering;
 using ToyVmm.Hardware;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Devices;
@@ -57,6 +59,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     private readonly ILogger _logger;
     private readonly ReadOnlyMemory<byte> _imageFile;
     private readonly HostPace _host;
+    private readonly CostMeter? _costs;
     private volatile bool _stopRequested;
     private ulong _idle;
     private ulong _sleptSince;
@@ -77,6 +80,8 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         Machine = machine;
         Image = image;
         Vcpu = new Vcpu(machine.Memory, options.Cpu with { HypercallFeatures = HypercallTable.Features });
+        Vcpu.Costs = _costs = options.MeterCosts ? new CostMeter() : null;
+        Statistics.Meter = _costs;
         _traps = new TrapCounter(Statistics, options.Observer);
         Vcpu.Observer = _traps;
         _engine = new Interpreter(Vcpu);
@@ -194,12 +199,14 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     {
         limits ??= RunLimits.None;
         _host.Start();
+        _costs?.Start();
         try
         {
             return RunLoop(limits);
         }
         finally
         {
+            _costs?.Stop();
             _host.Stop();
         }
     }
@@ -261,6 +268,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             _accessesLeft = SliceAccesses;
             _hostLookAt = retired + SliceInstructions;
             VmExit exit = _engine.Run(budget);
+            _costs?.Begin(exit.Reason);
             Machine.Clock.AdvanceTo(InstructionsRetired + _idle);
             StopReason? stop = null;
             if (exit.Reason != ExitReason.PortIoPerformed)
@@ -300,6 +308,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     /// <param name="retired">Instructions retired so far.</param>
     internal void BeginAccess(ulong retired)
     {
+        _costs?.Enter(ExitReason.PortIo);
         Machine.Clock.AdvanceTo(retired + _idle);
         Statistics.Count(ExitReason.PortIo);
         _exitsHandled++;
@@ -308,7 +317,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     /// <summary>Accesses to latches, which emitted code has performed.</summary>
     internal void CountLatchAccesses(ulong accesses)
     {
-        Statistics.Count(ExitReason.PortIo, accesses);
+        Statistics.CountLatchAccesses(accesses);
         _exitsHandled += accesses;
     }
 
@@ -316,6 +325,14 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     /// <param name="retired">Instructions retired so far.</param>
     /// <returns>The budget of that run; 0 where the loop itself must look.</returns>
     internal ulong EndAccess(ulong retired)
+    {
+        ulong budget = BudgetAfterAccess(retired);
+        _costs?.Leave();
+        return budget;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private ulong BudgetAfterAccess(ulong retired)
     {
         if (_mustLook || _stopRequested || retired >= _hostLookAt || --_accessesLeft < 0 || Machine.Request.Kind != MachineRequestKind.None)
         {
@@ -480,8 +497,15 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         TimeSpan ahead = _host.Until(Machine.Clock.Now);
         if (ahead > s_mostAhead)
         {
-            Input.Wait(ahead);
+            WaitForInput(ahead);
         }
+    }
+
+    private void WaitForInput(TimeSpan longest)
+    {
+        _costs?.Enter(CostKind.Sleep);
+        Input.Wait(longest);
+        _costs?.Leave();
     }
 
     private void OfferInterrupts()
@@ -542,7 +566,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             if (sleep > TimeSpan.Zero)
             {
                 TimeSpan least = _options.Pace == true ? _slack : TimeSpan.Zero;
-                Input.Wait(sleep < least ? least : sleep < s_longestWait ? sleep : s_longestWait);
+                WaitForInput(sleep < least ? least : sleep < s_longestWait ? sleep : s_longestWait);
                 _slack = _slack * 2 < s_longestWait ? _slack * 2 : s_longestWait;
             }
             else

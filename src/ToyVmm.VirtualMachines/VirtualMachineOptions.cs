@@ -42,6 +42,9 @@ public sealed record VirtualMachineOptions
     /// <summary>Told of every read exit (IN, a load from a device) once it is answered: <see cref="VmExit.Value"/> is the answer.</summary>
     public Action<VirtualMachine, VmExit>? ReadObserver { get; init; }
 
+    /// <summary>Measure what host time is spent on (<see cref="RunStatistics.Costs"/>). Reading the clock makes the run slower; when false nothing is.</summary>
+    public bool MeterCosts { get; init; }
+
     /// <summary>Where log messages go; nothing is logged on the hot path.</summary>
     public ILoggerFactory Logging { get; init; } = NullLoggerFactory.Instance;
 }

@@ -202,6 +202,39 @@ public sealed class CommandLineRunTests
         string errors = CommandLine.Run("run", "traps", "--stats").Errors;
         Assert.Contains("port_io", errors, StringComparison.Ordinal);
         Assert.Contains("trap 14 (#PF)", errors, StringComparison.Ordinal);
+        Assert.Contains("what it cost", errors, StringComparison.Ordinal);
+        Assert.Contains("exit port_io", errors, StringComparison.Ordinal);
+        Assert.Contains("blocks interpreted", errors, StringComparison.Ordinal);
+        Assert.DoesNotContain("what it cost", CommandLine.Run("run", "traps", "-v").Errors, StringComparison.Ordinal);
+    }
+
+    /// <summary>Every name of docs/json.md that a kind of cost can have, and nothing else.</summary>
+    [Fact]
+    public void Costs_are_in_the_report_with_stats_alone()
+    {
+        string[] arguments = ["run", "traps", "--json", "-", "--serial", "none"];
+        using JsonDocument without = JsonDocument.Parse(CommandLine.Run(arguments).Output);
+        Assert.Equal(JsonValueKind.Null, without.RootElement.GetProperty("costs").ValueKind);
+        using JsonDocument document = JsonDocument.Parse(CommandLine.Run([.. arguments, "--stats"]).Output);
+        JsonElement costs = document.RootElement.GetProperty("costs");
+        Assert.Equal(["total_milliseconds", "meter_milliseconds", "engine", "exits"], costs.EnumerateObject().Select(field => field.Name));
+        string documentation = File.ReadAllText(Path.Combine(GuestCatalog.RepositoryRoot, "docs", "json.md"));
+        Assert.All(
+            Enum.GetNames<ToyVmm.Engines.Metering.CostKind>(),
+            kind => Assert.Contains($"\n| `{JsonNamingPolicy.SnakeCaseLower.ConvertName(kind)}` |", documentation, StringComparison.Ordinal));
+        double sum = costs.GetProperty("meter_milliseconds").GetDouble();
+        foreach (JsonProperty part in costs.GetProperty("engine").EnumerateObject().Concat(costs.GetProperty("exits").EnumerateObject()))
+        {
+            Assert.Equal(["count", "milliseconds", "mean_nanoseconds"], part.Value.EnumerateObject().Select(field => field.Name));
+            sum += part.Value.GetProperty("milliseconds").GetDouble();
+        }
+
+        double total = costs.GetProperty("total_milliseconds").GetDouble();
+        Assert.InRange(sum, total - 0.01, total + 0.01);
+        Assert.InRange(total, 0, document.RootElement.GetProperty("wall_milliseconds").GetDouble());
+        Assert.Contains("interpretation", costs.GetProperty("engine").EnumerateObject().Select(part => part.Name));
+        ulong portAccesses = document.RootElement.GetProperty("exits").GetProperty("port_io").GetUInt64();
+        Assert.InRange(costs.GetProperty("exits").GetProperty("port_io").GetProperty("count").GetUInt64(), 1u, portAccesses);
     }
 
     [TranslatorFact]
@@ -209,7 +242,7 @@ public sealed class CommandLineRunTests
     {
         ToolResult result = CommandLine.Run("run", "compute-fib", "--append", "20", "--engine", "translator", "--verify-translations", "--stats", "--json", "-", "--serial", "none");
         Assert.Equal(0, result.Status);
-        Assert.Contains("on the host CPU", result.Errors, StringComparison.Ordinal);
+        Assert.Contains("identity instructions", result.Errors, StringComparison.Ordinal);
         using JsonDocument document = JsonDocument.Parse(result.Output);
         Assert.Equal("translator", document.RootElement.GetProperty("engine").GetString());
         ulong all = document.RootElement.GetProperty("instructions").GetUInt64();
@@ -227,7 +260,7 @@ public sealed class CommandLineRunTests
         string[] names = [.. root.EnumerateObject().Select(field => field.Name)];
         Assert.Equal(
             ["schema_version", "tool_version", "image", "format", "engine", "stop", "exit_status", "instructions", "identity_instructions", "exits", "traps",
-                "hidden_faults", "true_faults", "blocks_translated", "guest_seconds", "idle_seconds", "wall_milliseconds", "trace_hash"],
+                "hidden_faults", "true_faults", "blocks_translated", "guest_seconds", "idle_seconds", "wall_milliseconds", "costs", "trace_hash"],
             names);
         Assert.Equal(71, root.GetProperty("exit_status").GetInt32());
         Assert.Equal(VirtualMachine.TranslatorUnavailable is null ? "translator" : "interpreter", root.GetProperty("engine").GetString());

@@ -19,7 +19,7 @@ internal sealed class RunCommand(HostConsole console)
     private readonly Option<string> _screenshot = new("--screenshot") { HelpName = "FILE", Description = "Write the guest's last screen, text or graphics, to a PNG file when it stops." };
     private readonly Option<string> _maxInstructions = new("--max-instructions") { HelpName = "N", Description = "Stop after N guest instructions (1_000_000, 10M), status 72." };
     private readonly Option<string> _timeout = new("--timeout") { HelpName = "SECONDS", Description = "Stop after so much host time, status 73." };
-    private readonly Option<bool> _stats = new("--stats") { Description = "Print exits, traps and speed when the guest stops." };
+    private readonly Option<bool> _stats = new("--stats") { Description = "Print exits, traps, speed, and what host time was spent on when the guest stops." };
     private readonly Option<string> _json = new("--json") { HelpName = "FILE", Description = "Write the report as a JSON document (docs/json.md); - is standard output." };
     private readonly Option<string> _trace = new("--trace") { HelpName = "LEVEL[:FILE]", Description = "One line for each event, to standard error or a file: traps, exits or instructions." };
     private readonly Option<bool> _traceHash = new("--trace-hash") { Description = "Print a fingerprint of the run: equal runs have equal ones." };

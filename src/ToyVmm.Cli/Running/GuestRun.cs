@@ -62,6 +62,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             Observer = tracing.Observer,
             ExitObserver = tracing.ExitObserver,
             ReadObserver = tracing.ReadObserver,
+            MeterCosts = settings.Statistics,
             Logging = ErrorLogger.Create(settings.Verbosity, console),
         };
         VirtualMachine vm = ImageRefusal.Create(image, complete, console);

@@ -62,6 +62,9 @@ internal sealed record RunReport
     /// <summary>Host time of the run.</summary>
     public required double WallMilliseconds { get; init; }
 
+    /// <summary>Where the host time went, with --stats.</summary>
+    public CostsReport? Costs { get; init; }
+
     /// <summary>The fingerprint of the run, with --trace-hash.</summary>
     public string? TraceHash { get; init; }
 
@@ -101,6 +104,7 @@ internal sealed record RunReport
             GuestSeconds = vm.Machine.Clock.Now / ticks,
             IdleSeconds = statistics.IdleTicks / ticks,
             WallMilliseconds = Math.Round(verdict.Elapsed.TotalMilliseconds, 3),
+            Costs = statistics.Costs is { } costs ? CostsReport.From(costs) : null,
             TraceHash = hash is null ? null : $"{hash.Value:x16}",
         };
     }

@@ -27,18 +27,28 @@ internal static class StatisticsText
         foreach ((ExitReason reason, ulong count) in statistics.Exits)
         {
             Line(output, "  " + RunReport.Name(reason), Number(count));
+            if (reason == ExitReason.PortIo && statistics.LatchAccesses > 0)
+            {
+                Line(output, "    by emitted code", Number(statistics.LatchAccesses));
+            }
         }
 
         foreach ((int vector, ulong count) in statistics.Traps)
         {
             Line(output, vector < 32 ? $"trap {vector} ({Vector.Name(vector)})" : $"trap {vector}", Number(count));
         }
+
+        if (statistics.Costs is { } costs)
+        {
+            CostText.Write(output, costs);
+        }
     }
 
     private static void Write(TextWriter output, Verdict verdict, TranslationStatistics translation)
     {
         double share = 100.0 * translation.HostInstructions / Math.Max(verdict.Machine.InstructionsRetired, 1);
-        Line(output, "on the host CPU", string.Create(CultureInfo.InvariantCulture, $"{share:0.00} %"));
+        Line(output, "identity instructions", Number(translation.HostInstructions));
+        Line(output, "  of all instructions", string.Create(CultureInfo.InvariantCulture, $"{share:0.00} %"));
         Line(output, "  blocks translated", Number(translation.BlocksTranslated));
         Line(output, "  of them call-outs only", Number(translation.SensitiveBlocks));
         Line(output, "  of them with a base", Number(translation.BasedBlocks));

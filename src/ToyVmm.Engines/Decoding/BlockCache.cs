@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ToyVmm.Engines.Interpretation;
+using ToyVmm.Engines.Metering;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Memory;
 
@@ -80,7 +81,9 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
                 return null;
             }
 
+            _cpu.Vcpu.Costs?.Enter(CostKind.Decoding);
             block = Decode(linear, physical, eip, mode);
+            _cpu.Vcpu.Costs?.Leave();
             if (block == null)
             {
                 return null;

@@ -141,7 +141,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         LinkSlot = null;
         Translated?.ForgetLink();
         BeginObservation();
-        VmExit exit = RunLoop();
+        VmExit exit = Vcpu.Costs is null ? RunLoop<Unmetered>() : RunLoop<Metered>();
         if (Vcpu.Frame->LatchAccesses != 0)
         {
             Vcpu.Ports?.CountLatchAccesses(Vcpu.Frame->LatchAccesses);
@@ -164,7 +164,8 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private VmExit RunLoop()
+    private VmExit RunLoop<TMetering>()
+        where TMetering : struct, IMetering
     {
         CpuState* s = State;
         TranslatedCode? translated = Translated;
@@ -236,8 +237,16 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
                             break;
                         }
                     }
+                    else if (TMetering.IsOn)
+                    {
+                        Vcpu.Costs!.Interpret();
+                    }
 
                     translated.BeforeInterpreting(first);
+                }
+                else if (TMetering.IsOn)
+                {
+                    Vcpu.Costs!.Interpret();
                 }
 
                 _left -= block->Count - first->Position;
@@ -353,5 +362,21 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         UpdateMode();
         UpdateAttention();
         FlushTlbProjection();
+    }
+
+    // Whether the run loop tells a meter of each block: compiled once for each answer, since even asking for it would cost something.
+    private interface IMetering
+    {
+        static abstract bool IsOn { get; }
+    }
+
+    private readonly struct Metered : IMetering
+    {
+        public static bool IsOn => true;
+    }
+
+    private readonly struct Unmetered : IMetering
+    {
+        public static bool IsOn => false;
     }
 }

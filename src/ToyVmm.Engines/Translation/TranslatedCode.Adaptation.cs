@@ -1,4 +1,5 @@
 using ToyVmm.Engines.Decoding;
+using ToyVmm.Engines.Metering;
 using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Translation;
@@ -70,7 +71,12 @@ internal sealed unsafe partial class TranslatedCode
 
         uint pages = _pager.Fill(space.View, fill.Linear, fill.User);
         _statistics.PagesMapped += pages;
-        _statistics.HiddenFaults += pages == 0 ? 0 : 1u;
+        if (pages != 0)
+        {
+            _statistics.HiddenFaults++;
+            _cpu.Vcpu.Costs?.BecomeHidden();
+        }
+
         if (_cpu.FaultVector == Vector.PageFault)
         {
             _awaited = _cpu.StopAt->Eip;
@@ -94,7 +100,12 @@ internal sealed unsafe partial class TranslatedCode
     {
         TranslatedBlock faulted = _faulted!;
         _faulted = null;
-        _statistics.TrueFaults += _cpu.FaultVector == Vector.PageFault ? 1u : 0;
+        if (_cpu.FaultVector == Vector.PageFault)
+        {
+            _statistics.TrueFaults++;
+            _cpu.Vcpu.Costs?.Become(CostKind.TrueFault);
+        }
+
         if (!_trapOnly && _faults.Note(faulted.PhysicalOf(_faultedIndex), _statistics.HostInstructions))
         {
             Retranslate(faulted);

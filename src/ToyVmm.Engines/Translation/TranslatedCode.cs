@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ToyVmm.Engines.Decoding;
 using ToyVmm.Engines.Interpretation;
+using ToyVmm.Engines.Metering;
 using ToyVmm.Engines.ShadowPaging;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Memory;
@@ -227,7 +228,15 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
         frame->Flags = LazyFlags.Get(s) | (s->OtherFlags & Eflags.DF) | frame->ExtraFlags;
         frame->SystemFlags = s->OtherFlags & ~(Eflags.DF | Eflags.IF | Eflags.RF | Eflags.VM);
         frame->InterruptFlag = s->OtherFlags & Eflags.IF;
-        _arena.Enter(s, _code.Base + entry);
+        if (_cpu.Vcpu.Costs is { } costs)
+        {
+            EnterMetered(entry, costs);
+        }
+        else
+        {
+            _arena.Enter(s, _code.Base + entry);
+        }
+
         long used = budget - (frame->Budget - _arena.Ramp);
         left -= used;
         _statistics.Entries++;
@@ -241,6 +250,24 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
 
         return frame->Exit;
     }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void EnterMetered(int entry, CostMeter costs)
+    {
+        costs.Begin(CostKind.GuestCode);
+        _arena.Enter(_cpu.State, _code.Base + entry);
+        costs.Begin(CostOf(_cpu.Vcpu.Frame->Exit));
+    }
+
+    // What a way out of emitted code costs; a fault is looked into later.
+    private static CostKind CostOf(ExitKind exit) => exit switch
+    {
+        ExitKind.Link => CostKind.Link,
+        ExitKind.Lookup => CostKind.Lookup,
+        ExitKind.CallOut => CostKind.CallOut,
+        ExitKind.LoadFpu or ExitKind.LoadSse => CostKind.FloatingPointLoad,
+        _ => CostKind.OtherFault,
+    };
 
     private void Translate(Block* block)
     {
@@ -261,6 +288,7 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
 
     private void EmitBlock(Block* block)
     {
+        _cpu.Vcpu.Costs?.Enter(CostKind.Translation);
         long started = Stopwatch.GetTimestamp();
         TranslatedBlock? translated = _translator.Translate(block, _faults, _callOuts);
         if (translated is null)
@@ -287,6 +315,8 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
             _statistics.BasedBlocks += (block->Mode & Based) != 0 ? 1u : 0;
             _statistics.SensitiveBlocks += translated.RunsOnHost ? 0u : 1;
         }
+
+        _cpu.Vcpu.Costs?.Leave();
     }
 
     private void Link(Block* block)
@@ -325,6 +355,7 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
             left += block->Count;
             _statistics.HostInstructions -= (ulong)block->Count;
             _statistics.BudgetEnds++;
+            _cpu.Vcpu.Costs?.Become(CostKind.BudgetEnd);
             _cpu.State->Eip = block->Eip;
             return null;
         }
@@ -353,6 +384,7 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
         {
             // A block that begins with such an instruction has not counted.
             _statistics.BudgetEnds++;
+            _cpu.Vcpu.Costs?.Become(CostKind.BudgetEnd);
             _cpu.State->Eip = instruction->Eip;
             return null;
         }
