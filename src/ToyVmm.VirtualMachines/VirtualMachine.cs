@@ -187,6 +187,12 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         return Finish(options, config, machine, nothing, default);
     }
 
+    /// <summary>The host addresses that emitted code was given, at this moment; empty where everything is interpreted.</summary>
+    public IReadOnlyList<HostRange> HostRanges => _engine.HostRanges;
+
+    /// <summary>Null while the host memory beside guest RAM, beside the CPU's state and beside emitted code is as it was; else where somebody has stored.</summary>
+    public string? BrokenCanary => !Machine.Memory.IsIntact ? "guest RAM" : !Vcpu.IsIntact ? "the CPU's state" : !_engine.IsIntact ? "emitted code" : null;
+
     /// <summary>Runs the guest until it stops or a limit is reached; may be called again after a limit.</summary>
     /// <param name="limits">When to stop; null for never.</param>
     /// <returns>Why it stopped. No guest bytes make this throw.</returns>

@@ -104,6 +104,12 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
     /// <summary>The engine's emitted code; null where everything is interpreted.</summary>
     internal TranslatedCode? Translated { get; private set; }
 
+    /// <summary>The host addresses that emitted code was given, at this moment; empty where everything is interpreted.</summary>
+    public IReadOnlyList<HostRange> HostRanges => Translated?.HostRanges ?? [];
+
+    /// <summary>True while nobody has stored beside emitted code.</summary>
+    public bool IsIntact => Translated?.Code.IsIntact ?? true;
+
     /// <summary>Why emitted code cannot run on this host; null where it can.</summary>
     public static string? TranslationUnavailable => ExecutableArena.Process.Unavailable;
 

@@ -87,6 +87,10 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
     /// <summary>What is in the code cache now, ascending by address.</summary>
     public IReadOnlyList<TranslatedBlock> Blocks => _blocks;
 
+    /// <summary>Every range of host addresses that emitted code was given.</summary>
+    public IReadOnlyList<HostRange> HostRanges =>
+        [new(HostRangeKind.Code, _code.Base, ExecutableArena.ChunkSize), .. _spaces.All.SelectMany(space => space.View.Ranges)];
+
     /// <summary>The code cache.</summary>
     public CodeCache Code => _code;
 
@@ -278,6 +282,7 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
                 throw new InvalidOperationException($"the verifier refuses the translation of the code at 0x{block->Eip:X8}: {wrong}");
             }
 
+            _statistics.BlocksVerified += _verifier is null ? 0u : 1;
             block->Host = translated.Start;
             block->HostIndex = _blocks.Count;
             block->RunsOnHost = translated.RunsOnHost ? (byte)1 : (byte)0;

@@ -1,6 +1,5 @@
-using ToyVmm.Tests.Properties;
 
-namespace ToyVmm.Tests.Fuzz;
+namespace ToyVmm.VirtualMachines.Verification.Isolation;
 
 /// <summary>
 /// Structured noise: machine code in which the instructions that a VMM must get right (system registers, segments, gates, frames,
@@ -40,19 +39,19 @@ public sealed class NoiseCode(EdgeRandom random, bool code32)
     /// <summary>An address at which something lies, or nothing.</summary>
     public static uint Address(EdgeRandom random) => random.Below(16) switch
     {
-        0 => FuzzLayout.Gdt + (uint)random.Below(0x200),
-        1 => FuzzLayout.Idt + (uint)random.Below(0x200),
-        2 => FuzzLayout.Tasks + (uint)random.Below(0x400),
-        3 => FuzzLayout.PageDirectory + (uint)random.Below(0x3000),
-        4 or 5 => FuzzLayout.Code + (uint)random.Below(0x2000),
-        6 => FuzzLayout.Stack - (uint)random.Below(0x100),
-        7 => FuzzLayout.Rom - 8 + (uint)random.Below(16),
-        8 => FuzzLayout.MemorySize - 8 + (uint)random.Below(16),
+        0 => HostileLayout.Gdt + (uint)random.Below(0x200),
+        1 => HostileLayout.Idt + (uint)random.Below(0x200),
+        2 => HostileLayout.Tasks + (uint)random.Below(0x400),
+        3 => HostileLayout.PageDirectory + (uint)random.Below(0x3000),
+        4 or 5 => HostileLayout.Code + (uint)random.Below(0x2000),
+        6 => HostileLayout.Stack - (uint)random.Below(0x100),
+        7 => HostileLayout.Rom - 8 + (uint)random.Below(16),
+        8 => HostileLayout.MemorySize - 8 + (uint)random.Below(16),
         9 => ((uint)random.Below(64) << 12) - 8 + (uint)random.Below(16),
         10 => 0xFFFF_FFF0 + (uint)random.Below(16),
         11 => 0xFFF0 + (uint)random.Below(0x20),
         12 => random.UInt32(),
-        _ => FuzzLayout.Data + (uint)random.Below(0x2000),
+        _ => HostileLayout.Data + (uint)random.Below(0x2000),
     };
 
     /// <summary>A selector: mostly one that the tables know.</summary>
@@ -117,7 +116,7 @@ public sealed class NoiseCode(EdgeRandom random, bool code32)
                 StringInstruction();
                 break;
             case 15:
-                Store(FuzzLayout.Code + (uint)random.Below((int)(FuzzLayout.CodeEnd - FuzzLayout.Code)));
+                Store(HostileLayout.Code + (uint)random.Below((int)(HostileLayout.CodeEnd - HostileLayout.Code)));
                 break;
             case 16:
                 Store(Address(random));
@@ -193,7 +192,7 @@ public sealed class NoiseCode(EdgeRandom random, bool code32)
         Byte((byte)(0xC0 | (register << 3)));
         if (register == 3)
         {
-            Load(0, random.OneIn(3) ? random.UInt32() : FuzzLayout.PageDirectory | ((uint)random.Below(4) << 3));
+            Load(0, random.OneIn(3) ? random.UInt32() : HostileLayout.PageDirectory | ((uint)random.Below(4) << 3));
         }
         else
         {
@@ -256,11 +255,11 @@ public sealed class NoiseCode(EdgeRandom random, bool code32)
                 break;
             case 2:
                 // A pointer into memory, then CALL or JMP through it.
-                StoreAt(FuzzLayout.Data, Address(random));
-                StoreAt(FuzzLayout.Data + (code32 ? 4u : 2u), Selector(random));
+                StoreAt(HostileLayout.Data, Address(random));
+                StoreAt(HostileLayout.Data + (code32 ? 4u : 2u), Selector(random));
                 Byte(0xFF);
                 Byte((byte)(((random.OneIn(2) ? 3 : 5) << 3) | (code32 ? 5 : 6)));
-                Immediate(FuzzLayout.Data);
+                Immediate(HostileLayout.Data);
                 break;
             default:
                 Byte(0xFF);
@@ -281,12 +280,12 @@ public sealed class NoiseCode(EdgeRandom random, bool code32)
         if (random.OneIn(2))
         {
             PushImmediate(Selector(random));
-            PushImmediate(random.OneIn(2) ? FuzzLayout.Stack : Address(random));
+            PushImmediate(random.OneIn(2) ? HostileLayout.Stack : Address(random));
         }
 
         PushImmediate(Flags(random));
         PushImmediate(Selector(random));
-        PushImmediate(FuzzLayout.Code + (uint)random.Below(0x1000));
+        PushImmediate(HostileLayout.Code + (uint)random.Below(0x1000));
         OptionalPrefix();
         Byte(0xCF);
     }
@@ -327,12 +326,12 @@ public sealed class NoiseCode(EdgeRandom random, bool code32)
             return;
         }
 
-        StoreAt(FuzzLayout.Data, (uint)random.Below(0x400) | (Address(random) << 16));
-        StoreAt(FuzzLayout.Data + 4, random.OneIn(4) ? random.Bits32() : 0);
+        StoreAt(HostileLayout.Data, (uint)random.Below(0x400) | (Address(random) << 16));
+        StoreAt(HostileLayout.Data + 4, random.OneIn(4) ? random.Bits32() : 0);
         Byte(0x0F);
         Byte(0x01);
         Byte((byte)((random.Pick([2, 3, 0, 1]) << 3) | (code32 ? 5 : 6)));
-        Immediate(FuzzLayout.Data);
+        Immediate(HostileLayout.Data);
     }
 
     private void StringInstruction()

@@ -1,11 +1,10 @@
 using System.Buffers.Binary;
 using ToyVmm.Hardware.Cpu;
-using ToyVmm.Tests.Properties;
 
-namespace ToyVmm.Tests.Fuzz;
+namespace ToyVmm.VirtualMachines.Verification.Isolation;
 
-/// <summary>Fills a <see cref="FuzzGuest"/>: tables, code, registers, interrupts.</summary>
-internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ulong seed)
+/// <summary>Fills a <see cref="HostileGuest"/>: tables, code, registers, interrupts.</summary>
+internal sealed unsafe class HostileGuestBuilder(HostileGuest guest, HostileKind kind, ulong seed, IsolationKind? attack)
 {
     private const ulong FlatCode = 0x00CF_9B00_0000_FFFF;
     private const ulong FlatData = 0x00CF_9300_0000_FFFF;
@@ -29,37 +28,37 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
         Registers();
         switch (kind)
         {
-            case FuzzKind.RealBytes:
-                Fill(FuzzLayout.Code, (int)(FuzzLayout.CodeEnd - FuzzLayout.Code));
+            case HostileKind.RealBytes:
+                Fill(HostileLayout.Code, (int)(HostileLayout.CodeEnd - HostileLayout.Code));
                 Fill(0, 0x400);
                 RealMode();
                 break;
-            case FuzzKind.Real:
-                Code(FuzzLayout.Code, code32: false);
+            case HostileKind.Real:
+                Code(HostileLayout.Code, code32: false);
                 RealVectors();
                 ProtectedTables(damaged: false);
                 RealMode();
                 break;
-            case FuzzKind.Flat:
-                Code(FuzzLayout.Code, code32: true);
+            case HostileKind.Flat:
+                Code(HostileLayout.Code, code32: true);
                 ProtectedTables(damaged: false);
-                ProtectedMode(user: _random.OneIn(2), paging: _random.OneIn(2));
+                ProtectedMode(user: IsUser(), paging: _random.OneIn(2));
                 break;
-            case FuzzKind.Based:
-                Code(FuzzLayout.Code, code32: true);
+            case HostileKind.Based:
+                Code(HostileLayout.Code, code32: true);
                 ProtectedTables(damaged: false);
-                bool user = _random.OneIn(2);
+                bool user = IsUser();
                 ProtectedMode(user, paging: _random.OneIn(2));
                 BasedSegments(user);
                 break;
-            case FuzzKind.Tables:
-                Code(FuzzLayout.Code, code32: !_random.OneIn(4));
+            case HostileKind.Tables:
+                Code(HostileLayout.Code, code32: !_random.OneIn(4));
                 RealVectors();
                 ProtectedTables(damaged: true);
-                ProtectedMode(user: _random.OneIn(2), paging: !_random.OneIn(3));
+                ProtectedMode(user: IsUser(), paging: !_random.OneIn(3));
                 break;
             default:
-                Code(FuzzLayout.Code, code32: false);
+                Code(HostileLayout.Code, code32: false);
                 ProtectedTables(damaged: _random.OneIn(2));
                 ProtectedMode(user: true, paging: _random.OneIn(2));
                 Virtual8086();
@@ -70,6 +69,9 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
         guest.State.TscOffset = _random.OneIn(2) ? 0 : _random.Bits64();
     }
 
+    // Ports and hypercalls are for ring 0, as a rule.
+    private bool IsUser() => _random.OneIn(attack is null ? 2 : 5);
+
     private void Registers()
     {
         CpuState state = default;
@@ -79,15 +81,15 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
             register[i] = NoiseCode.Address(_random);
         }
 
-        state.Esp = _random.OneIn(8) ? NoiseCode.Address(_random) : FuzzLayout.Stack - (4 * (uint)_random.Below(64));
-        state.Eip = FuzzLayout.Code + (uint)_random.Below(_random.OneIn(4) ? 0x1000 : 64);
+        state.Esp = _random.OneIn(8) ? NoiseCode.Address(_random) : HostileLayout.Stack - (4 * (uint)_random.Below(64));
+        state.Eip = HostileLayout.Code + (attack is null ? (uint)_random.Below(_random.OneIn(4) ? 0x1000 : 64) : 0);
         uint flags = _random.OneIn(3) ? NoiseCode.Flags(_random) & Eflags.Defined & ~Eflags.VM : _random.ArithmeticFlags();
         state.OtherFlags = (flags & ~Eflags.Arithmetic) | Eflags.Fixed;
         LazyFlags.Set(&state, flags);
         state.Cr0 = Cr0.ET;
         state.Dr6 = 0xFFFF_0FF0;
         state.Dr7 = 0x400;
-        state.GdtBase = FuzzLayout.Gdt;
+        state.GdtBase = HostileLayout.Gdt;
         state.GdtLimit = 0x1FF;
         state.IdtLimit = 0x3FF;
         state.Ldtr.Access = 0x82;
@@ -121,7 +123,7 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
         fixed (CpuState* s = &guest.State)
         {
             s->Cr0 |= Cr0.PE | (paging ? Cr0.PG : 0) | (_random.OneIn(2) ? Cr0.WP : 0) | (_random.OneIn(4) ? Cr0.AM : 0);
-            s->Cr3 = FuzzLayout.PageDirectory;
+            s->Cr3 = HostileLayout.PageDirectory;
             s->Cr4 = _random.OneIn(2) ? Cr4.PSE : _random.Bits32() & Cr4.Writable;
             s->Efer = _random.OneIn(2) ? 0 : Efer.NXE;
             if (paging && (s->Cr4 & Cr4.PAE) != 0)
@@ -129,10 +131,10 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
                 PaeTables(s);
             }
 
-            s->IdtBase = FuzzLayout.Idt;
+            s->IdtBase = HostileLayout.Idt;
             s->IdtLimit = (Vectors * 8) - 1;
             s->Cpl = user ? 3u : 0;
-            bool code32 = kind != FuzzKind.Tables || !_random.OneIn(4);
+            bool code32 = kind != HostileKind.Tables || !_random.OneIn(4);
             ulong size = code32 ? 0 : 0x0040_0000_0000_0000u;
             for (SegmentCache* segment = &s->Es; segment <= &s->Gs; segment++)
             {
@@ -140,13 +142,13 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
             }
 
             Load(&s->Cs, user ? Code3 : Code0, (user ? FlatCode | UserBits : FlatCode) ^ size);
-            s->Tr.LoadDescriptor(Task, (FuzzLayout.Tasks << 16) | 0x67, 0x8B00);
+            s->Tr.LoadDescriptor(Task, (HostileLayout.Tasks << 16) | 0x67, 0x8B00);
             if (_random.OneIn(2))
             {
-                s->Ldtr.LoadDescriptor(LocalTable, (FuzzLayout.Ldt << 16) | 0x7F, 0x8200);
+                s->Ldtr.LoadDescriptor(LocalTable, (HostileLayout.Ldt << 16) | 0x7F, 0x8200);
             }
 
-            (s->SysenterCs, s->SysenterEsp, s->SysenterEip) = (Code0, FuzzLayout.Stack, FuzzLayout.Code);
+            (s->SysenterCs, s->SysenterEsp, s->SysenterEip) = (Code0, HostileLayout.Stack, HostileLayout.Code);
         }
     }
 
@@ -158,12 +160,12 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
         const int LastData = 19;
         ulong rights = user ? UserBits : 0;
         ushort rpl = user ? (ushort)3 : (ushort)0;
-        Long(FuzzLayout.Gdt + (CodeIndex * 8), FlatCode | rights | At(SegmentBase()));
+        Long(HostileLayout.Gdt + (CodeIndex * 8), FlatCode | rights | At(SegmentBase()));
         for (uint index = FirstData; index < 64; index++)
         {
             if (index <= LastData || _random.OneIn(2))
             {
-                Long(FuzzLayout.Gdt + (index * 8), FlatData | (_random.OneIn(8) ? UserBits : rights) | At(SegmentBase()));
+                Long(HostileLayout.Gdt + (index * 8), FlatData | (_random.OneIn(8) ? UserBits : rights) | At(SegmentBase()));
             }
         }
 
@@ -179,7 +181,7 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
             }
 
             bool flat = _random.OneIn(4);
-            Load(&s->Cs, flat ? user ? Code3 : Code0 : (ushort)((CodeIndex << 3) | rpl), flat ? FlatCode | rights : BinaryPrimitives.ReadUInt64LittleEndian(guest.Memory.AsSpan((int)FuzzLayout.Gdt + (CodeIndex * 8))));
+            Load(&s->Cs, flat ? user ? Code3 : Code0 : (ushort)((CodeIndex << 3) | rpl), flat ? FlatCode | rights : BinaryPrimitives.ReadUInt64LittleEndian(guest.Memory.AsSpan((int)HostileLayout.Gdt + (CodeIndex * 8))));
             s->Eip -= s->Cs.Base;
             s->Esp -= s->Ss.Base;
         }
@@ -218,7 +220,13 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
 
     private void Code(uint address, bool code32)
     {
-        int length = (int)(FuzzLayout.CodeEnd - address);
+        int length = (int)(HostileLayout.CodeEnd - address);
+        if (attack is { } kindOfAttack)
+        {
+            new AttackCode(_random, kindOfAttack, code32).Generate(length).CopyTo(guest.Memory, (int)address);
+            return;
+        }
+
         byte[] code = new NoiseCode(_random, code32).Generate(length / 4);
         for (int at = 0; at < length; at += code.Length)
         {
@@ -229,32 +237,32 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
     // PUSH BP; MOV BP, SP; INC word [BP+2]; POP BP; IRET: goes on one byte behind what raised the exception.
     private void RealVectors()
     {
-        Put(FuzzLayout.Handlers, [0x55, 0x89, 0xE5, 0xFF, 0x46, 0x02, 0x5D, 0xCF]);
+        Put(HostileLayout.Handlers, [0x55, 0x89, 0xE5, 0xFF, 0x46, 0x02, 0x5D, 0xCF]);
         for (uint vector = 0; vector < 256; vector++)
         {
-            Word(vector * 4, _random.OneIn(32) ? _random.UInt32() : FuzzLayout.Handlers);
+            Word(vector * 4, _random.OneIn(32) ? _random.UInt32() : HostileLayout.Handlers);
         }
     }
 
     private void ProtectedTables(bool damaged)
     {
         // 32-bit handlers: [ADD ESP, 4;] INC dword [ESP]; IRET.
-        const uint Handler = FuzzLayout.Handlers + 0x20;
+        const uint Handler = HostileLayout.Handlers + 0x20;
         Put(Handler, [0x83, 0xC4, 0x04, 0xFF, 0x04, 0x24, 0xCF]);
         ulong[] descriptors =
         [
             0, FlatCode, FlatData, FlatCode | UserBits, FlatData | UserBits,
-            System(0x9, 0x67, FuzzLayout.Tasks), System(0x9, 0x67, FuzzLayout.Tasks + 0x100), System(0x2, 0x7F, FuzzLayout.Ldt),
-            FlatCode ^ 0x0040_0000_0000_0000, FlatData ^ 0x0040_0000_0000_0000, System(0x1, 0x2B, FuzzLayout.Tasks + 0x200),
+            System(0x9, 0x67, HostileLayout.Tasks), System(0x9, 0x67, HostileLayout.Tasks + 0x100), System(0x2, 0x7F, HostileLayout.Ldt),
+            FlatCode ^ 0x0040_0000_0000_0000, FlatData ^ 0x0040_0000_0000_0000, System(0x1, 0x2B, HostileLayout.Tasks + 0x200),
             Gate(0xEC, Code0, Handler), Gate(0xE5, Task + 8, 0), FlatCode | 0x0000_0400_0000_0000, FlatData | 0x0000_0400_0000_0000,
             Gate(0xE4, Code0, Handler), (FlatData & ~0x000F_0000_0000_FFFFul) | 0xFFF, FlatCode & ~0x0000_8000_0000_0000ul,
         ];
         for (int i = 0; i < 64; i++)
         {
-            Long(FuzzLayout.Gdt + ((uint)i * 8), i < descriptors.Length ? descriptors[i] : RandomDescriptor());
+            Long(HostileLayout.Gdt + ((uint)i * 8), i < descriptors.Length ? descriptors[i] : RandomDescriptor());
             if (i < 16)
             {
-                Long(FuzzLayout.Ldt + ((uint)i * 8), _random.OneIn(2) ? descriptors[i] : RandomDescriptor());
+                Long(HostileLayout.Ldt + ((uint)i * 8), _random.OneIn(2) ? descriptors[i] : RandomDescriptor());
             }
         }
 
@@ -262,7 +270,7 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
         {
             uint handler = vector is 8 or (>= 10 and <= 14) or 17 ? Handler : Handler + 3;
             byte type = _random.Pick<byte>([0xEE, 0xEE, 0xEF, 0x8E, 0xEE, 0xEE]);
-            Long(FuzzLayout.Idt + (vector * 8), _random.Below(24) switch
+            Long(HostileLayout.Idt + (vector * 8), _random.Below(24) switch
             {
                 0 when damaged => Gate(0xE5, (ushort)(Task + (8 * _random.Below(6))), 0),
                 1 when damaged => Gate(_random.Byte(), NoiseCode.Selector(_random), NoiseCode.Address(_random)),
@@ -278,7 +286,7 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
         {
             for (int hits = _random.Below(24); hits > 0; hits--)
             {
-                guest.Memory[(int)FuzzLayout.Gdt + _random.Below(0x6000)] ^= (byte)(1 << _random.Below(8));
+                guest.Memory[(int)HostileLayout.Gdt + _random.Below(0x6000)] ^= (byte)(1 << _random.Below(8));
             }
         }
     }
@@ -287,12 +295,12 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
     {
         for (uint task = 0; task < 2; task++)
         {
-            uint at = FuzzLayout.Tasks + (task * 0x100);
+            uint at = HostileLayout.Tasks + (task * 0x100);
             uint[] fields =
             [
-                _random.OneIn(2) ? 0u : NoiseCode.Selector(_random), FuzzLayout.Stack + 0x800, Data0, FuzzLayout.Stack + 0x400, 0x11, FuzzLayout.Stack + 0x600, 0x12,
-                FuzzLayout.PageDirectory, FuzzLayout.Code + (uint)_random.Below(0x1000), NoiseCode.Flags(_random),
-                _random.UInt32(), _random.UInt32(), _random.UInt32(), _random.UInt32(), FuzzLayout.Stack, 0, NoiseCode.Address(_random), NoiseCode.Address(_random),
+                _random.OneIn(2) ? 0u : NoiseCode.Selector(_random), HostileLayout.Stack + 0x800, Data0, HostileLayout.Stack + 0x400, 0x11, HostileLayout.Stack + 0x600, 0x12,
+                HostileLayout.PageDirectory, HostileLayout.Code + (uint)_random.Below(0x1000), NoiseCode.Flags(_random),
+                _random.UInt32(), _random.UInt32(), _random.UInt32(), _random.UInt32(), HostileLayout.Stack, 0, NoiseCode.Address(_random), NoiseCode.Address(_random),
                 Data0, Code0, Data0, Data0, Data0, Data0, _random.OneIn(2) ? 0 : (uint)LocalTable, 0x0068_0000u | (_random.OneIn(8) ? 1u : 0),
             ];
             for (int i = 0; i < fields.Length; i++)
@@ -303,19 +311,19 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
             Fill(at + 0x68, 8); // part of an I/O permission bitmap
         }
 
-        Fill(FuzzLayout.Tasks + 0x200, 0x2C);
+        Fill(HostileLayout.Tasks + 0x200, 0x2C);
     }
 
     private void PageTables(bool damaged)
     {
-        const uint First = FuzzLayout.PageDirectory + 0x1000;
-        Word(FuzzLayout.PageDirectory, First | Presence | Writable | User);
-        Word(FuzzLayout.PageDirectory + 4, (First + 0x1000) | Presence | Writable | User);
-        Word(FuzzLayout.PageDirectory + 8, 0x83 | User);
-        Word(FuzzLayout.PageDirectory + 0xFFC, First | Presence | (uint)_random.Below(8));
+        const uint First = HostileLayout.PageDirectory + 0x1000;
+        Word(HostileLayout.PageDirectory, First | Presence | Writable | User);
+        Word(HostileLayout.PageDirectory + 4, (First + 0x1000) | Presence | Writable | User);
+        Word(HostileLayout.PageDirectory + 8, 0x83 | User);
+        Word(HostileLayout.PageDirectory + 0xFFC, First | Presence | (uint)_random.Below(8));
         for (int i = 0; i < 8; i++)
         {
-            Word(FuzzLayout.PageDirectory + ((uint)(4 + _random.Below(1000)) * 4), _random.UInt32());
+            Word(HostileLayout.PageDirectory + ((uint)(4 + _random.Below(1000)) * 4), _random.UInt32());
         }
 
         for (uint page = 0; page < 64; page++)
@@ -329,13 +337,13 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
     // In the same three pages: the four pointers, a directory, a table.
     private void PaeTables(CpuState* s)
     {
-        const uint Table = FuzzLayout.PageDirectory + 0x2000;
-        const uint PaeDirectory = FuzzLayout.PageDirectory + 0x1000;
-        ulong[] pointers = [PaeDirectory | Presence, PaeDirectory | Presence, _random.OneIn(2) ? 0 : FuzzLayout.Data | Presence, PaeDirectory | (ulong)_random.Below(2)];
+        const uint Table = HostileLayout.PageDirectory + 0x2000;
+        const uint PaeDirectory = HostileLayout.PageDirectory + 0x1000;
+        ulong[] pointers = [PaeDirectory | Presence, PaeDirectory | Presence, _random.OneIn(2) ? 0 : HostileLayout.Data | Presence, PaeDirectory | (ulong)_random.Below(2)];
         for (int n = 0; n < pointers.Length; n++)
         {
             s->PageDirectoryPointers[n] = pointers[n];
-            Long(FuzzLayout.PageDirectory + ((uint)n * 8), _random.OneIn(20) ? pointers[n] ^ (1ul << _random.Below(64)) : pointers[n]);
+            Long(HostileLayout.PageDirectory + ((uint)n * 8), _random.OneIn(20) ? pointers[n] ^ (1ul << _random.Below(64)) : pointers[n]);
         }
 
         Long(PaeDirectory, Table | Presence | Writable | User);
@@ -346,7 +354,7 @@ internal sealed unsafe class FuzzGuestBuilder(FuzzGuest guest, FuzzKind kind, ul
         for (uint page = 0; page < 64; page++)
         {
             ulong entry = (page << 12) | Presence | Writable | User;
-            bool odd = page << 12 >= FuzzLayout.Data && _random.OneIn(3);
+            bool odd = page << 12 >= HostileLayout.Data && _random.OneIn(3);
             Long(Table + (page * 8), odd ? entry ^ (1ul << _random.Below(64)) ^ NoExecute() : entry);
         }
     }
