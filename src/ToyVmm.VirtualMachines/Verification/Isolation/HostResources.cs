@@ -26,13 +26,10 @@ internal readonly record struct HostResources(long Descriptors, long Mappings, l
         long.Parse(File.ReadAllText("/proc/self/statm").Split(' ')[0], CultureInfo.InvariantCulture) * PageSize / AddressUnit,
         AllocatedBytes());
 
-    /// <summary>Which of them has grown since an earlier moment; null where none has.</summary>
-    public string? GrownSince(in HostResources earlier) =>
-        Descriptors > earlier.Descriptors ? $"open files: {earlier.Descriptors}, then {Descriptors}"
-        : Mappings > earlier.Mappings ? $"mappings of shared memory: {earlier.Mappings}, then {Mappings}"
-        : Addresses > earlier.Addresses ? $"GiB of address space: {earlier.Addresses}, then {Addresses}"
-        : NativeBytes > earlier.NativeBytes + NativeGrain ? $"native bytes: {earlier.NativeBytes}, then {NativeBytes}"
-        : null;
+    /// <summary>Which of them have grown since an earlier moment.</summary>
+    public HostGrowth GrownSince(in HostResources earlier) =>
+        (Descriptors > earlier.Descriptors ? HostGrowth.OpenFiles : 0) | (Mappings > earlier.Mappings ? HostGrowth.Mappings : 0)
+        | (Addresses > earlier.Addresses ? HostGrowth.Addresses : 0) | (NativeBytes > earlier.NativeBytes + NativeGrain ? HostGrowth.NativeMemory : 0);
 
     private static unsafe long AllocatedBytes()
     {
@@ -47,4 +44,16 @@ internal readonly record struct HostResources(long Descriptors, long Mappings, l
         _ = ((delegate* unmanaged<nuint*, nint>)function)(information);
         return (long)(information[4] + information[7]);
     }
+}
+
+/// <summary>What a process has more of than before.</summary>
+[Flags]
+internal enum HostGrowth
+{
+    None = 0,
+    OpenFiles = 1,
+    Mappings = 2,
+    Addresses = 4,
+    NativeMemory = 8,
+    All = OpenFiles | Mappings | Addresses | NativeMemory,
 }

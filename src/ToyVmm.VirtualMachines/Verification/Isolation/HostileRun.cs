@@ -28,7 +28,7 @@ internal sealed unsafe class HostileRun : IDisposable
     private const ulong MostExits = 600;
     private const ulong HypercallCost = 16;     // it can send all of RAM through the serial port
     private const int MostResets = 2;
-    private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_longest = TimeSpan.FromSeconds(1);
 
     private readonly IsolationCase _case;
     private readonly IsolationSabotage? _sabotage;
