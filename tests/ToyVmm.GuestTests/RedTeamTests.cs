@@ -47,10 +47,10 @@ public sealed class RedTeamTests
         {
             Assert.Equal(done.BlocksTranslated, done.BlocksVerified);
             Assert.True(done.HostInstructions > 0);
-            Assert.True(name != "redteam" || cache != 64 << 10 || done.CacheFlushes > 5, $"{done.CacheFlushes} code caches were filled");
+            Assert.True(name != "redteam" || cache != 64 << 10 || hotness > 0 || done.CacheFlushes > 5, $"{done.CacheFlushes} code caches were filled");
         }
 
-        // The way there is the same, trap by trap and exit by exit, with ports in place or not.
+        // The way there is the same, trap by trap and exit by exit.
         TraceHash reference = new();
         using VirtualMachine interpreted = GuestRunner.Create(guest, EngineKind.Interpreter, reference);
         _ = interpreted.Run(new RunLimits { MaxInstructions = 50_000_000 });

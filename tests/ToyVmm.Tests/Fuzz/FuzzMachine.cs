@@ -193,7 +193,7 @@ public sealed unsafe class FuzzMachine : IDisposable
                 return Vcpu.Autopsy is { Chain.Count: > 0 } ? FuzzEnd.Shutdown : throw new FuzzViolationException("a shutdown without an autopsy");
             case ExitReason.Halt:
                 return FuzzEnd.Halted;
-            case ExitReason.Hypercall or ExitReason.ApicBaseWritten:
+            case ExitReason.Hypercall or ExitReason.ApicBaseWritten or ExitReason.Cancelled:
                 break;
             case ExitReason.PortIo or ExitReason.Mmio:
                 if (exit.Width is not (1 or 2 or 4 or 8))
