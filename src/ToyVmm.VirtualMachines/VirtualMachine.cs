@@ -190,6 +190,10 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     /// <summary>The host addresses that emitted code was given, at this moment; empty where everything is interpreted.</summary>
     public IReadOnlyList<HostRange> HostRanges => _engine.HostRanges;
 
+    /// <summary>Has the verifier, which knows nothing of the translator, look at all emitted code as it stands now, with the branches between blocks.</summary>
+    /// <returns>Null, also where everything is interpreted; or what is wrong.</returns>
+    public string? VerifyEmittedCode() => _engine.VerifyEmittedCode();
+
     /// <summary>Null while the host memory beside guest RAM, beside the CPU's state and beside emitted code is as it was; else where somebody has stored.</summary>
     public string? BrokenCanary => !Machine.Memory.IsIntact ? "guest RAM" : !Vcpu.IsIntact ? "the CPU's state" : !_engine.IsIntact ? "emitted code" : null;
 

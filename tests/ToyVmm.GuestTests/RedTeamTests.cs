@@ -43,6 +43,7 @@ public sealed class RedTeamTests
         StopReason stop = vm.Run(new RunLimits { MaxInstructions = 50_000_000 });
         Assert.Equal((guest.ExpectedStatus, guest.ExpectedSerial), (stop.ExitStatus, vm.SerialOutput));
         Assert.Null(vm.BrokenCanary);
+        Assert.Null(vm.VerifyEmittedCode());
         if (vm.Vcpu.Translation is { } done)
         {
             Assert.Equal(done.BlocksTranslated, done.BlocksVerified);

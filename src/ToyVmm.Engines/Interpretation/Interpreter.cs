@@ -113,6 +113,10 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
     /// <summary>The host addresses that emitted code was given, at this moment; empty where everything is interpreted.</summary>
     public IReadOnlyList<HostRange> HostRanges => Translated?.HostRanges ?? [];
 
+    /// <summary>Has the verifier look at all emitted code as it stands now, with the branches between blocks.</summary>
+    /// <returns>Null, or what is wrong.</returns>
+    public string? VerifyEmittedCode() => Translated?.VerifyAll();
+
     /// <summary>True while nobody has stored beside emitted code.</summary>
     public bool IsIntact => Translated?.Code.IsIntact ?? true;
 

@@ -128,7 +128,7 @@ internal sealed class IsolationChecker(string property, ReaderWriterLock? gate, 
         if (@case.AsksForWindows && run.Machine.HostRanges.Count > 0)
         {
             tally.Count("machines whose windows the host was asked about");
-            return HostWindows.Check(run.Machine) is { } wrong ? Found(@case, $"{engine}: {wrong}", wrong) : null;
+            return (HostWindows.Check(run.Machine) ?? run.Machine.VerifyEmittedCode()) is { } wrong ? Found(@case, $"{engine}: {wrong}", wrong) : null;
         }
 
         return null;

@@ -20,7 +20,7 @@ public sealed class IsolationProperty(bool countsResources = true) : IVerifiedPr
         "Whatever a guest's bytes, tables, port accesses and hypercalls are: the host memory beside its RAM, beside its CPU's state and beside its emitted code does not change; "
         + "no exception leaves the VMM's run loop, and every run ends for one of the typed reasons; its instruction budget is held to the instruction; a verifier that knows nothing of "
         + "the translator accepts every block before it runs; both engines leave the same CPU, memory and output. In samples: the host, when asked, has nothing but the guest's RAM mapped "
-        + "in the windows that emitted code reaches, and none of it executable; a neighbour's whole history is the same with and without the attacker; what the machine took of the host "
+        + "in the windows that emitted code reaches, and none of it executable; the verifier accepts all emitted code again, with the branches between blocks; a neighbour's whole history is the same with and without the attacker; what the machine took of the host "
         + "(files, mappings, addresses, native memory) is given back; the images of its drives are unchanged.",
         "Guests of 1 MiB in real, protected (flat, paged, PAE, segments with bases) and virtual-8086 mode, rings 0 and 3: random bytes; structured noise; noise over damaged descriptor tables, "
         + "task states and page tables; devices programmed with nonsense through ports and memory, with and without drives; hypercalls with wild arguments; string instructions of billions of "
