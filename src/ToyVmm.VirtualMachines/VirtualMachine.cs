@@ -34,7 +34,9 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     // And no later than after so many port accesses, which can be slow (a disk's).
     private const int SliceAccesses = 1024;
 
-    // A guest that sleeps through so much of its own time, with no input to come, will not wake.
+    // A guest that sleeps through so much of its own time, with no input to come, will not wake; nor one that so many timers in a row have not
+    // woken, for which a fast timer that is masked would otherwise keep the host busy for hours.
+    private const int MostTimersUnheard = 1 << 24;
     private static readonly TimeSpan s_longestSleep = TimeSpan.FromHours(25);
 
     // However far the next timer is, the host is looked at this often.
@@ -60,6 +62,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     private volatile bool _stopRequested;
     private ulong _idle;
     private ulong _sleptSince;
+    private int _timersUnheard;
     private ulong _exitsHandled;
     private bool _asleep;
     private bool _mustLook;
@@ -524,6 +527,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
 
         VirtualClock clock = Machine.Clock;
         _sleptSince = _asleep ? _sleptSince : clock.Now;
+        _timersUnheard = _asleep ? _timersUnheard : 0;
         _asleep = true;
         ulong longest = (ulong)s_longestSleep.TotalSeconds * clock.Frequency;
         while (!Machine.InterruptRequested && !Machine.NmiPending)
@@ -543,7 +547,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
 
             bool waits = Input.IsOpen;
             bool timeToCome = clock.NextDeadline != ulong.MaxValue;
-            if (!waits && (!timeToCome || clock.Now - _sleptSince > longest))
+            if (!waits && (!timeToCome || clock.Now - _sleptSince > longest || _timersUnheard > MostTimersUnheard))
             {
                 return new StopReason(StopKind.HaltedForever, 0, "the CPU halted, and no interrupt will wake it");
             }
@@ -558,6 +562,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             else
             {
                 SkipIdleTime(clock.NextDeadline - clock.Now);
+                _timersUnheard++;
             }
         }
 
