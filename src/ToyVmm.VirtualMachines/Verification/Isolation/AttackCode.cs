@@ -126,7 +126,7 @@ public sealed class AttackCode(EdgeRandom random, IsolationKind kind, bool code3
             return;
         }
 
-        _bytes.AddRange(random.Pick<byte[]>([[0xEE], [0xEE], [0xEE], [0xEF], [0x66, 0xEF], [0xEC], [0xED], [0x66, 0xED]]));
+        _bytes.AddRange(random.Pick<byte[]>([[0xEE], [0xEE], [0xEE], [0xEF], [0x66, 0xEF], [0xEC], [0xED], [0x66, 0xED], [0xFB, 0xEC]]));
     }
 
     // The task file, a command, and data that may or may not be wanted.
