@@ -115,6 +115,8 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     /// <summary>The virtual CPU.</summary>
     public Vcpu Vcpu { get; }
 
+    internal Interpreter Engine => _engine;
+
     /// <summary>The CPU's registers, by reference.</summary>
     public ref CpuState Cpu => ref *Vcpu.State;
 

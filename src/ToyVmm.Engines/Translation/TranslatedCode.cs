@@ -97,6 +97,9 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
     /// <summary>The code cache.</summary>
     public CodeCache Code => _code;
 
+    /// <summary>Pages of the host's memory that all jump tables take.</summary>
+    public int JumpTablePages => _spaces.All.Sum(space => space.JumpTablePages);
+
     /// <summary>Told where emitted code has faulted: an offset in the code cache. For tests.</summary>
     public Action<int>? Faulted { get; set; }
 
