@@ -17,6 +17,7 @@ internal static unsafe partial class HostMemory
     private const int MapAnonymous = 0x20;
     private const int MapNoReserve = 0x4000;
     private const int MapPopulate = 0x8000;
+    private const int AdviceDontNeed = 4;
     private const int AdviceNoHugePage = 15;
     private const ulong AuxHwcap2 = 26;
 
@@ -54,6 +55,15 @@ internal static unsafe partial class HostMemory
 
     /// <summary>Changes the protection of whole pages.</summary>
     public static bool Protect(nint address, nuint length, int protection) => MProtect(address, length, protection) == 0;
+
+    /// <summary>Gives the memory behind sparse memory back, which reads as zeros afterwards.</summary>
+    public static void Discard(nint address, nuint length)
+    {
+        if (MAdvise(address, length, AdviceDontNeed) != 0)
+        {
+            throw new InvalidOperationException("the host refused to take memory back");
+        }
+    }
 
     /// <summary>Gives addresses back.</summary>
     public static void Unmap(nint address, nuint length) => _ = MUnmap(address, length);

@@ -9,6 +9,9 @@ public sealed class TranslationStatistics
     /// <summary>Blocks translated, again ones included.</summary>
     public ulong BlocksTranslated { get; internal set; }
 
+    /// <summary>Of them, those that the verifier was asked about (<see cref="TranslatorOptions.Verify"/>) and accepted.</summary>
+    public ulong BlocksVerified { get; internal set; }
+
     /// <summary>Guest instructions in them.</summary>
     public ulong InstructionsTranslated { get; internal set; }
 

@@ -16,6 +16,9 @@ public sealed unsafe class Vcpu : IDisposable
     // No port is a latch. Never freed: there is one.
     private static readonly byte* s_noLatches = MakeNoLatches();
 
+    // A multiple of 8, so that the canary behind it is aligned.
+    private static readonly int StateBytes = (sizeof(HostFrame) + sizeof(CpuState) + 7) & ~7;
+
     private readonly CpuState* _state;
     private bool _cancelRequested;
 
@@ -26,9 +29,11 @@ public sealed unsafe class Vcpu : IDisposable
     {
         Memory = memory;
         Model = model ?? CpuModels.Default;
-        nuint size = (nuint)(sizeof(HostFrame) + sizeof(CpuState));
-        Frame = (HostFrame*)NativeMemory.AlignedAlloc(size, 64);
-        new Span<byte>(Frame, (int)size).Clear();
+        byte* allocation = (byte*)NativeMemory.AlignedAlloc((nuint)StateBytes + (2 * Canary.Size), 64);
+        Frame = (HostFrame*)(allocation + Canary.Size);
+        new Span<byte>(Frame, StateBytes).Clear();
+        Canary.Fill(allocation);
+        Canary.Fill((byte*)Frame + StateBytes);
         _state = (CpuState*)(Frame + 1);
         Ports = null;
         Mmu = new Mmu(memory, _state);
@@ -37,6 +42,9 @@ public sealed unsafe class Vcpu : IDisposable
 
     /// <summary>The architectural state, in native memory; valid until <see cref="Dispose"/>.</summary>
     public CpuState* State => _state;
+
+    /// <summary>True while nobody has stored beside the state and what the engine keeps with it: the <see cref="Canary"/> on either side is as it was.</summary>
+    public bool IsIntact => Canary.IsIntact((byte*)Frame - Canary.Size) && Canary.IsIntact((byte*)Frame + StateBytes);
 
     /// <summary>What emitted code needs beside the state.</summary>
     internal HostFrame* Frame { get; }
@@ -208,6 +216,6 @@ public sealed unsafe class Vcpu : IDisposable
     public void Dispose()
     {
         Mmu.Dispose();
-        NativeMemory.AlignedFree(Frame);
+        NativeMemory.AlignedFree((byte*)Frame - Canary.Size);
     }
 }

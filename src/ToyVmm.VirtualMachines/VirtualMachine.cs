@@ -36,7 +36,9 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     // And no later than after so many port accesses, which can be slow (a disk's).
     private const int SliceAccesses = 1024;
 
-    // A guest that sleeps through so much of its own time, with no input to come, will not wake.
+    // A guest that sleeps through so much of its own time, with no input to come, will not wake; nor one that so many timers in a row have not
+    // woken, for which a fast timer that is masked would otherwise keep the host busy for hours.
+    private const int MostTimersUnheard = 1 << 24;
     private static readonly TimeSpan s_longestSleep = TimeSpan.FromHours(25);
 
     // However far the next timer is, the host is looked at this often.
@@ -63,6 +65,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     private volatile bool _stopRequested;
     private ulong _idle;
     private ulong _sleptSince;
+    private int _timersUnheard;
     private ulong _exitsHandled;
     private bool _asleep;
     private bool _mustLook;
@@ -116,6 +119,8 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
 
     /// <summary>The virtual CPU.</summary>
     public Vcpu Vcpu { get; }
+
+    internal Interpreter Engine => _engine;
 
     /// <summary>The CPU's registers, by reference.</summary>
     public ref CpuState Cpu => ref *Vcpu.State;
@@ -191,6 +196,16 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         LoadedImage nothing = new(ImageFormat.BootSector, new EntryState { BootThroughBios = true }, ["The BIOS boots one of the drives."]);
         return Finish(options, config, machine, nothing, default);
     }
+
+    /// <summary>The host addresses that emitted code was given, at this moment; empty where everything is interpreted.</summary>
+    public IReadOnlyList<HostRange> HostRanges => _engine.HostRanges;
+
+    /// <summary>Has the verifier, which knows nothing of the translator, look at all emitted code as it stands now, with the branches between blocks.</summary>
+    /// <returns>Null, also where everything is interpreted; or what is wrong.</returns>
+    public string? VerifyEmittedCode() => _engine.VerifyEmittedCode();
+
+    /// <summary>Null while the host memory beside guest RAM, beside the CPU's state and beside emitted code is as it was; else where somebody has stored.</summary>
+    public string? BrokenCanary => !Machine.Memory.IsIntact ? "guest RAM" : !Vcpu.IsIntact ? "the CPU's state" : !_engine.IsIntact ? "emitted code" : null;
 
     /// <summary>Runs the guest until it stops or a limit is reached; may be called again after a limit.</summary>
     /// <param name="limits">When to stop; null for never.</param>
@@ -538,6 +553,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
 
         VirtualClock clock = Machine.Clock;
         _sleptSince = _asleep ? _sleptSince : clock.Now;
+        _timersUnheard = _asleep ? _timersUnheard : 0;
         _asleep = true;
         ulong longest = (ulong)s_longestSleep.TotalSeconds * clock.Frequency;
         while (!Machine.InterruptRequested && !Machine.NmiPending)
@@ -557,7 +573,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
 
             bool waits = Input.IsOpen;
             bool timeToCome = clock.NextDeadline != ulong.MaxValue;
-            if (!waits && (!timeToCome || clock.Now - _sleptSince > longest))
+            if (!waits && (!timeToCome || clock.Now - _sleptSince > longest || _timersUnheard > MostTimersUnheard))
             {
                 return new StopReason(StopKind.HaltedForever, 0, "the CPU halted, and no interrupt will wake it");
             }
@@ -572,6 +588,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             else
             {
                 SkipIdleTime(clock.NextDeadline - clock.Now);
+                _timersUnheard++;
             }
         }
 

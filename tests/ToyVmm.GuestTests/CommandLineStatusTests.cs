@@ -82,6 +82,8 @@ public sealed class CommandLineStatusTests
     [InlineData("run", "hello", "--max-instructions", "-1")]
     [InlineData("run", "hello", "--timeout", "soon")]
     [InlineData("run", "hello", "--timeout", "-1")]
+    [InlineData("run", "hello", "--timeout", "-Infinity")]
+    [InlineData("run", "hello", "--timeout", "NaN")]
     [InlineData("run", "hello", "--load-address", "0x1FFFFFFFF")]
     [InlineData("run", "hello", "--entry", "long")]
     [InlineData("run", "hello", "--format", "pe")]

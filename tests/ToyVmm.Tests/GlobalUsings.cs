@@ -1,1 +1,2 @@
 global using ToyVmm.VirtualMachines.Verification;
+global using ToyVmm.VirtualMachines.Verification.Isolation;

@@ -27,7 +27,7 @@ internal static class Quantity
 
     /// <summary>A length of time in seconds: "10", "0.5".</summary>
     public static TimeSpan Seconds(string option, string text) =>
-        double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds) && seconds <= 1e9
+        double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds) && seconds is >= 0 and <= 1e9
             ? TimeSpan.FromSeconds(seconds)
             : throw UserErrorException.Usage($"{option} {text}: not a number of seconds; write for example 10 or 0.5");
 

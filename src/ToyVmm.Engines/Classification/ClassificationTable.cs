@@ -74,7 +74,7 @@ public static class ClassificationTable
     private static InstructionClassification ReadRow(string line)
     {
         string[] fields = line.Split('\t');
-        if (fields.Length != 6 || !Enum.TryParse(fields[0], out Code code))
+        if (fields.Length != 6 || !Enum.TryParse(fields[0], out Code code) || code.ToString() != fields[0])
         {
             throw new FormatException($"not a row of the classification: {line}");
         }
@@ -104,5 +104,7 @@ public static class ClassificationTable
             : throw new FormatException($"not a witness: {text}");
     }
 
-    private static int Number(string text) => int.Parse(text, NumberStyles.None, CultureInfo.InvariantCulture);
+    private static int Number(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+        ? number
+        : throw new FormatException($"not a number of the classification: {text}");
 }

@@ -16,6 +16,9 @@ namespace ToyVmm.Engines.Interpretation;
 /// </remarks>
 public sealed unsafe partial class Interpreter : IExecutionEngine
 {
+    // A REP string instruction counts nothing of the budget until it is done: after so many elements, give or take a piece, the monitor may look at its limits.
+    private const int MostStringElements = 1 << 22;
+
     private readonly BlockCache _blocks;
     private readonly bool _portable;
     private HostX87? _hostX87;
@@ -77,6 +80,9 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
     /// <summary>Set by a handler that returns <see cref="Flow.Link"/>: where to remember the next block.</summary>
     internal nint* LinkSlot { get; set; }
 
+    /// <summary>Elements of REP string instructions until the monitor may look.</summary>
+    internal int StringElementsLeft { get; set; }
+
     /// <summary>Instructions retired before the last one of the running block: what RDTSC reads, exact where it ends its block.</summary>
     internal ulong RetiredAtBlockEnd => _retiredAtEnd - (ulong)_left - 1;
 
@@ -103,6 +109,16 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
 
     /// <summary>The engine's emitted code; null where everything is interpreted.</summary>
     internal TranslatedCode? Translated { get; private set; }
+
+    /// <summary>The host addresses that emitted code was given, at this moment; empty where everything is interpreted.</summary>
+    public IReadOnlyList<HostRange> HostRanges => Translated?.HostRanges ?? [];
+
+    /// <summary>Has the verifier look at all emitted code as it stands now, with the branches between blocks.</summary>
+    /// <returns>Null, or what is wrong.</returns>
+    public string? VerifyEmittedCode() => Translated?.VerifyAll();
+
+    /// <summary>True while nobody has stored beside emitted code.</summary>
+    public bool IsIntact => Translated?.Code.IsIntact ?? true;
 
     /// <summary>Why emitted code cannot run on this host; null where it can.</summary>
     public static string? TranslationUnavailable => ExecutableArena.Process.Unavailable;
@@ -135,6 +151,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
 
         long budget = (long)Math.Min(maxInstructions, long.MaxValue / 2);
         _left = budget;
+        StringElementsLeft = MostStringElements;
         _retiredAtEnd = State->Retired + (ulong)budget;
 
         // A branch at the end of the last run may have left a link to make; EIP need not be where it went any more.
@@ -325,7 +342,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
                             return posted;
                         }
 
-                        if (Vcpu.CancelRequested)
+                        if (Vcpu.CancelRequested || StringElementsLeft < 0)
                         {
                             return new VmExit(ExitReason.Cancelled);
                         }

@@ -61,6 +61,13 @@ internal sealed unsafe class ShadowView : IDisposable
     /// <summary>Host address of the guest's linear address 0.</summary>
     public nint Base { get; private set; }
 
+    /// <summary>The window and the guards on either side of it.</summary>
+    public HostRange[] Ranges =>
+    [
+        new(HostRangeKind.Guard, Base - (nint)Guard, Guard), new(HostRangeKind.View, Base, 1UL << 32),
+        new(HostRangeKind.Guard, (nint)((ulong)Base + (1UL << 32)), Guard),
+    ];
+
     /// <summary>Makes an empty window; null where the host does not give the addresses.</summary>
     public static ShadowView? TryCreate(GuestMemory memory, MappingBudget budget)
     {

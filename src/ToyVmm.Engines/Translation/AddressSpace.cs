@@ -28,6 +28,9 @@ internal sealed class AddressSpace : IDisposable
     /// <summary>The window for data.</summary>
     public ShadowView View { get; }
 
+    /// <summary>Pages of the host's memory that its jump tables take.</summary>
+    public int JumpTablePages => _tables.Sum(table => table.HostPages);
+
     /// <summary>Which address space of the TLB it mirrors; as <see cref="AddressSpacePool"/> has it.</summary>
     public int Space { get; set; } = NoSpace;
 

@@ -38,6 +38,9 @@ internal sealed unsafe class CodeCache : CodeWriter, IDisposable
     /// <summary>The executable address of offset 0.</summary>
     public nint Base => _chunk;
 
+    /// <summary>True while nobody has stored beside it.</summary>
+    public bool IsIntact => _memory.IsIntact;
+
     /// <summary>Bytes in use: the offset of what is emitted next.</summary>
     public int Used { get; private set; }
 

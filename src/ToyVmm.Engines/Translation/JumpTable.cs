@@ -15,14 +15,25 @@ namespace ToyVmm.Engines.Translation;
 internal sealed unsafe class JumpTable : IDisposable
 {
     private const int PageShift = 12;
+    private const int EntriesPerHostPageShift = 10;
+
+    // A guest that runs code at every address it has would take four bytes of the host's memory for each, however little RAM it has.
+    private const int MostHostPages = 4096;
+
     private static readonly nuint s_size = unchecked((nuint)(sizeof(uint) * (1UL << 32)));
 
     private readonly Dictionary<uint, CodePage> _pages = [];
+
+    // Pages of the table that have become memory: its first entry's number, in units of a page's entries.
+    private readonly HashSet<uint> _hostPages = [];
 
     private JumpTable(nint address) => Base = address;
 
     /// <summary>The host address of the entry of offset 0.</summary>
     public nint Base { get; private set; }
+
+    /// <summary>Pages of the host's memory that the table takes.</summary>
+    public int HostPages => _hostPages.Count;
 
     /// <summary>The mode of the code.</summary>
     public DecodeMode Mode { get; private set; }
@@ -59,6 +70,13 @@ internal sealed unsafe class JumpTable : IDisposable
     /// <param name="global">True when its page survives MOV CR3.</param>
     public void SetTarget(Block* block, bool global)
     {
+        uint hostPage = block->Eip >> EntriesPerHostPageShift;
+        if (_hostPages.Add(hostPage) && _hostPages.Count > MostHostPages)
+        {
+            Release();
+            _ = _hostPages.Add(hostPage);
+        }
+
         uint linear = CodeBase + block->Eip;
         Entries[block->Eip] = (uint)block->Host;
         Note(linear >> PageShift, block->Eip, global);
@@ -122,6 +140,14 @@ internal sealed unsafe class JumpTable : IDisposable
             HostMemory.Unmap(Base, s_size);
             Base = 0;
         }
+    }
+
+    // Forgets everything, and gives the memory back: it reads as zeros again.
+    private void Release()
+    {
+        HostMemory.Discard(Base, s_size);
+        _pages.Clear();
+        _hostPages.Clear();
     }
 
     private void Note(uint number, uint eip, bool global)

@@ -28,6 +28,9 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
     private readonly AddressSpacePool _spaces;
     private readonly ShadowPager _pager;
     private readonly List<TranslatedBlock> _blocks = [];
+
+    // Jumps to blocks on two pages, by way of the jump table.
+    private readonly List<(int Start, int Length)> _jumps = [];
     private readonly FloatingPointState _floatingPoint;
     private readonly CodeVerifier? _verifier;
     private readonly int _hotness;
@@ -88,8 +91,15 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
     /// <summary>What is in the code cache now, ascending by address.</summary>
     public IReadOnlyList<TranslatedBlock> Blocks => _blocks;
 
+    /// <summary>Every range of host addresses that emitted code was given.</summary>
+    public IReadOnlyList<HostRange> HostRanges =>
+        [new(HostRangeKind.Code, _code.Base, ExecutableArena.ChunkSize), .. _spaces.All.SelectMany(space => space.View.Ranges)];
+
     /// <summary>The code cache.</summary>
     public CodeCache Code => _code;
+
+    /// <summary>Pages of the host's memory that all jump tables take.</summary>
+    public int JumpTablePages => _spaces.All.Sum(space => space.JumpTablePages);
 
     /// <summary>Told where emitted code has faulted: an offset in the code cache. For tests.</summary>
     public Action<int>? Faulted { get; set; }
@@ -188,6 +198,25 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
         block->Host = 0;
     }
 
+    /// <summary>
+    /// Has the verifier look at all emitted code as it stands, with its branches patched: each must go to where a block or a jump begins, or out.
+    /// </summary>
+    /// <returns>Null, or what is wrong.</returns>
+    public string? VerifyAll()
+    {
+        CodeVerifier verifier = new(sizeof(HostFrame), sizeof(CpuState));
+        HashSet<int> entries = [_code.Exit, .. _blocks.Select(block => block.Start), .. _jumps.Select(jump => jump.Start)];
+        foreach ((int start, int length) in _blocks.Select(block => (block.Start, block.Length)).Concat(_jumps))
+        {
+            if (verifier.Check(_code.Bytes(start, length), start, entries.Contains) is { } wrong)
+            {
+                return wrong;
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>Drops all emitted code.</summary>
     public void Clear()
     {
@@ -199,6 +228,7 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
         }
 
         _blocks.Clear();
+        _jumps.Clear();
         _code.Clear();
         _callOuts.Clear();
         _linkSlot = 0;
@@ -301,11 +331,8 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
         _statistics.TranslationTime += Stopwatch.GetElapsedTime(started);
         if (translated is not null)
         {
-            if (_verifier?.Check(_code.Bytes(translated.Start, translated.Length), translated.Start, offset => offset == _code.Exit) is { } wrong)
-            {
-                throw new InvalidOperationException($"the verifier refuses the translation of the code at 0x{block->Eip:X8}: {wrong}");
-            }
-
+            Verify(translated.Start, translated.Length, block->Eip);
+            _statistics.BlocksVerified += _verifier is null ? 0u : 1;
             block->Host = translated.Start;
             block->HostIndex = _blocks.Count;
             block->RunsOnHost = translated.RunsOnHost ? (byte)1 : (byte)0;
@@ -319,6 +346,14 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
         _cpu.Vcpu.Costs?.Leave();
     }
 
+    private void Verify(int start, int length, uint eip)
+    {
+        if (_verifier?.Check(_code.Bytes(start, length), start, offset => offset == _code.Exit) is { } wrong)
+        {
+            throw new InvalidOperationException($"the verifier refuses the translation of the code at 0x{eip:X8}: {wrong}");
+        }
+    }
+
     private void Link(Block* block)
     {
         TranslatedBlock target = _blocks[block->HostIndex];
@@ -327,7 +362,10 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
             // Whether it may run depends on two pages: the branch asks the jump table each time.
             if (_code.HasRoom(BlockTranslator.MostBytesPerInstruction))
             {
-                _code.Patch(_linkSlot, _translator.EmitJump(block->Eip));
+                int jump = _translator.EmitJump(block->Eip);
+                Verify(jump, _code.Used - jump, block->Eip);
+                _jumps.Add((jump, _code.Used - jump));
+                _code.Patch(_linkSlot, jump);
             }
 
             _linkSlot = 0;

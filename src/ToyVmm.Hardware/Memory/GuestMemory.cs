@@ -38,7 +38,7 @@ public sealed unsafe class GuestMemory : IDisposable
 
         RamSize = ramSize;
         _shared = shared ? SharedMemory.TryCreate(ramSize) : null;
-        RamBase = _shared != null ? _shared.Address : AllocatePages(ramSize);
+        RamBase = _shared != null ? _shared.Address : AllocateGuarded(ramSize);
         _kinds = (byte*)AllocateZeroed(MarkedPages);
         CodePages = (byte*)AllocateZeroed(MarkedPages);
         SetKind(new GuestPhysicalAddress(0), ramSize, PageKind.Ram);
@@ -49,6 +49,9 @@ public sealed unsafe class GuestMemory : IDisposable
 
     /// <summary>Host address of guest-physical byte 0; page-aligned.</summary>
     public byte* RamBase { get; private set; }
+
+    /// <summary>True while nobody has stored beside RAM: the <see cref="Canary"/> on either side is as it was.</summary>
+    public bool IsIntact => _shared?.IsIntact ?? (Canary.IsIntact(RamBase - Canary.Size) && Canary.IsIntact(RamBase + RamSize));
 
     /// <summary>The file descriptor whose byte n is RAM byte n; -1 where RAM is private to the process.</summary>
     public int RamDescriptor => _shared?.Descriptor ?? -1;
@@ -213,9 +216,17 @@ public sealed unsafe class GuestMemory : IDisposable
         return memory;
     }
 
-    private byte* AllocatePages(uint bytes)
+    private byte* AllocateGuarded(uint bytes)
     {
-        nint raw = (nint)AllocateZeroed((nuint)bytes + PageSize);
+        byte* memory = AllocatePages((nuint)bytes + (2 * Canary.Size)) + Canary.Size;
+        Canary.Fill(memory - Canary.Size);
+        Canary.Fill(memory + bytes);
+        return memory;
+    }
+
+    private byte* AllocatePages(nuint bytes)
+    {
+        nint raw = (nint)AllocateZeroed(bytes + PageSize);
         return (byte*)((raw + PageSize - 1) & ~(nint)(PageSize - 1));
     }
 }

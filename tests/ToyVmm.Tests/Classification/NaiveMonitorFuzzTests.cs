@@ -9,12 +9,12 @@ namespace ToyVmm.Tests.Classification;
 public sealed class NaiveMonitorFuzzTests
 {
     [Theory]
-    [InlineData(FuzzKind.RealBytes, 1_000)]
-    [InlineData(FuzzKind.Real, 1_500)]
-    [InlineData(FuzzKind.Flat, 1_500)]
-    [InlineData(FuzzKind.Tables, 2_000)]
-    [InlineData(FuzzKind.Virtual8086, 1_000)]
-    public void Random_guests_end_the_same_way_in_slices(FuzzKind kind, int standardCases)
+    [InlineData(HostileKind.RealBytes, 1_000)]
+    [InlineData(HostileKind.Real, 1_500)]
+    [InlineData(HostileKind.Flat, 1_500)]
+    [InlineData(HostileKind.Tables, 2_000)]
+    [InlineData(HostileKind.Virtual8086, 1_000)]
+    public void Random_guests_end_the_same_way_in_slices(HostileKind kind, int standardCases)
     {
         ulong first = FuzzSettings.FirstSeed();
         using FuzzMachine machine = new();
@@ -22,7 +22,7 @@ public sealed class NaiveMonitorFuzzTests
         int cases = FuzzSettings.Cases(standardCases);
         for (int n = 0; n < cases; n++)
         {
-            FuzzGuest guest = new(kind, first + (ulong)n);
+            HostileGuest guest = new(kind, first + (ulong)n);
             FuzzOutcome whole = machine.Run(guest);
             FuzzOutcome sliced = machine.Run(guest, new EdgeRandom(first + (ulong)n));
             Assert.True(whole == sliced, $"{kind}, seed 0x{first + (ulong)n:X}: {whole} and {sliced}");

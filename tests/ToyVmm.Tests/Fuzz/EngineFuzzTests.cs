@@ -17,13 +17,13 @@ public sealed class EngineFuzzTests(ITestOutputHelper output)
     private const int SampleEvery = 10;
 
     [Theory]
-    [InlineData(FuzzKind.RealBytes, 25_000)]
-    [InlineData(FuzzKind.Real, 20_000)]
-    [InlineData(FuzzKind.Flat, 20_000)]
-    [InlineData(FuzzKind.Tables, 20_000)]
-    [InlineData(FuzzKind.Virtual8086, 15_000)]
-    [InlineData(FuzzKind.Based, 10_000)]
-    public void Random_guests_end_in_a_typed_stop(FuzzKind kind, int standardCases)
+    [InlineData(HostileKind.RealBytes, 25_000)]
+    [InlineData(HostileKind.Real, 20_000)]
+    [InlineData(HostileKind.Flat, 20_000)]
+    [InlineData(HostileKind.Tables, 20_000)]
+    [InlineData(HostileKind.Virtual8086, 15_000)]
+    [InlineData(HostileKind.Based, 10_000)]
+    public void Random_guests_end_in_a_typed_stop(HostileKind kind, int standardCases)
     {
         ulong first = FuzzSettings.FirstSeed();
         int cases = FuzzSettings.Cases(standardCases);
@@ -43,12 +43,12 @@ public sealed class EngineFuzzTests(ITestOutputHelper output)
     }
 
     [TranslatorTheory]
-    [InlineData(FuzzKind.Real, 200)]
-    [InlineData(FuzzKind.Flat, 4_000)]
-    [InlineData(FuzzKind.Tables, 2_000)]
-    [InlineData(FuzzKind.Virtual8086, 200)]
-    [InlineData(FuzzKind.Based, 4_000)]
-    public void The_translator_does_what_the_interpreter_does(FuzzKind kind, int standardCases)
+    [InlineData(HostileKind.Real, 200)]
+    [InlineData(HostileKind.Flat, 4_000)]
+    [InlineData(HostileKind.Tables, 2_000)]
+    [InlineData(HostileKind.Virtual8086, 200)]
+    [InlineData(HostileKind.Based, 4_000)]
+    public void The_translator_does_what_the_interpreter_does(HostileKind kind, int standardCases)
     {
         ulong first = FuzzSettings.FirstSeed();
         int cases = FuzzSettings.Cases(standardCases);
@@ -56,7 +56,7 @@ public sealed class EngineFuzzTests(ITestOutputHelper output)
         using FuzzMachine translator = new(translates: true);
         for (int n = 0; n < cases; n++)
         {
-            FuzzGuest guest = new(kind, first + (ulong)n);
+            HostileGuest guest = new(kind, first + (ulong)n);
             string stage = "interpreted";
             try
             {
@@ -77,13 +77,13 @@ public sealed class EngineFuzzTests(ITestOutputHelper output)
 
         TranslationStatistics done = translator.Vcpu.Translation!;
         output.WriteLine($"seed 0x{first:X}: {cases} guests; {done.HostInstructions} instructions on the host in {done.BlocksTranslated} blocks, {done.HostFaults} faults");
-        Assert.True(kind != FuzzKind.Based || done.BasedBlocks > (ulong)cases, $"{done.BasedBlocks} blocks for segments with a base");
-        Assert.True(kind is not (FuzzKind.Flat or FuzzKind.Tables or FuzzKind.Based) || done.HostInstructions > (ulong)cases, "hardly anything ran on the host");
+        Assert.True(kind != HostileKind.Based || done.BasedBlocks > (ulong)cases, $"{done.BasedBlocks} blocks for segments with a base");
+        Assert.True(kind is not (HostileKind.Flat or HostileKind.Tables or HostileKind.Based) || done.HostInstructions > (ulong)cases, "hardly anything ran on the host");
     }
 
-    private static FuzzOutcome Try(FuzzMachine machine, FuzzKind kind, ulong seed, bool sampled, bool afresh)
+    private static FuzzOutcome Try(FuzzMachine machine, HostileKind kind, ulong seed, bool sampled, bool afresh)
     {
-        FuzzGuest guest = new(kind, seed);
+        HostileGuest guest = new(kind, seed);
         string stage = "the plain run";
         try
         {

@@ -42,10 +42,10 @@ public sealed unsafe class FuzzMachine : IDisposable
     /// <param name="translates">True for the translator; it then translates everything at once and has its work checked.</param>
     public FuzzMachine(bool translates = false)
     {
-        _memory = new GuestMemory(FuzzLayout.MemorySize, shared: translates);
+        _memory = new GuestMemory(HostileLayout.MemorySize, shared: translates);
         byte[] rom = new byte[GuestPhysicalAddress.PageSize];
         rom.AsSpan().Fill(0x90);
-        _memory.MapRom(new GuestPhysicalAddress(FuzzLayout.Rom), rom);
+        _memory.MapRom(new GuestPhysicalAddress(HostileLayout.Rom), rom);
         _memory.MapRom(new GuestPhysicalAddress(0xFFFF_F000), rom);
         Vcpu = new Vcpu(_memory);
         _engine = new Interpreter(Vcpu);
@@ -64,7 +64,7 @@ public sealed unsafe class FuzzMachine : IDisposable
     /// <summary>Loads a guest and runs it to its end.</summary>
     /// <param name="guest">The guest.</param>
     /// <param name="slices">Null runs in as large pieces as possible; otherwise in pieces of random size.</param>
-    public FuzzOutcome Run(FuzzGuest guest, EdgeRandom? slices = null)
+    public FuzzOutcome Run(HostileGuest guest, EdgeRandom? slices = null)
     {
         Load(guest);
         CpuState* s = Vcpu.State;
@@ -126,12 +126,12 @@ public sealed unsafe class FuzzMachine : IDisposable
         _memory.Dispose();
     }
 
-    private void Load(FuzzGuest guest)
+    private void Load(HostileGuest guest)
     {
         Vcpu.Reset();
 
         // Only the pieces that differ: where code stays the same, what was decoded from it in the last run must still be right.
-        Update(guest.Memory.AsSpan(0, (int)FuzzLayout.Rom), 0, (int)GuestPhysicalAddress.PageSize);
+        Update(guest.Memory.AsSpan(0, (int)HostileLayout.Rom), 0, (int)GuestPhysicalAddress.PageSize);
 
         CpuState* s = Vcpu.State;
         ulong retired = s->Retired;
@@ -193,7 +193,7 @@ public sealed unsafe class FuzzMachine : IDisposable
                 return Vcpu.Autopsy is { Chain.Count: > 0 } ? FuzzEnd.Shutdown : throw new FuzzViolationException("a shutdown without an autopsy");
             case ExitReason.Halt:
                 return FuzzEnd.Halted;
-            case ExitReason.Hypercall or ExitReason.ApicBaseWritten:
+            case ExitReason.Hypercall or ExitReason.ApicBaseWritten or ExitReason.Cancelled:
                 break;
             case ExitReason.PortIo or ExitReason.Mmio:
                 if (exit.Width is not (1 or 2 or 4 or 8))
@@ -229,7 +229,7 @@ public sealed unsafe class FuzzMachine : IDisposable
         new Span<byte>(copy.Staging, 16).Clear();
         ulong hash = _traffic;
         hash = Mix(hash, new ReadOnlySpan<ulong>(&copy, sizeof(CpuState) / sizeof(ulong)));
-        return Mix(hash, new ReadOnlySpan<ulong>(_memory.RamBase, (int)FuzzLayout.MemorySize / sizeof(ulong)));
+        return Mix(hash, new ReadOnlySpan<ulong>(_memory.RamBase, (int)HostileLayout.MemorySize / sizeof(ulong)));
     }
 
     private static ulong Mix(ulong hash, ReadOnlySpan<ulong> words)

@@ -111,7 +111,7 @@ public sealed class VirtualMachineFuzzTests(ITestOutputHelper output)
                 return new NoiseCode(random, isProtected).Generate(200 + random.Below(2000));
             case "ports":
                 load = load with { Format = ImageFormat.Raw, RealModeEntry = !isProtected };
-                return PortWrites(random, isProtected);
+                return new AttackCode(random, IsolationKind.Devices, isProtected).Generate(200 + random.Below(4000));
             case "boot sector":
                 byte[] sector = new NoiseCode(random, false).Generate(512);
                 (sector[510], sector[511]) = (0x55, 0xAA);
@@ -119,32 +119,6 @@ public sealed class VirtualMachineFuzzTests(ITestOutputHelper output)
             default:
                 return Header(random);
         }
-    }
-
-    // What the devices are told makes no sense, but they are told a lot.
-    private static byte[] PortWrites(EdgeRandom random, bool code32)
-    {
-        ReadOnlySpan<ushort> ports =
-        [
-            0x00, 0x08, 0x0B, 0x20, 0x21, 0x40, 0x41, 0x42, 0x43, 0x60, 0x61, 0x64, 0x70, 0x71, 0x80, 0x92, 0xA0, 0xA1, 0xE9, 0xF0, 0xF1, 0x1F0, 0x3B4, 0x3C0, 0x3D4, 0x3D5,
-            0x3DA, 0x3F8, 0x3F9, 0x3FA, 0x3FB, 0x3FC, 0x3FD, 0x3FF, 0xCF8, 0xCF9, 0xCFC, 0xCFF,
-        ];
-        List<byte> code = [];
-        for (int i = 0; i < 200; i++)
-        {
-            // MOV DX, port; MOV AL, value; IN or OUT of any width
-            ushort port = (ushort)(random.Pick(ports) + (random.OneIn(8) ? 1 : 0));
-            if (port is 0x64 or 0x92 or 0xCF9 && !random.OneIn(32))
-            {
-                port = 0x60; // a reset ends the run
-            }
-
-            code.AddRange(code32 ? [0x66, 0xBA, (byte)port, (byte)(port >> 8)] : [0xBA, (byte)port, (byte)(port >> 8)]);
-            code.AddRange([0xB0, random.Byte(), 0xB4, random.Byte()]);
-            code.AddRange(random.Pick<byte[]>([[0xEE], [0xEE], [0xEE], [0xEF], [0x66, 0xEF], [0xEC], [0xED], [0x66, 0xED], [0xFB], [0xF3, 0x6E], [0x6C]]));
-        }
-
-        return [.. code];
     }
 
     private static byte[] Header(EdgeRandom random)

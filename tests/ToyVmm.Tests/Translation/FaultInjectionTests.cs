@@ -102,10 +102,10 @@ public sealed unsafe class FaultInjectionTests(ITestOutputHelper output)
 
     /// <summary>Random guests: each of their host instructions that is a restart point.</summary>
     [TranslatorTheory]
-    [InlineData(FuzzKind.Flat, 40)]
-    [InlineData(FuzzKind.Tables, 25)]
-    [InlineData(FuzzKind.Based, 25)]
-    public void A_fault_at_any_host_instruction_of_a_random_guest_leaves_no_trace(FuzzKind kind, int standardCases)
+    [InlineData(HostileKind.Flat, 40)]
+    [InlineData(HostileKind.Tables, 25)]
+    [InlineData(HostileKind.Based, 25)]
+    public void A_fault_at_any_host_instruction_of_a_random_guest_leaves_no_trace(HostileKind kind, int standardCases)
     {
         ulong first = FuzzSettings.FirstSeed();
         int cases = FuzzSettings.Cases(standardCases);
@@ -118,7 +118,7 @@ public sealed unsafe class FaultInjectionTests(ITestOutputHelper output)
         int hits = 0;
         for (int n = 0; n < cases; n++)
         {
-            FuzzGuest guest = new(kind, first + (ulong)n);
+            HostileGuest guest = new(kind, first + (ulong)n);
             FuzzOutcome expected = interpreter.Run(guest);
             translated.Clear();
             Assert.Equal((guest.ToString(), expected), (guest.ToString(), translator.Run(guest)));

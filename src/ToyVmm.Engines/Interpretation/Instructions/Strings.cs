@@ -149,7 +149,8 @@ internal static unsafe class Strings
     {
         bool endsOnEqual = (i->Flags & InstructionFlags.RepeatNotEqual) != 0;
         bool upwards = (s->OtherFlags & Eflags.DF) == 0;
-        int left = cpu.IsSingleStepping ? 1 : LongestRun;
+        int most = cpu.IsSingleStepping ? 1 : LongestRun;
+        int left = most;
         nint handler = (nint)i->Handler;
         for (; ; )
         {
@@ -178,6 +179,7 @@ internal static unsafe class Strings
             left = TOp.TouchesPorts && s->Attention != Attention.None ? 0 : left;
             if (left <= 0 || step == StringStep.DoneAndLeave || (nint)i->Handler != handler)
             {
+                cpu.StringElementsLeft -= most - left;
                 return Outcome.Interrupted;
             }
         }

@@ -1,9 +1,9 @@
 using ToyVmm.Hardware.Cpu;
 
-namespace ToyVmm.Tests.Fuzz;
+namespace ToyVmm.VirtualMachines.Verification.Isolation;
 
 /// <summary>The modes in which random guests start.</summary>
-public enum FuzzKind
+public enum HostileKind
 {
     /// <summary>Uniformly random bytes in real mode.</summary>
     RealBytes,
@@ -25,25 +25,28 @@ public enum FuzzKind
 }
 
 /// <summary>A random guest: what is in memory, what is in the registers, and when interrupts come. All of it follows from the seed.</summary>
-public sealed class FuzzGuest
+public sealed class HostileGuest
 {
     /// <summary>Makes the guest of a seed.</summary>
-    public FuzzGuest(FuzzKind kind, ulong seed)
+    /// <param name="kind">The mode in which it starts.</param>
+    /// <param name="seed">The seed.</param>
+    /// <param name="attack">What its code does; null for structured noise.</param>
+    public HostileGuest(HostileKind kind, ulong seed, IsolationKind? attack = null)
     {
         Kind = kind;
         Seed = seed;
-        FuzzGuestBuilder builder = new(this, kind, seed);
+        HostileGuestBuilder builder = new(this, kind, seed, attack);
         builder.Build();
     }
 
     /// <summary>The mode in which it starts.</summary>
-    public FuzzKind Kind { get; }
+    public HostileKind Kind { get; }
 
     /// <summary>The seed.</summary>
     public ulong Seed { get; }
 
     /// <summary>The contents of RAM.</summary>
-    public byte[] Memory { get; } = new byte[FuzzLayout.MemorySize];
+    public byte[] Memory { get; } = new byte[HostileLayout.MemorySize];
 
     /// <summary>The registers; the derived fields are left zero.</summary>
     public CpuState State;
@@ -59,7 +62,7 @@ public sealed class FuzzGuest
 }
 
 /// <summary>Where things lie in the 256 KiB of a random guest.</summary>
-public static class FuzzLayout
+public static class HostileLayout
 {
     /// <summary>Bytes of RAM.</summary>
     public const uint MemorySize = 0x4_0000;

@@ -1,7 +1,7 @@
 using ToyVmm.Engines;
 using ToyVmm.Hardware.Cpu;
 
-namespace ToyVmm.Tests.Fuzz;
+namespace ToyVmm.VirtualMachines.Verification.Isolation;
 
 /// <summary>What holds of a CPU's state between runs, whatever the guest did.</summary>
 public static unsafe class EngineInvariants
