@@ -104,22 +104,27 @@ internal static unsafe class SelectorChecks
             return Flow.Raise(i, cpu, Vector.InvalidOpcode);
         }
 
+        // Processors read, and write only what they change: a page that may not be written is good enough for an RPL that stays.
+        if (!FromMemory.Read(s, i, cpu, out ushort selector))
+        {
+            return Flow.StopHere(i, cpu);
+        }
+
+        uint rpl = Operand.Register<ushort>(s, i->Source) & 3;
+        if ((selector & 3u) >= rpl)
+        {
+            SetZero(s, false);
+            return Flow.Next(s, i, cpu);
+        }
+
         byte* target = Segmented.Update(s, i, cpu, 2);
         if (target == null)
         {
             return Flow.StopHere(i, cpu);
         }
 
-        uint rpl = Operand.Register<ushort>(s, i->Source) & 3;
-        uint selector = *(ushort*)target;
-        bool raised = (selector & 3) < rpl;
-        SetZero(s, raised);
-        if (!raised)
-        {
-            return Flow.Next(s, i, cpu);
-        }
-
-        *(ushort*)target = (ushort)((selector & 0xFFFC) | rpl);
+        SetZero(s, true);
+        *(ushort*)target = (ushort)((selector & 0xFFFCu) | rpl);
         return Flow.NextIf(Segmented.Commit(cpu, target), s, i, cpu);
     }
 

@@ -227,7 +227,9 @@ internal static unsafe class SystemRegisters
 
     private static bool MayTouchDebug(CpuState* s, Interpreter cpu, int number)
     {
-        if (number > 7 || (number is 4 or 5 && (s->Cr4 & Cr4.DE) != 0))
+        // In virtual-8086 mode it is #GP(0), whatever the register (SDM 2B, MOV to and from debug registers, virtual-8086 mode exceptions).
+        bool isVirtual = (s->OtherFlags & Eflags.VM) != 0;
+        if (number > 7 || (number is 4 or 5 && (s->Cr4 & Cr4.DE) != 0 && !isVirtual))
         {
             return cpu.Raise(Vector.InvalidOpcode, 0, "DR4 and DR5 do not exist while CR4.DE is set");
         }

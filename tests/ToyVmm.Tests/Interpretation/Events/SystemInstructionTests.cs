@@ -114,6 +114,17 @@ public sealed unsafe class SystemInstructionTests : IDisposable
         Assert.Equal(Vector.InvalidOpcode, _bench.Step());
     }
 
+    /// <summary>Found by QEMU on random programs.</summary>
+    [Theory]
+    [InlineData(0xE0)]
+    [InlineData(0xE8)]
+    public void In_virtual_8086_mode_dr4_and_dr5_are_privileged_whatever_CR4_DE_is(byte modRm)
+    {
+        _ = _bench.Virtual8086(3).Program(0x0F, 0x21, modRm);
+        _bench.State->Cr4 = Cr4.DE;
+        Assert.Equal(Vector.GeneralProtection, _bench.Step());
+    }
+
     [Fact]
     public void Lmsw_sets_PE_but_cannot_clear_it()
     {
