@@ -33,6 +33,6 @@ public sealed record TranslatorOptions
     /// <summary>Instructions to leave to the interpreter because the host gives something else; null finds out.</summary>
     internal IReadOnlySet<Mnemonic>? Differing { get; init; }
 
-    /// <summary>Host mappings that all views together may take; null for most of what Linux allows the process. For tests.</summary>
-    internal int? Mappings { get; init; }
+    /// <summary>Host mappings that all views together may take; null for most of what Linux allows the process.</summary>
+    public int? Mappings { get; init; }
 }

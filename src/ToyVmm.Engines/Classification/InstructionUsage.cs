@@ -29,6 +29,7 @@ public sealed record FormUsage(InstructionClassification Row, ulong Real, ulong 
 public sealed unsafe class InstructionUsage : IEngineObserver
 {
     private const int Modes = 4;
+    private static readonly Code[] s_codes = [.. ClassificationTable.Rows.Select(row => Enum.Parse<Code>(row.Name))];
     private readonly ulong[] _counts = new ulong[((int)Enum.GetValues<Code>().Max() + 1) * Modes];
     private readonly ByteReader _bytes = new();
     private readonly Decoder _decoder16;
@@ -53,16 +54,23 @@ public sealed unsafe class InstructionUsage : IEngineObserver
     {
         get
         {
-            foreach (InstructionClassification row in ClassificationTable.Rows)
+            for (int n = 0; n < s_codes.Length; n++)
             {
-                int at = (int)Enum.Parse<Code>(row.Name) * Modes;
-                FormUsage usage = new(row, _counts[at], _counts[at + 1], _counts[at + 2], _counts[at + 3]);
+                int at = (int)s_codes[n] * Modes;
+                FormUsage usage = new(ClassificationTable.Rows[n], _counts[at], _counts[at + 1], _counts[at + 2], _counts[at + 3]);
                 if (usage.Total > 0)
                 {
                     yield return usage;
                 }
             }
         }
+    }
+
+    /// <summary>Forgets everything: for another run.</summary>
+    public void Clear()
+    {
+        Array.Clear(_counts);
+        (Total, _last) = (0, 0);
     }
 
     /// <inheritdoc/>
