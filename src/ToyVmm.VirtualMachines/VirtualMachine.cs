@@ -59,9 +59,9 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     private readonly DriveBay _drives;
     private readonly VirtualMachineOptions _options;
     private readonly ILogger _logger;
-    private readonly ReadOnlyMemory<byte> _imageFile;
     private readonly HostPace _host;
     private readonly CostMeter? _costs;
+    private ReadOnlyMemory<byte> _imageFile;
     private volatile bool _stopRequested;
     private ulong _idle;
     private ulong _sleptSince;
@@ -126,7 +126,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     public ref CpuState Cpu => ref *Vcpu.State;
 
     /// <summary>What was loaded.</summary>
-    public LoadedImage Image { get; }
+    public LoadedImage Image { get; private set; }
 
     /// <summary>What the machine was built from.</summary>
     public MachineConfig Configuration => _options.Machine;
@@ -234,13 +234,34 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     public void Reset()
     {
         Input.Record(new StampedInput(Now, new ResetInput()));
+        PowerOn();
+    }
+
+    /// <summary>
+    /// Another image, in a machine as if just made: instructions count from zero. Only the guest's date moves on, by a multiple of 18 seconds, in
+    /// which every chip's clock has a whole number of periods (the refresh toggle's is 36 / 1.193182 MHz). Ten times as fast as a new machine.
+    /// </summary>
+    /// <param name="image">An image that the loader takes, and that does not boot from a disk.</param>
+    internal void Restart(ReadOnlyMemory<byte> image)
+    {
+        _imageFile = image;
+        PowerOn();
+        ulong period = 18 * Machine.Clock.Frequency;
+        _idle = (Machine.Clock.Now + period - 1) / period * period;
+        Machine.Clock.AdvanceTo(_idle);
+        Cpu.Retired = 0;
+    }
+
+    private void PowerOn()
+    {
         Machine.Reset();
         ClearMemory();
         EntryState entry = Image.Entry;
         if (!_imageFile.IsEmpty)
         {
             LoadResult result = ImageLoader.Load(_imageFile, Machine.Memory, _options.Load);
-            entry = result.Succeeded ? result.Image.Entry : throw new InvalidOperationException($"the image loaded once, and now it does not: {result.Error}");
+            Image = result.Succeeded ? result.Image : throw new InvalidOperationException($"the image does not load: {result.Error}");
+            entry = Image.Entry;
         }
 
         if (_options.Machine.Bios is null && HasTables(_options.Cpu))

@@ -1,0 +1,125 @@
+using System.Collections.Immutable;
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
+using ToyVmm.VirtualMachines.Verification.Programs;
+
+namespace ToyVmm.VirtualMachines.Verification.Equivalence;
+
+/// <summary>QEMU as a judge: the program's image, which prints its results, run by qemu-system-i386. A start takes a good part of a second, so it is asked about a sample.</summary>
+public sealed class QemuJudge : IProgramJudge
+{
+    private const string Program = "qemu-system-i386";
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30);
+    private readonly ulong _every;
+    private readonly string _image = Path.GetTempFileName();
+
+    /// <summary>Makes a judge.</summary>
+    /// <param name="every">It judges one in so many of the programs that it could.</param>
+    public QemuJudge(ulong every) => _every = every;
+
+    /// <summary>Why there is no QEMU here; null where there is.</summary>
+    public static string? Unavailable
+    {
+        get
+        {
+            try
+            {
+                using Process? process = Process.Start(new ProcessStartInfo(Program, "--version") { RedirectStandardOutput = true, RedirectStandardError = true });
+                process?.WaitForExit();
+                return null;
+            }
+            catch (Win32Exception)
+            {
+                return $"{Program} is not installed";
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public string Name => "QEMU";
+
+    /// <inheritdoc/>
+    public bool CanJudge(RandomProgram program)
+    {
+        ArgumentNullException.ThrowIfNull(program);
+        return program.RunsOnQemu && program.Seed % _every == 0;
+    }
+
+    /// <inheritdoc/>
+    public ProgramResult? Run(ProgramImage image, out string? problem)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        File.WriteAllBytes(_image, image.Verbose());
+        ProcessStartInfo start = new(Program) { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (string argument in (string[])
+            ["-M", "pc", "-accel", "tcg", "-m", "16", "-cpu", "max", "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-kernel", _image])
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        using Process process = Process.Start(start) ?? throw new InvalidOperationException($"{Program} does not start");
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        if (!process.WaitForExit(s_limit))
+        {
+            process.Kill();
+            process.WaitForExit();
+            problem = $"{Program} did not end within {s_limit.TotalSeconds} s";
+            return null;
+        }
+
+        problem = process.ExitCode == 1 ? null : $"{Program} ended with status {process.ExitCode}: {errors.Result.Trim()}";
+        return problem is null ? Parse(output.Result) : null;
+    }
+
+    /// <inheritdoc/>
+    public string? Difference(ProgramResult ours, ProgramResult theirs)
+    {
+        ArgumentNullException.ThrowIfNull(ours);
+        ArgumentNullException.ThrowIfNull(theirs);
+
+        // Instructions that read and write demand the write from the start (SDM 3A 4.7), and their page fault says so; QEMU reads first.
+        static uint WithoutWrite(uint address, uint code) => code & ~2u;
+        return ours.WithPageFaults(WithoutWrite).DifferenceFrom(theirs.WithPageFaults(WithoutWrite));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => File.Delete(_image);
+
+    /// <summary>Reads what a verbose program prints: records of 16 words, 18 lines of 4 words of x87 and SSE state, a checksum a line.</summary>
+    internal static ProgramResult Parse(string output)
+    {
+        List<uint> records = [];
+        List<byte> floatingPoint = [];
+        List<uint> sums = [];
+        foreach (string line in output.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            uint[] words;
+            try
+            {
+                words = [.. line.Split((char[])[' ', '\r'], StringSplitOptions.RemoveEmptyEntries).Select(word => uint.Parse(word, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture))];
+            }
+            catch (FormatException)
+            {
+                continue;
+            }
+
+            switch (words.Length)
+            {
+                case ProgramLayout.RecordWords:
+                    records.AddRange(words);
+                    break;
+                case 4:
+                    floatingPoint.AddRange(words.SelectMany(BitConverter.GetBytes));
+                    break;
+                case 1:
+                    sums.Add(words[0]);
+                    break;
+            }
+        }
+
+        ImmutableArray<byte> state = [.. floatingPoint.Concat(new byte[512]).Take(512)];
+        return new ProgramResult(sums.Count == (int)(ProgramLayout.BodySize >> 12), [.. records], state, [.. sums]);
+    }
+}

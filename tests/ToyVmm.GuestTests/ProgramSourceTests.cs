@@ -1,0 +1,81 @@
+using ToyVmm.VirtualMachines.Verification.Equivalence;
+using ToyVmm.VirtualMachines.Verification.Programs;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace ToyVmm.GuestTests;
+
+/// <summary>What random programs are to other tools: NASM makes the same bytes of their sources, QEMU the same results of their images.</summary>
+public sealed class ProgramSourceTests(ITestOutputHelper output) : IDisposable
+{
+    private const string Programs = "src/ToyVmm.VirtualMachines/Verification/Programs";
+    private const string Counterexamples = "tests/ToyVmm.Tests/Verification/Counterexamples";
+    private readonly string _folder = Directory.CreateTempSubdirectory("toyvmm-programs-").FullName;
+
+    /// <inheritdoc/>
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [RequiresToolFact("nasm")]
+    public void The_runtime_rebuilds_to_the_same_bytes() =>
+        Assert.Equal(File.ReadAllBytes(Path.Combine(Root, Programs, "runtime.bin")), Assemble(Path.Combine(Root, Programs, "runtime.asm")));
+
+    [RequiresToolFact("nasm")]
+    public void Counterexamples_rebuild_to_the_same_bytes()
+    {
+        string[] sources = Directory.GetFiles(Path.Combine(Root, Counterexamples), "*.asm");
+        Assert.NotEmpty(sources);
+        Assert.All(sources, source => Assert.Equal(File.ReadAllBytes(Path.ChangeExtension(source, ".bin")), Assemble(source)));
+    }
+
+    [RequiresToolFact("nasm")]
+    public void The_source_of_a_program_assembles_to_its_image()
+    {
+        for (ulong seed = 1; seed <= 24; seed++)
+        {
+            ProgramImage image = new(ProgramGenerator.Generate(seed));
+            string source = Path.Combine(_folder, "program.asm");
+            File.WriteAllText(source, ProgramSource.Write(image, [$"seed {seed}"]));
+            Assert.Equal(image.Bytes, Assemble(source));
+        }
+    }
+
+    /// <summary>A new sample each time.</summary>
+    [RequiresToolFact("qemu-system-i386")]
+    public void QEMU_agrees_on_the_programs_that_it_can_run()
+    {
+        ulong seed = (ulong)Random.Shared.NextInt64(1, 1L << 40);
+        output.WriteLine($"seed {seed}");
+        using QemuJudge qemu = new(every: 1);
+        using ProgramMachine machine = new(EngineSetting.Interpreter);
+        for (int asked = 0; asked < 15; seed++)
+        {
+            RandomProgram program = ProgramGenerator.Generate(seed);
+            if (!qemu.CanJudge(program))
+            {
+                continue;
+            }
+
+            asked++;
+            ProgramImage image = new(program);
+            if (machine.Run(image.Bytes).Stop != VirtualMachines.StopKind.DebugExit)
+            {
+                continue;
+            }
+
+            ProgramResult ours = ProgramResult.Read(machine.Machine.Machine.Memory, program.Mode);
+            ProgramResult? theirs = qemu.Run(image, out string? problem);
+            Assert.True(theirs is not null, $"seed {seed}: {problem}");
+            Assert.True(qemu.Difference(ours, theirs) is null, $"toyvmm verify equivalence --seed {seed} --cases 1 --qemu-every 1: {qemu.Difference(ours, theirs)}");
+        }
+    }
+
+    private static string Root => GuestCatalog.RepositoryRoot;
+
+    private byte[] Assemble(string source)
+    {
+        string image = Path.Combine(_folder, "image.bin");
+        var nasm = ToolProcess.Run("nasm", ["-f", "bin", "-o", image, source], TimeSpan.FromSeconds(60));
+        Assert.True(nasm.Status == 0, nasm.Output + nasm.Errors);
+        return File.ReadAllBytes(image);
+    }
+}
