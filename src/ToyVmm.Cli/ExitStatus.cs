@@ -6,6 +6,9 @@ internal static class ExitStatus
     /// <summary>Everything went as asked.</summary>
     public const int Success = 0;
 
+    /// <summary>verify: a property does not hold of a case.</summary>
+    public const int CounterexampleFound = 1;
+
     /// <summary>The command line makes no sense (EX_USAGE of BSD's sysexits).</summary>
     public const int Usage = 64;
 

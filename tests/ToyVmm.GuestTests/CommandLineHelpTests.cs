@@ -14,6 +14,7 @@ public sealed class CommandLineHelpTests
         { "guests", ["guests", "--help"] },
         { "bench", ["bench", "--help"] },
         { "classify", ["classify", "--help"] },
+        { "verify", ["verify", "--help"] },
     };
 
     /// <summary>Help is held by files: a change is a reviewed diff, and TOYVMM_ACCEPT=1 writes them anew.</summary>

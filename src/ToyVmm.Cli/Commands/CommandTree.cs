@@ -18,6 +18,7 @@ internal sealed class CommandTree(HostConsole console)
             new GuestsCommand(console).Create(),
             new BenchCommand(console).Create(),
             new ClassifyCommand(console).Create(),
+            new VerifyCommand(console).Create(),
         };
         HelpText.Install(root);
 

@@ -1,25 +1,22 @@
 using System.Runtime.InteropServices;
-using ToyVmm.VirtualMachines;
 
 namespace ToyVmm.Cli.Hosting;
 
-/// <summary>Turns the signals that ask a process to end into a stop of the guest, so that the verdict still comes and the terminal is restored.</summary>
+/// <summary>Turns the signals that ask a process to end into a stop of its work, so that the verdict still comes and the terminal is restored.</summary>
 internal sealed class StopSignals : IDisposable
 {
     private readonly PosixSignalRegistration[] _registrations;
     private volatile int _number;
 
     /// <summary>Begins to listen.</summary>
-    /// <param name="machine">The machine to stop.</param>
-    /// <param name="stopping">Called too, from the signal's thread: the machine may be paused.</param>
-    public StopSignals(VirtualMachine machine, Action stopping)
+    /// <param name="stop">Called from the signal's thread: stops what runs, and wakes what is paused.</param>
+    public StopSignals(Action stop)
     {
         PosixSignalRegistration On(PosixSignal signal, int number) => PosixSignalRegistration.Create(signal, context =>
         {
             context.Cancel = true;
             _number = number;
-            machine.RequestStop();
-            stopping();
+            stop();
         });
         _registrations = [On(PosixSignal.SIGINT, 2), On(PosixSignal.SIGTERM, 15), On(PosixSignal.SIGHUP, 1), On(PosixSignal.SIGQUIT, 3)];
     }

@@ -94,7 +94,11 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         bool display = settings.Display && console.OutputIsTerminal;
         bool takesTerminal = console.InputIsTerminal && (display || settings.SerialToOutput);
         using TerminalSession? session = takesTerminal ? TerminalSession.Start(vm, console, toKeyboard: display, settings.Quiet) : null;
-        using StopSignals signals = new(vm, () => session?.Interrupt());
+        using StopSignals signals = new(() =>
+        {
+            vm.RequestStop();
+            session?.Interrupt();
+        });
         if (session is null && settings.SerialToOutput)
         {
             StandardInput.Start(vm.Input, console.InputIsTerminal);
