@@ -88,8 +88,12 @@ internal static unsafe class SseHorizontal
             TFormat.Set(&value, n, chosen ? SseMultiply.Apply<TFormat>(TFormat.Get(&value, n), TFormat.Get(&source, n), ref env) : 0);
         }
 
+        // What a step that went well has raised stays, whatever the next one meets.
+        uint earlier = 0;
         for (int left = lanes / 2; left > 0 && env.Unmasked == 0; left /= 2)
         {
+            earlier |= env.Raised;
+            env = new SseEnvironment(s->Mxcsr);
             for (int n = 0; n < left; n++)
             {
                 TFormat.Set(&value, n, SseAdd.Apply<TFormat>(TFormat.Get(&value, 2 * n), TFormat.Get(&value, (2 * n) + 1), ref env));
@@ -102,6 +106,7 @@ internal static unsafe class SseHorizontal
             TFormat.Set(&value, n, (control & (1u << n)) != 0 ? sum : 0);
         }
 
+        s->Mxcsr |= earlier;
         return Finish(s, i, cpu, value, env);
     }
 
