@@ -239,7 +239,8 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
 
     /// <summary>
     /// Another image, in a machine as if just made: instructions count from zero. Only the guest's date moves on, by a multiple of 18 seconds, in
-    /// which every chip's clock has a whole number of periods (the refresh toggle's is 36 / 1.193182 MHz). Ten times as fast as a new machine.
+    /// which every chip's clock has a whole number of periods (the refresh toggle's is 36 / 1.193182 MHz). What lives on: statistics, serial output so far, CMOS
+    /// memory, the disks. Ten times as fast as a new machine.
     /// </summary>
     /// <param name="image">An image that the loader takes, and that does not boot from a disk.</param>
     internal void Restart(ReadOnlyMemory<byte> image)

@@ -3,7 +3,7 @@ using Xunit;
 
 namespace ToyVmm.GuestTests;
 
-/// <summary>toyvmm verify: campaigns, reports, interruptions and mistakes.</summary>
+/// <summary>toyvmm verify: campaigns, reports, states and mistakes.</summary>
 public sealed class CommandLineVerifyTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("toyvmm-verify-").FullName;
@@ -69,15 +69,32 @@ public sealed class CommandLineVerifyTests : IDisposable
     public void A_campaign_goes_on_from_its_state()
     {
         string state = Path.Combine(_folder, "state");
-        Assert.Equal(0, CommandLine.Run("verify", "equivalence", "--cases", "64", "--seed", "9", "--qemu-every", "0", "--state", state).Status);
-        ToolResult longer = CommandLine.Run("verify", "equivalence", "--cases", "128", "--qemu-every", "0", "--state", state);
+        Assert.Equal(0, CommandLine.Run("verify", "equivalence", "--cases", "50", "--seed", "9", "--qemu-every", "0", "--state", state).Status);
+        ToolResult longer = CommandLine.Run("verify", "equivalence", "--cases", "130", "--qemu-every", "0", "--state", state);
         Assert.True(longer.Status == 0, longer.Errors);
-        Assert.Contains("seed 9, 128 cases, 64 of them checked before", longer.Errors, StringComparison.Ordinal);
-        Assert.Contains("128 of 128 cases", longer.Output, StringComparison.Ordinal);
+        Assert.Contains("seed 9, 130 cases, 50 of them checked before", longer.Errors, StringComparison.Ordinal);
+        Assert.Contains("130 of 130 cases", longer.Output, StringComparison.Ordinal);
+        ToolResult straight = CommandLine.Run("verify", "equivalence", "--cases", "130", "--seed", "9", "--qemu-every", "0");
+        Assert.Equal(straight.Output.Split('\n')[1..], longer.Output.Split('\n')[1..]);
 
         ToolResult other = CommandLine.Run("verify", "equivalence", "--seed", "10", "--state", state);
         Assert.Equal(64, other.Status);
         Assert.Contains("began with seed 9", other.Errors, StringComparison.Ordinal);
+    }
+
+    /// <summary>Interrupted in the middle, and gone on with, a campaign has the report of one that was not.</summary>
+    [RequiresToolFact("sh", "timeout")]
+    public void An_interrupted_campaign_loses_nothing()
+    {
+        string state = Path.Combine(_folder, "state");
+        string[] campaign = ["verify", "equivalence", "--cases", "1500", "--qemu-every", "0", "--threads", "2"];
+        ToolResult interrupted = CommandLine.RunUnder(["timeout", "--signal=TERM", "3"], [.. campaign, "--seed", "21", "--state", state]);
+        Assert.Contains("equivalence incomplete: ", interrupted.Output, StringComparison.Ordinal);
+        ToolResult rest = CommandLine.Run([.. campaign, "--state", state]);
+        Assert.True(rest.Status == 0, rest.Output + rest.Errors);
+        Assert.Contains("of them checked before", rest.Errors, StringComparison.Ordinal);
+        ToolResult straight = CommandLine.Run([.. campaign, "--seed", "21"]);
+        Assert.Equal(straight.Output.Split('\n')[1..], rest.Output.Split('\n')[1..]);
     }
 
     [Theory]
@@ -85,6 +102,7 @@ public sealed class CommandLineVerifyTests : IDisposable
     [InlineData("{\"schema_version\": 99, \"campaigns\": []}")]
     [InlineData("{\"schema_version\": 1, \"campaigns\": [{\"property\": \"equivalence\", \"seed\": 1, \"pieces\": null}]}")]
     [InlineData("null")]
+    [InlineData("{\"schema_version\": 1}")]
     public void A_state_that_is_damaged_is_refused_and_kept(string text)
     {
         string state = Path.Combine(_folder, "state");

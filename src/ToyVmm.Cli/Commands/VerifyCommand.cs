@@ -78,8 +78,7 @@ internal sealed class VerifyCommand(HostConsole console)
             }
 
             IVerifiedProperty loaded = PropertyCatalog.Load(property, qemuEvery);
-            results.Add(Check(loaded, state, new VerificationCampaign(loaded, cases, threads), cases, stateName is null ? null : () => VerificationFiles.WriteState(stateName, saved), stop.Token));
-            VerificationFiles.WriteCounterexamples(folder, state.Counterexamples, console.Error);
+            results.Add(Check(loaded, state, new VerificationCampaign(loaded, cases, threads), cases, folder, stateName is null ? null : () => VerificationFiles.WriteState(stateName, saved), stop.Token));
             if (stop.IsCancellationRequested)
             {
                 break;
@@ -97,17 +96,26 @@ internal sealed class VerifyCommand(HostConsole console)
             : ExitStatus.Success;
     }
 
-    private PropertyReport Check(IVerifiedProperty property, CampaignState state, VerificationCampaign campaign, ulong cases, Action? save, CancellationToken stop)
+    private PropertyReport Check(IVerifiedProperty property, CampaignState state, VerificationCampaign campaign, ulong cases, string folder, Action? save, CancellationToken stop)
     {
         console.Error.WriteLine($"toyvmm: {property.Name}: seed {state.Seed}, {cases:N0} cases{(state.Checked > 0 ? $", {state.Checked:N0} of them checked before" : "")}");
         ulong before = state.Checked;
         CampaignProgress progress = new(console, property.Name, cases, before);
         Stopwatch sinceSaved = Stopwatch.StartNew();
+        int written = state.Counterexamples.Count;
         bool complete = campaign.Run(
             state,
             now =>
             {
                 progress.Show(now);
+                if (now.Counterexamples.Count > written)
+                {
+                    // At once: whatever ends the campaign, they are not lost.
+                    progress.Clear();
+                    VerificationFiles.WriteCounterexamples(folder, now.Counterexamples.Skip(written), console.Error);
+                    written = now.Counterexamples.Count;
+                }
+
                 if (save is not null && sinceSaved.Elapsed > TimeSpan.FromSeconds(20))
                 {
                     save();

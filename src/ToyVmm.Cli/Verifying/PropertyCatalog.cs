@@ -19,14 +19,16 @@ internal static class PropertyCatalog
     public static IVerifiedProperty Load(string name, ulong qemuEvery) => name switch
     {
         "equivalence" => Equivalence(qemuEvery),
-        "efficiency" => new EfficiencyProperty(),
+        "efficiency" => VirtualMachine.TranslatorUnavailable is { } reason
+            ? throw UserErrorException.Usage($"efficiency is about the translator, which cannot run here: {reason}")
+            : new EfficiencyProperty(),
         "isolation" => new IsolationProperty(),
         _ => throw new ArgumentOutOfRangeException(nameof(name), name, "no such property"),
     };
 
     private static EquivalenceProperty Equivalence(ulong qemuEvery)
     {
-        List<Func<IProgramJudge>> judges = [];
+        List<JudgeSource> judges = [];
         List<string> absent = [];
         if (HostJudge.Unavailable is { } noHost)
         {
@@ -34,7 +36,7 @@ internal static class PropertyCatalog
         }
         else
         {
-            judges.Add(() => new HostJudge());
+            judges.Add(new JudgeSource("host CPU", () => new HostJudge()));
         }
 
         if (qemuEvery == 0)
@@ -47,13 +49,18 @@ internal static class PropertyCatalog
         }
         else
         {
-            judges.Add(() => new QemuJudge(qemuEvery));
+            judges.Add(new JudgeSource("QEMU", () => new QemuJudge(qemuEvery)));
         }
 
         string? noTranslator = VirtualMachine.TranslatorUnavailable;
         if (noTranslator is not null)
         {
             absent.Add($"without the translator: {noTranslator}");
+        }
+
+        if (noTranslator is not null && judges.Count == 0)
+        {
+            throw UserErrorException.Usage($"there is nobody to compare the interpreter with: {string.Join("; ", absent)}");
         }
 
         return new EquivalenceProperty(noTranslator is null ? EngineSetting.Translators : [], judges, absent);

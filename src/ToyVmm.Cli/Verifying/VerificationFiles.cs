@@ -18,8 +18,13 @@ internal static class VerificationFiles
             throw UserErrorException.Usage($"--report {name}: the name must end in .json or .html");
         }
 
-        // It is replaced only at the end; here only whether it can be.
-        using FileStream? file = File.Exists(name) ? null : HostFile.Create(name, "report");
+        // It is replaced only at the end: here only whether it can be.
+        bool exists = File.Exists(name);
+        Write(() => new FileStream(name, FileMode.OpenOrCreate, FileAccess.Write).Dispose(), "report", name);
+        if (!exists)
+        {
+            File.Delete(name);
+        }
     }
 
     /// <summary>Writes a report in the form that its name asks for.</summary>
@@ -60,7 +65,7 @@ internal static class VerificationFiles
         try
         {
             SavedCampaigns? saved = JsonSerializer.Deserialize(bytes, VerificationJson.Default.SavedCampaigns);
-            if (saved is { SchemaVersion: StateVersion } && saved.Campaigns.All(IsSound))
+            if (saved is { SchemaVersion: StateVersion, Campaigns: not null } && saved.Campaigns.All(IsSound))
             {
                 return [.. saved.Campaigns];
             }
@@ -79,14 +84,21 @@ internal static class VerificationFiles
         string next = name + ".next";
         using (FileStream file = HostFile.Create(next, "state"))
         {
-            Write(() => JsonSerializer.Serialize(file, new SavedCampaigns(StateVersion, campaigns), VerificationJson.Default.SavedCampaigns), "state", next);
+            Write(
+                () =>
+                {
+                    JsonSerializer.Serialize(file, new SavedCampaigns(StateVersion, campaigns), VerificationJson.Default.SavedCampaigns);
+                    file.Flush(flushToDisk: true);
+                },
+                "state",
+                next);
         }
 
         Write(() => File.Move(next, name, overwrite: true), "state", name);
     }
 
     /// <summary>Writes the counterexamples' sources and images, and says where.</summary>
-    public static void WriteCounterexamples(string folder, IReadOnlyList<Counterexample> found, TextWriter log)
+    public static void WriteCounterexamples(string folder, IEnumerable<Counterexample> found, TextWriter log)
     {
         foreach (Counterexample example in found)
         {
@@ -115,7 +127,8 @@ internal static class VerificationFiles
     /// <summary>The name of a counterexample's files, without their ends.</summary>
     public static string NameOf(Counterexample example) => string.Create(CultureInfo.InvariantCulture, $"{example.Property}-{example.Seed}");
 
-    private static bool IsSound(CampaignState state) => state is { Property: not null, Pieces: not null, Tally: { Counts: not null, Worst: not null, Coverage: not null }, Counterexamples: not null };
+    private static bool IsSound(CampaignState state) => state is { Property: not null, Pieces: not null, Tally: { Counts: not null, Worst: not null, Coverage: not null }, Counterexamples: not null }
+        && !state.Counterexamples.Contains(null!);
 
     private static void Write(Action write, string what, string name)
     {

@@ -70,7 +70,7 @@ internal static class VerificationPage
         }
 
         ulong most = report.Coverage.Max(Total);
-        page.Write($"<h3>Instruction forms executed</h3>\n<p>{report.Coverage.Count} forms, counted in one program of sixteen; {report.NotCovered.Count} of the classification were not. Bars are logarithmic.</p>\n<details>\n<summary>Histogram by mode</summary>\n");
+        page.Write($"<h3>Instruction forms executed</h3>\n<p>{report.Coverage.Count} forms, counted in a sample of the cases; {report.NotCovered.Count} of the classification were not. Bars are logarithmic.</p>\n<details>\n<summary>Histogram by mode</summary>\n");
         page.Write("<table>\n<tr><th>form</th><th class=\"n\">real</th><th class=\"n\">ring 0</th><th class=\"n\">ring 3</th><th class=\"n\">virtual-8086</th><th></th></tr>\n");
         foreach (CoverageReport form in report.Coverage)
         {

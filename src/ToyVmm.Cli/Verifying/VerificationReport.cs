@@ -132,14 +132,14 @@ internal sealed record PropertyReport
             Counts = state.Tally.Counts,
             Worst = [.. state.Tally.Worst.Select(worst => new WorstReport(worst.Key, worst.Value.Value, worst.Value.Seed, Replay(property.Name, worst.Value.Seed)))],
             Counterexamples = [.. state.Counterexamples.Select(found => new CounterexampleReport(
-                found.Seed, found.Summary, found.Detail, found.FirstDivergence, VerificationFiles.NameOf(found), Replay(property.Name, found.Seed)))],
+                found.Seed, found.Summary, found.Detail, found.FirstDivergence, VerificationFiles.NameOf(found), Replay(property.Name, found.Seed, found.Options)))],
             Coverage = [.. coverage.Values.OrderBy(form => form.Form, StringComparer.Ordinal)],
             NotCovered = coverage.Count == 0 ? [] : [.. ClassificationTable.Rows.Select(row => row.Name).Where(name => !coverage.ContainsKey(name))],
         };
     }
 
-    private static string Replay(string property, ulong seed) =>
-        string.Create(CultureInfo.InvariantCulture, $"toyvmm verify {property} --seed {seed} --cases 1");
+    private static string Replay(string property, ulong seed, string? options = null) =>
+        string.Create(CultureInfo.InvariantCulture, $"toyvmm verify {property} --seed {seed} --cases 1{(options is null ? "" : " " + options)}");
 }
 
 /// <summary>A worst case.</summary>

@@ -61,18 +61,20 @@ public sealed class InstructionForm
     // It completes, or raises something else than #UD, in some mode.
     private readonly bool _isKnown;
 
-    private InstructionForm(Code code)
+    private InstructionForm(InstructionClassification row)
     {
-        _isKnown = ClassificationTable.Rows.First(row => row.Name == code.ToString()).Outcomes.Any(outcome => outcome.Completes || outcome.Vector is not (6 or -1));
-        Code = code;
-        OpCodeInfo info = code.ToOpCode();
-        Name = code.ToString();
-        Traits = TraitsOf(code, info);
+        const int InvalidOpcode = 6;
+        const int NoEncoding = -1;
+        _isKnown = row.Outcomes.Any(outcome => outcome.Completes || outcome.Vector is not (InvalidOpcode or NoEncoding));
+        Name = row.Name;
+        Code = Enum.Parse<Code>(row.Name);
+        OpCodeInfo info = Code.ToOpCode();
+        Traits = TraitsOf(Code, info, row);
         Mnemonic = info.Mnemonic.ToString().ToUpperInvariant();
     }
 
     /// <summary>All forms that are in the classification, in its order.</summary>
-    public static ImmutableArray<InstructionForm> All { get; } = [.. ClassificationTable.Rows.Select(row => new InstructionForm(Enum.Parse<Code>(row.Name)))];
+    public static ImmutableArray<InstructionForm> All { get; } = [.. ClassificationTable.Rows.Select(row => new InstructionForm(row))];
 
     /// <summary>The name: the key of the classification.</summary>
     public string Name { get; }
@@ -86,7 +88,7 @@ public sealed class InstructionForm
     /// <summary>The decoder's number.</summary>
     internal Code Code { get; }
 
-    /// <summary>True where it is like all of these.</summary>
+    /// <summary>True where it is like one of these.</summary>
     public bool Is(FormTraits traits) => (Traits & traits) != 0;
 
     /// <summary>True where a processor model has it, as far as the interpreter has what the model has.</summary>
@@ -101,10 +103,9 @@ public sealed class InstructionForm
     /// <inheritdoc/>
     public override string ToString() => Name;
 
-    private static FormTraits TraitsOf(Code code, OpCodeInfo info)
+    private static FormTraits TraitsOf(Code code, OpCodeInfo info, InstructionClassification row)
     {
         FormTraits traits = FormTraits.None;
-        InstructionClassification row = ClassificationTable.Rows.First(row => row.Name == code.ToString());
         void Add(FormTraits trait, bool when) => traits |= when ? trait : 0;
         Add(FormTraits.System, !row.IsInnocuous);
         Add(FormTraits.Transfers, code.FlowControl() is not (FlowControl.Next or FlowControl.Exception));

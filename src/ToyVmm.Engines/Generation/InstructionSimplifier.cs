@@ -4,10 +4,10 @@ using ToyVmm.Engines.Decoding;
 
 namespace ToyVmm.Engines.Generation;
 
-/// <summary>Simpler encodings of an instruction: constants zero, a register in place of memory. For shrinking programs.</summary>
+/// <summary>Simpler encodings of an instruction: constants zero, a prefix less. For shrinking programs.</summary>
 public static class InstructionSimplifier
 {
-    /// <summary>The simpler ones, the simplest first; each is another instruction of the same form, or of the form without memory.</summary>
+    /// <summary>The simpler ones, the simplest first; each has the same mnemonic.</summary>
     /// <param name="bytes">The instruction.</param>
     /// <param name="code32">True for 32-bit code.</param>
     public static IEnumerable<ImmutableArray<byte>> Simpler(ImmutableArray<byte> bytes, bool code32)

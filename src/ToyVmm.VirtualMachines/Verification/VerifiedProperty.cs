@@ -44,6 +44,9 @@ public sealed record Counterexample(string Property, ulong Seed, string Summary,
     /// <summary>The guest, ready to run; null where a case is no guest.</summary>
     public ReadOnlyMemory<byte>? Image { get; init; }
 
+    /// <summary>Options that the command which checks the case again needs beside its seed; null for none.</summary>
+    public string? Options { get; init; }
+
     /// <summary>The instruction count from which the parties disagree, where that is known.</summary>
     public ulong? FirstDivergence { get; init; }
 }

@@ -84,7 +84,7 @@ public sealed class ProgramGeneratorTests
             RandomProgram program = ProgramGenerator.Generate(seed);
             ProgramImage image = new(program);
             ProgramRun run = machine.Run(image.Bytes);
-            ProgramResult result = ProgramResult.Read(machine.Machine.Machine.Memory, program.Mode);
+            ProgramResult result = machine.Result(program.Mode);
             Assert.Equal(run.Stop == StopKind.DebugExit, result.Ended);
             ended += result.Ended ? 1 : 0;
             for (int n = 0; n < result.Records.Length; n += ProgramLayout.RecordWords)
@@ -100,7 +100,7 @@ public sealed class ProgramGeneratorTests
     }
 
     [Fact]
-    public void The_source_names_every_step_and_states_every_byte_of_the_body()
+    public void The_source_names_every_step()
     {
         RandomProgram program = ProgramGenerator.Generate(7);
         ProgramImage image = new(program);

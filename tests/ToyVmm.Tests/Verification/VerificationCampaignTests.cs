@@ -34,13 +34,38 @@ public sealed class VerificationCampaignTests
         Assert.Equal(Sum(5, Cases), state.Tally.Counts["sum of seeds"]);
     }
 
-    [Fact]
-    public void A_finished_campaign_can_be_made_longer()
+    [Theory]
+    [InlineData(100, 130)]
+    [InlineData(640, 1000)]
+    [InlineData(1, 64)]
+    public void A_finished_campaign_can_be_made_longer(ulong first, ulong then)
     {
         CampaignState state = New();
-        Assert.True(new VerificationCampaign(new Odd(failing: ulong.MaxValue), 640, 2).Run(state));
-        Assert.True(new VerificationCampaign(new Odd(failing: ulong.MaxValue), Cases, 2).Run(state));
-        Assert.Equal(Sum(5, Cases), state.Tally.Counts["sum of seeds"]);
+        Assert.True(new VerificationCampaign(new Odd(failing: ulong.MaxValue), first, 2).Run(state));
+        Assert.True(new VerificationCampaign(new Odd(failing: ulong.MaxValue), then, 2).Run(state));
+        Assert.Equal(then, state.Checked);
+        Assert.Equal(Sum(5, then), state.Tally.Counts["sum of seeds"]);
+        Assert.True(new VerificationCampaign(new Odd(failing: ulong.MaxValue), first, 2).Run(state));
+        Assert.Equal(then, state.Checked);
+    }
+
+    [Fact]
+    public void What_a_checker_throws_is_a_counterexample_and_the_campaign_goes_on()
+    {
+        CampaignState state = New();
+        Assert.True(new VerificationCampaign(new Odd(failing: ulong.MaxValue, throwing: 40), Cases, 2).Run(state));
+        Counterexample found = Assert.Single(state.Counterexamples);
+        Assert.Equal(40ul, found.Seed);
+        Assert.Contains("the VMM throws InvalidTimeZoneException: case 40", found.Summary, StringComparison.Ordinal);
+        Assert.Equal(Cases, state.Checked);
+    }
+
+    [Fact]
+    public void What_the_progress_throws_ends_the_campaign_and_comes_out()
+    {
+        CampaignState state = New();
+        _ = Assert.Throws<InvalidTimeZoneException>(() => new VerificationCampaign(new Odd(failing: ulong.MaxValue), 1_000_000, 2).Run(state, _ => throw new InvalidTimeZoneException()));
+        Assert.InRange(state.Checked, 1ul, 10_000ul);
     }
 
     [Fact]
@@ -52,7 +77,9 @@ public sealed class VerificationCampaignTests
 
         state = New();
         Assert.False(new VerificationCampaign(new Odd(failing: null), 1_000_000, 2).Run(state));
-        Assert.InRange(state.Counterexamples.Count, VerificationCampaign.MostCounterexamples, 2 * VerificationCampaign.MostCounterexamples);
+        Assert.InRange(state.Counterexamples.Count, VerificationCampaign.MostCounterexamples, 3 * VerificationCampaign.MostCounterexamples);
+        Assert.Equal((ulong)state.Counterexamples.Count, state.Checked);
+        Assert.Equal(state.Counterexamples.Select(found => found.Seed).Order(), state.Counterexamples.Select(found => found.Seed));
     }
 
     [Fact]
@@ -74,18 +101,23 @@ public sealed class VerificationCampaignTests
 
     private static ulong Sum(ulong first, ulong count) => count * ((2 * first) + count - 1) / 2;
 
-    private sealed class Odd(ulong? failing) : IVerifiedProperty
+    private sealed class Odd(ulong? failing, ulong? throwing = null) : IVerifiedProperty
     {
         public string Name => "odd";
 
         public PropertyStatement Statement => new("", "", [], "", []);
 
-        public ICaseChecker CreateChecker() => new Checker(failing);
+        public ICaseChecker CreateChecker() => new Checker(failing, throwing);
 
-        private sealed class Checker(ulong? failing) : ICaseChecker
+        private sealed class Checker(ulong? failing, ulong? throwing) : ICaseChecker
         {
             public Counterexample? Check(ulong seed, VerificationTally tally)
             {
+                if (seed == throwing)
+                {
+                    throw new InvalidTimeZoneException($"case {seed}");
+                }
+
                 tally.Count("cases");
                 tally.Count("sum of seeds", seed);
                 tally.Measure("seed", seed, seed);

@@ -4,7 +4,7 @@ using ToyVmm.Hardware.Cpu;
 namespace ToyVmm.VirtualMachines.Verification.Efficiency;
 
 /// <summary>Counts, on the interpreter and without the translator's help, what a run executes: distinct instructions, and distinct blocks.</summary>
-/// <remarks>A block begins where execution came to by other than falling through, behind an instruction that may branch, and with each page.</remarks>
+/// <remarks>A block begins where execution did not fall through to, and with each page; a branch of less than 16 bytes forward counts as falling through.</remarks>
 internal sealed unsafe class TouchCounter : IEngineObserver
 {
     private readonly HashSet<uint> _instructions = [];

@@ -12,12 +12,16 @@ public sealed partial class EquivalenceChecker : ICaseChecker
     // Telling executed forms apart costs more than running them: a sample is told.
     private const int CoverageEvery = 16;
 
+    // So many cases that ran before on the same machines are named where a difference does not come again without them.
+    private const int Recent = 16;
+
     private static readonly TimeSpan s_shrinkTime = TimeSpan.FromSeconds(20);
 
     private readonly IReadOnlyList<EngineSetting> _settings;
     private readonly IReadOnlyList<IProgramJudge> _judges;
     private readonly ProgramMachine _reference = new(EngineSetting.Interpreter);
     private readonly List<ProgramMachine> _machines;
+    private readonly Queue<ulong> _recent = new();
     private readonly InstructionUsage _usage = new();
     private readonly ProgramMachine _observed;
 
@@ -40,7 +44,13 @@ public sealed partial class EquivalenceChecker : ICaseChecker
         RandomProgram program = ProgramGenerator.Generate(seed);
         ProgramImage image = new(program);
         ProgramRun expected = _reference.Run(image.Bytes);
-        ProgramResult result = ProgramResult.Read(_reference.Machine.Machine.Memory, program.Mode);
+        ProgramResult result = _reference.Result(program.Mode);
+        _recent.Enqueue(seed);
+        if (_recent.Count > Recent)
+        {
+            _ = _recent.Dequeue();
+        }
+
         tally.Count($"programs, {Text(program.Mode)}");
         tally.Count($"ends, {expected.Stop}");
         tally.Count("instructions on the interpreter", expected.Retired);
@@ -51,7 +61,7 @@ public sealed partial class EquivalenceChecker : ICaseChecker
             _usage.Clear();
             if (_observed.Run(image.Bytes) != expected)
             {
-                return Report(program, "observed interpreter", "a program that is watched goes another way", "", null);
+                return Report(program, "observed interpreter", "a program that is watched goes another way", Before(), null, vote: false);
             }
 
             foreach (FormUsage form in _usage.Forms)
@@ -61,7 +71,7 @@ public sealed partial class EquivalenceChecker : ICaseChecker
         }
 
         // Each setting sees every second program, so that a campaign gets through twice as many.
-        for (int n = (int)(seed & 1); n < _machines.Count; n += _machines.Count > 1 ? 2 : 1)
+        for (int n = _machines.Count > 1 ? (int)(seed & 1) : 0; n < _machines.Count; n += 2)
         {
             ProgramRun run = _machines[n].Run(image.Bytes);
             tally.Count("comparisons, " + _settings[n].Name);
@@ -75,10 +85,16 @@ public sealed partial class EquivalenceChecker : ICaseChecker
         {
             if (expected.Stop == StopKind.DebugExit && judge.CanJudge(program))
             {
-                tally.Count("comparisons, " + judge.Name);
-                if (Disagreement(judge, image, result) is not null)
+                string? difference = Disagreement(judge, image, result, out bool hasOpinion);
+                tally.Count((hasOpinion ? "comparisons, " : "no opinion, ") + judge.Name);
+                if (difference is not null && Investigate(program, judge, difference) is { } found)
                 {
-                    return Investigate(program, judge);
+                    return found;
+                }
+
+                if (difference is not null)
+                {
+                    tally.Count("differences that did not come again, " + judge.Name);
                 }
             }
         }
@@ -126,11 +142,14 @@ public sealed partial class EquivalenceChecker : ICaseChecker
         }
     }
 
-    private static string? Disagreement(IProgramJudge judge, ProgramImage image, ProgramResult ours)
+    private static string? Disagreement(IProgramJudge judge, ProgramImage image, ProgramResult ours, out bool hasOpinion)
     {
         ProgramResult? theirs = judge.Run(image, out string? problem);
-        return theirs is null ? problem : judge.Difference(ours, theirs);
+        hasOpinion = theirs is not null || problem is not null;
+        return theirs is null ? problem : judge.Comparable(ours).DifferenceFrom(judge.Comparable(theirs));
     }
+
+    private string Before() => $"on machines on which these programs ran before it: seeds {string.Join(", ", _recent)}\n";
 
     private Counterexample Investigate(RandomProgram program, int setting)
     {
@@ -145,7 +164,9 @@ public sealed partial class EquivalenceChecker : ICaseChecker
 
         if (!Differs(program))
         {
-            return Report(program, _settings[setting].Name, "differs only behind the programs that ran before it on the same machine", "", null);
+            _machines[setting].Dispose();
+            _machines[setting] = new ProgramMachine(_settings[setting]);
+            return Report(program, _settings[setting].Name, "differs only behind the programs that ran before it on the same machine", Before(), null, vote: false);
         }
 
         RandomProgram small = new ProgramShrinker(Differs, s_shrinkTime).Shrink(program);
@@ -159,7 +180,8 @@ public sealed partial class EquivalenceChecker : ICaseChecker
         return Report(small, _settings[setting].Name, "the engines part", detail, first?.Instruction);
     }
 
-    private Counterexample Investigate(RandomProgram program, IProgramJudge judge)
+    // Null where the difference does not come again: a judge on a busy host may take too long.
+    private Counterexample? Investigate(RandomProgram program, IProgramJudge judge, string difference)
     {
         string? DifferenceOn(RandomProgram candidate)
         {
@@ -169,14 +191,18 @@ public sealed partial class EquivalenceChecker : ICaseChecker
             }
 
             ProgramImage image = new(candidate);
-            _ = _reference.Run(image.Bytes);
-            return Disagreement(judge, image, ProgramResult.Read(_reference.Machine.Machine.Memory, candidate.Mode));
+            return _reference.Run(image.Bytes).Stop == StopKind.DebugExit ? Disagreement(judge, image, _reference.Result(candidate.Mode), out _) : null;
         }
 
         // A program that shows something else is no smaller form of this one.
-        string wanted = Kind(DifferenceOn(program));
+        string wanted = Kind(difference);
+        if (Kind(DifferenceOn(program)) != wanted)
+        {
+            return null;
+        }
+
         RandomProgram small = new ProgramShrinker(candidate => Kind(DifferenceOn(candidate)) == wanted, s_shrinkTime).Shrink(program);
-        return Report(small, judge.Name, "the engines and the judge part", DifferenceOn(small) ?? "", null);
+        return Report(small, judge.Name, "the engines and the judge part", (DifferenceOn(small) ?? difference) + "\n", null, judge.Options);
     }
 
     // Without the numbers: "record : EAX is  and ".
@@ -185,15 +211,15 @@ public sealed partial class EquivalenceChecker : ICaseChecker
     [GeneratedRegex(@"\b[0-9a-fA-F]*[0-9][0-9a-fA-F]*\b")]
     private static partial Regex Numbers();
 
-    private Counterexample Report(RandomProgram program, string suspect, string summary, string detail, ulong? instruction)
+    private Counterexample Report(RandomProgram program, string suspect, string summary, string detail, ulong? instruction, string? options = null, bool vote = true)
     {
         ProgramImage image = new(program);
-        string vote = Vote(image);
-        string text = $"{summary}; compared with {suspect}\n{vote}{detail}";
+        string text = $"{summary}; compared with {suspect}\n{(vote ? Vote(image) : "")}{detail}";
         IEnumerable<string> heading =
         [
             $"A counterexample to equivalence: seed {program.Seed}, shrunk to {program.InstructionCount} instructions in {Text(program.Mode)}.",
             "Assemble with `nasm -f bin`; run with `toyvmm run FILE --memory 2M`.",
+            .. instruction is { } first ? [$"Up to the first divergence: `toyvmm run FILE --memory 2M --max-instructions {first} --trace instructions`."] : (IEnumerable<string>)[],
             .. text.TrimEnd().Split('\n'),
         ];
         return new Counterexample("equivalence", program.Seed, $"{summary} ({suspect})", text)
@@ -201,31 +227,33 @@ public sealed partial class EquivalenceChecker : ICaseChecker
             Source = ProgramSource.Write(image, heading),
             Image = image.Bytes,
             FirstDivergence = instruction,
+            Options = options,
         };
     }
 
     // Everybody's result, in groups; each implementation has one voice, however many settings of it there are.
     private string Vote(ProgramImage image)
     {
-        List<(List<string> Parties, HashSet<string> Implementations, ProgramResult Result)> groups = [];
-        void Add(string party, string implementation, ProgramResult result, Func<ProgramResult, ProgramResult, string?> difference)
+        List<(List<string> Parties, HashSet<string> Implementations, ProgramResult Result, IProgramJudge? Judge)> groups = [];
+        void Add(string party, string implementation, ProgramResult result, IProgramJudge? judge)
         {
-            int at = groups.FindIndex(group => difference(group.Result, result) is null);
+            int at = groups.FindIndex(group => Seen(Seen(group.Result, judge), group.Judge).DifferenceFrom(Seen(Seen(result, judge), group.Judge)) is null);
             if (at < 0)
             {
                 at = groups.Count;
-                groups.Add(([], [], result));
+                groups.Add(([], [], result, judge));
             }
 
             groups[at].Parties.Add(party);
             _ = groups[at].Implementations.Add(implementation);
         }
 
+        static ProgramResult Seen(ProgramResult result, IProgramJudge? judge) => judge?.Comparable(result) ?? result;
         foreach (EngineSetting setting in _settings.Prepend(EngineSetting.Interpreter))
         {
             using ProgramMachine machine = new(setting);
             _ = machine.Run(image.Bytes);
-            Add(setting.Name, setting.Engine.ToString(), ProgramResult.Read(machine.Machine.Machine.Memory, image.Program.Mode), (a, b) => a.DifferenceFrom(b));
+            Add(setting.Name, setting.Engine.ToString(), machine.Result(image.Program.Mode), null);
         }
 
         StringBuilder text = new();
@@ -233,16 +261,16 @@ public sealed partial class EquivalenceChecker : ICaseChecker
         {
             if (judge.Run(image, out string? problem) is { } result)
             {
-                Add(judge.Name, judge.Name, result, judge.Difference);
+                Add(judge.Name, judge.Name, result, judge);
             }
             else
             {
-                _ = text.Append(CultureInfo.InvariantCulture, $"no vote: {judge.Name}: {problem}\n");
+                _ = text.Append(CultureInfo.InvariantCulture, $"no vote: {judge.Name}: {problem ?? "no opinion"}\n");
             }
         }
 
         groups.Sort((a, b) => b.Implementations.Count.CompareTo(a.Implementations.Count));
-        foreach ((List<string> parties, _, _) in groups)
+        foreach ((List<string> parties, _, _, _) in groups)
         {
             _ = text.Append(CultureInfo.InvariantCulture, $"agree: {string.Join("; ", parties)}\n");
         }

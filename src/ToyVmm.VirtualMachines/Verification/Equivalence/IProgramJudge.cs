@@ -8,6 +8,9 @@ public interface IProgramJudge : IDisposable
     /// <summary>Who.</summary>
     string Name { get; }
 
+    /// <summary>Options of `toyvmm verify` without which it would not be asked again about the same program; null for none.</summary>
+    string? Options { get; }
+
     /// <summary>True for programs that it can run, and whose outcome it must agree on.</summary>
     bool CanJudge(RandomProgram program);
 
@@ -17,6 +20,11 @@ public interface IProgramJudge : IDisposable
     /// <returns>Null where there is no result.</returns>
     ProgramResult? Run(ProgramImage image, out string? problem);
 
-    /// <summary>The first thing in which it disagrees with our result; null for none.</summary>
-    string? Difference(ProgramResult ours, ProgramResult theirs);
+    /// <summary>What of a result this judge can tell, with everything else the same: two results are compared in what is left.</summary>
+    ProgramResult Comparable(ProgramResult result);
 }
+
+/// <summary>Makes judges: one for each thread.</summary>
+/// <param name="Name">Who they are.</param>
+/// <param name="Make">Makes one.</param>
+public sealed record JudgeSource(string Name, Func<IProgramJudge> Make);

@@ -40,6 +40,9 @@ public sealed class QemuJudge : IProgramJudge
     public string Name => "QEMU";
 
     /// <inheritdoc/>
+    public string? Options => $"--qemu-every {_every}";
+
+    /// <inheritdoc/>
     public bool CanJudge(RandomProgram program)
     {
         ArgumentNullException.ThrowIfNull(program);
@@ -69,19 +72,20 @@ public sealed class QemuJudge : IProgramJudge
             return null;
         }
 
-        problem = process.ExitCode == 1 ? null : $"{Program} ended with status {process.ExitCode}: {errors.Result.Trim()}";
-        return problem is null ? Parse(output.Result) : null;
+        // The status of the debug exit port is also that of a QEMU which does not start.
+        ProgramResult result = Parse(output.Result);
+        problem = process.ExitCode == 1 && result.Ended ? null : $"{Program} ended with status {process.ExitCode}: {errors.Result.Trim()}";
+        return problem is null ? result : null;
     }
 
     /// <inheritdoc/>
-    public string? Difference(ProgramResult ours, ProgramResult theirs)
+    public ProgramResult Comparable(ProgramResult result)
     {
-        ArgumentNullException.ThrowIfNull(ours);
-        ArgumentNullException.ThrowIfNull(theirs);
+        ArgumentNullException.ThrowIfNull(result);
 
         // Instructions that read and write demand the write from the start (SDM 3A 4.7), and their page fault says so; QEMU reads first.
-        static uint WithoutWrite(uint address, uint code) => code & ~2u;
-        return ours.WithPageFaults(WithoutWrite).DifferenceFrom(theirs.WithPageFaults(WithoutWrite));
+        const uint Write = 2;
+        return result.WithPageFaults((_, code) => code & ~Write);
     }
 
     /// <inheritdoc/>
@@ -95,12 +99,15 @@ public sealed class QemuJudge : IProgramJudge
         List<uint> sums = [];
         foreach (string line in output.Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
-            uint[] words;
-            try
+            string[] texts = line.Split((char[])[' ', '\r'], StringSplitOptions.RemoveEmptyEntries);
+            uint[] words = new uint[texts.Length];
+            bool isResult = true;
+            for (int n = 0; n < texts.Length; n++)
             {
-                words = [.. line.Split((char[])[' ', '\r'], StringSplitOptions.RemoveEmptyEntries).Select(word => uint.Parse(word, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture))];
+                isResult &= uint.TryParse(texts[n], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out words[n]);
             }
-            catch (FormatException)
+
+            if (!isResult)
             {
                 continue;
             }

@@ -31,7 +31,10 @@ public sealed partial class ProgramGenerator
 
         // AMD's processors enter MMX state (TOP 0) before these raise #XM or #PF; QEMU's CLFLUSH never faults.
         bool entersMmx = form.Mnemonic is "CVTPD2PI" or "CVTTPD2PI" or "CVTPS2PI" or "CVTTPS2PI" or "CVTPI2PS" or "CVTPI2PD" or "MASKMOVQ";
-        _step.Traits |= (form.Is(NotOnHost) || reserved || entersMmx ? StepTraits.NotOnHost : 0)
+
+        // Where no byte is to be stored, MASKMOVDQU may fault or not (SDM 2B); which bits of MXCSR are reserved differs.
+        bool mayFault = form.Mnemonic is "MASKMOVDQU" or "LDMXCSR";
+        _step.Traits |= (form.Is(NotOnHost) || reserved || entersMmx || mayFault ? StepTraits.NotOnHost : 0)
             | (form.Is(NotOnQemu) || reserved || form.Mnemonic is "CLFLUSH" or "ARPL" or "CRC32" ? StepTraits.NotOnQemu : 0);
 
         if (_innocuous && form.Mnemonic == "FLDCW")
@@ -193,7 +196,7 @@ public sealed partial class ProgramGenerator
         _ = distance <= 128 ? _step.Code(0x75, (byte)-distance) : _step.Code(0x90);
     }
 
-    // A procedure, jumped over and then called: directly, through a register, through memory; or a return to an address that was pushed.
+    // A procedure, jumped over and then called; or a call to the next instruction.
     private void Call()
     {
         _step.Traits |= StepTraits.Whole;
@@ -307,7 +310,7 @@ public sealed partial class ProgramGenerator
         }
     }
 
-    // A store into code that follows at once, a little later, or lies behind.
+    // A store into code that follows at once, or a little later.
     private void SelfModifying()
     {
         // QEMU loses flags where an instruction changes the block that it stands in.
@@ -344,7 +347,8 @@ public sealed partial class ProgramGenerator
                 _ = _step.Store(place, (uint)(0x340 | (_random.Below(64) & _random.Below(64)) | (_random.Below(16) << 8))).Code([0xD9, _step.Absolute(5), .. _step.Offset(place)]);
                 break;
             case 1:
-                _ = _step.Store(place, _random.OneIn(8) ? _random.UInt32() : (_random.Bits32() & 0xFFBF) | 0x1000).Code([0x0F, 0xAE, _step.Absolute(2), .. _step.Offset(place)]);
+                // Bit 17 is AMD's (misaligned exception mask).
+                _ = _step.Store(place, _random.OneIn(8) ? _random.UInt32() & ~0x2_0000u : (_random.Bits32() & 0xFFBF) | 0x1000).Code([0x0F, 0xAE, _step.Absolute(2), .. _step.Offset(place)]);
                 break;
             case 2:
                 _ = _step.Code(0xDB, Pick<byte>(0xE2, 0xE3));

@@ -42,7 +42,7 @@ public sealed partial class ProgramGenerator
     {
         _step.Traits |= StepTraits.NotOnHost | StepTraits.NotOnQemu;
 
-        // POST, interrupt masks, timer, system control, and where nothing is. Masks only where no timer runs through them: they are read.
+        // POST, interrupt masks (read only: a timer may run), timer, system control, and where nothing is.
         uint port = Pick<uint>(0x80, 0x80, 0x21, 0xA1, 0x40, 0x42, 0x61, 0x300, 0x3F, 0xEA, 0x1F0);
         bool write = _random.OneIn(2);
         if (write)
@@ -259,7 +259,7 @@ public sealed partial class ProgramGenerator
         }
     }
 
-    // A data or an instruction breakpoint, over something that meets it.
+    // A data breakpoint, over something that meets it.
     private void DebugRegisters()
     {
         _step.Traits |= StepTraits.NotOnHost | StepTraits.NotOnQemu | StepTraits.Whole;

@@ -15,7 +15,7 @@ public sealed partial class ProgramGenerator
     // Forms that programs of every mode may contain; those of the system come in steps of their own.
     private static readonly ImmutableArray<InstructionForm> s_forms = Forms(form => !form.Is(Unusual | FormTraits.System));
 
-    // Half a million forms of x87 and SSE would leave no room for the others if each form were as likely.
+    // Hundreds of forms of x87 and SSE would leave little room for the others if each form were as likely.
     private static readonly ImmutableArray<InstructionForm> s_integer = [.. s_forms.Where(form => !form.Is(FormTraits.X87 | FormTraits.Vector))];
     private static readonly ImmutableArray<InstructionForm> s_x87 = [.. s_forms.Where(form => form.Is(FormTraits.X87))];
     private static readonly ImmutableArray<InstructionForm> s_vector = [.. s_forms.Where(form => form.Is(FormTraits.Vector))];

@@ -108,6 +108,10 @@ public sealed class ProgramMachine : IDisposable
             stop.Kind, stop.Code, _machine.InstructionsRetired, StateHash.OfCpu(_machine.Vcpu), StateHash.OfMemory(_machine.Machine.Memory), StateHash.OfTlb(_machine.Vcpu.Mmu.Tlb, ProgramLayout.MappedEnd));
     }
 
+    /// <summary>What the last program left behind.</summary>
+    /// <param name="mode">Its mode.</param>
+    public ProgramResult Result(ProgramMode mode) => ProgramResult.Read(Machine.Machine.Memory, mode);
+
     /// <inheritdoc/>
     public void Dispose() => _machine?.Dispose();
 }

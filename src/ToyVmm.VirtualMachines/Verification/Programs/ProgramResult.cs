@@ -59,9 +59,8 @@ public sealed record ProgramResult(bool Ended, ImmutableArray<uint> Records, Imm
 
     /// <summary>The first thing in which two results differ.</summary>
     /// <param name="other">The other.</param>
-    /// <param name="words">How many words of a record count: 13 where system registers do not.</param>
     /// <returns>Null where they agree in everything that counts.</returns>
-    public string? DifferenceFrom(ProgramResult other, int words = ProgramLayout.RecordWords)
+    public string? DifferenceFrom(ProgramResult other)
     {
         ArgumentNullException.ThrowIfNull(other);
         if (Ended != other.Ended)
@@ -73,7 +72,7 @@ public sealed record ProgramResult(bool Ended, ImmutableArray<uint> Records, Imm
         for (int n = 0; n < common; n++)
         {
             int field = n % ProgramLayout.RecordWords;
-            if (field < words && Records[n] != other.Records[n])
+            if (Records[n] != other.Records[n])
             {
                 return string.Create(CultureInfo.InvariantCulture, $"record {n / ProgramLayout.RecordWords}: {s_fields[field]} is {Records[n]:x8} and {other.Records[n]:x8}");
             }
@@ -103,6 +102,10 @@ public sealed record ProgramResult(bool Ended, ImmutableArray<uint> Records, Imm
 
         return this with { Records = [.. records] };
     }
+
+    /// <summary>The same result with zeros behind the first words of each record: for judges whose system registers are others.</summary>
+    internal ProgramResult WithWords(int words) =>
+        this with { Records = [.. Records.Select((word, n) => n % ProgramLayout.RecordWords < words ? word : 0)] };
 
     // FOP, FIP, FDP (6-23) and MXCSR_MASK (28-31) depend on the processor; behind XMM7 nothing is stored.
     private string? DifferentFloatingPoint(ProgramResult other)
