@@ -1,12 +1,11 @@
 using ToyVmm.VirtualMachines.Verification.Equivalence;
 using ToyVmm.VirtualMachines.Verification.Programs;
 using Xunit;
-using Xunit.Abstractions;
 
 namespace ToyVmm.GuestTests;
 
 /// <summary>What random programs are to other tools: NASM makes the same bytes of their sources, QEMU the same results of their images.</summary>
-public sealed class ProgramSourceTests(ITestOutputHelper output) : IDisposable
+public sealed class ProgramSourceTests : IDisposable
 {
     private const string Programs = "src/ToyVmm.VirtualMachines/Verification/Programs";
     private const string Counterexamples = "tests/ToyVmm.Tests/Verification/Counterexamples";
@@ -39,15 +38,14 @@ public sealed class ProgramSourceTests(ITestOutputHelper output) : IDisposable
         }
     }
 
-    /// <summary>A new sample each time.</summary>
+    /// <summary>The same programs each time: what QEMU is known to do otherwise is excluded by name, and campaigns, not this test, look for more.</summary>
     [RequiresToolFact("qemu-system-i386")]
     public void QEMU_agrees_on_the_programs_that_it_can_run()
     {
-        ulong seed = (ulong)Random.Shared.NextInt64(1, 1L << 40);
-        output.WriteLine($"seed {seed}");
+        ulong seed = 1;
         using QemuJudge qemu = new(every: 1);
         using ProgramMachine machine = new(EngineSetting.Interpreter);
-        for (int asked = 0; asked < 15; seed++)
+        for (int asked = 0; asked < 20; seed++)
         {
             RandomProgram program = ProgramGenerator.Generate(seed);
             if (!qemu.CanJudge(program))

@@ -24,4 +24,10 @@ public static class HostExecution
         IReadOnlySet<Mnemonic> differing = HostFlags.Differing;
         return differing.Count == 0 || !differing.Contains(Decoder.Create(code32 ? 32 : 16, bytes.ToArray(), InstructionDecoder.P6Options).Decode().Mnemonic);
     }
+
+    /// <summary>The mnemonic of an instruction, in capitals.</summary>
+    /// <param name="bytes">The instruction.</param>
+    /// <param name="code32">True for 32-bit code.</param>
+    public static string MnemonicOf(ReadOnlySpan<byte> bytes, bool code32) =>
+        Decoder.Create(code32 ? 32 : 16, bytes.ToArray(), InstructionDecoder.P6Options).Decode().Mnemonic.ToString().ToUpperInvariant();
 }

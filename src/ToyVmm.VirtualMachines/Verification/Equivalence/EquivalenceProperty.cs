@@ -42,7 +42,7 @@ public sealed class EquivalenceProperty : IVerifiedProperty
                 + "stores into code but by self-modifying steps, MASKMOVDQU (may fault without storing), LDMXCSR of random data (which bits are reserved differs), "
                 + "MASKMOVQ and conversions to and from MMX registers (AMD's processors change TOP before they fault), reserved NOPs, system calls; "
                 + "not compared: FIP, FDP, FOP, selectors, CR0, and the P bit of page faults outside of the body",
-            "QEMU: ring 0; x87, MMX, SSE, CLFLUSH, ARPL and CRC32; self-modifying code; segment limits, segment loads, CS overrides; forms that leave flags undefined; CMPS; stale TLB entries; timers, ports, debug registers; "
+            "QEMU: ring 0; x87, MMX, SSE, CLFLUSH, ARPL, CRC32, PAUSE and CMPXCHG8B; self-modifying code; segment limits, segment loads, CS overrides; forms that leave flags undefined; CMPS; stale TLB entries; timers, ports, debug registers; "
                 + "privileged instructions; not compared: the W bit of page faults",
         ],
         "SplitMix64 from the seed chooses mode, state, steps and operands (Verification/Programs); a case is what `toyvmm verify equivalence --seed S --cases 1` makes of seed S.",

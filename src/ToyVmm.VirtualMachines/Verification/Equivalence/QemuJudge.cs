@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
+using ToyVmm.Engines.Generation;
 using ToyVmm.VirtualMachines.Verification.Programs;
 
 namespace ToyVmm.VirtualMachines.Verification.Equivalence;
@@ -11,6 +12,9 @@ public sealed class QemuJudge : IProgramJudge
 {
     private const string Program = "qemu-system-i386";
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30);
+
+    // Its single-step trap behind PAUSE comes late, and CMPXCHG8B changes more flags than ZF (seen in 7.2).
+    private static readonly string[] s_mistaken = ["PAUSE", "CMPXCHG8B"];
     private readonly ulong _every;
     private readonly string _image = Path.GetTempFileName();
 
@@ -46,7 +50,8 @@ public sealed class QemuJudge : IProgramJudge
     public bool CanJudge(RandomProgram program)
     {
         ArgumentNullException.ThrowIfNull(program);
-        return program.RunsOnQemu && program.Seed % _every == 0;
+        return program.RunsOnQemu && program.Seed % _every == 0
+            && !program.Steps.Any(step => step.Instructions.Any(instruction => s_mistaken.Contains(HostExecution.MnemonicOf(instruction.Bytes.AsSpan(), program.Code32))));
     }
 
     /// <inheritdoc/>
