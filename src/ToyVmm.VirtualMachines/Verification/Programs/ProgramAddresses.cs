@@ -3,14 +3,12 @@ namespace ToyVmm.VirtualMachines.Verification.Programs;
 /// <summary>Addresses for the operands of a random program: data, page edges, pages that are read-only or absent, code, and nowhere.</summary>
 internal sealed class ProgramAddresses(ProgramMode mode, StepTraits unwanted, bool dataOnly)
 {
-    private readonly bool _wide = mode is not (ProgramMode.User16 or ProgramMode.Virtual8086 or ProgramMode.Real);
+    private readonly bool _wide = mode.IsCode32();
 
     // For somebody else to judge: no supervisor's pages, no window, no place beyond a limit.
     private bool Portable => unwanted != StepTraits.None;
 
     private uint Origin => _wide ? ProgramLayout.Body : 0;
-
-    private bool HasPages => mode is not (ProgramMode.Flat or ProgramMode.Real);
 
     /// <summary>An address of an offset in the body.</summary>
     public uint Of(uint offset) => Origin + offset;
@@ -40,7 +38,7 @@ internal sealed class ProgramAddresses(ProgramMode mode, StepTraits unwanted, bo
                 return Of(0) + (uint)random.Below((int)ProgramLayout.CodeSize);
             case 7:
                 return Of(ProgramLayout.Stack) + (uint)random.Below(0x1F00);
-            case 8 when _wide && !Portable && HasPages:
+            case 8 when _wide && !Portable && mode.IsPaged():
                 return ProgramLayout.Window + (uint)random.Below(0x3000);
             case 9 when _wide && mode is ProgramMode.User or ProgramMode.UserPae && !Portable:
                 // The supervisor's.

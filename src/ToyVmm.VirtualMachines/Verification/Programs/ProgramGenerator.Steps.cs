@@ -17,11 +17,7 @@ public sealed partial class ProgramGenerator
     private const FormTraits NotOnHost = FormTraits.Approximates | FormTraits.FloatingPointState | FormTraits.Identifies;
     private const FormTraits NotOnQemu = NotOnHost | FormTraits.X87 | FormTraits.Vector | FormTraits.LeavesUndefined;
 
-    private void Single(ImmutableArray<InstructionForm> forms)
-    {
-        InstructionForm form = PickForm(forms);
-        _ = TryForm(form);
-    }
+    private void Single(ImmutableArray<InstructionForm> forms) => _ = TryForm(PickForm(forms));
 
     // True when something was written.
     private bool TryForm(InstructionForm form)
@@ -319,8 +315,7 @@ public sealed partial class ProgramGenerator
 
         // CALL $+n; POP EBX; MOV byte [EBX + d], imm: EBX is the address of the POP.
         byte[] store = _code32 ? [0xC6, 0x43, 0, _random.Byte()] : [0xC6, 0x47, 0, _random.Byte()];
-        int pad = distance;
-        store[2] = (byte)(1 + store.Length + pad + 1);
+        store[2] = (byte)(1 + store.Length + distance + 1);
         if (_unwanted != StepTraits.None)
         {
             // As a ModR/M byte, it names registers only: what a random address meets is our runtime's or the judge's.
@@ -328,7 +323,7 @@ public sealed partial class ProgramGenerator
         }
 
         _ = _step.Code([0xE8, .. _step.Offset(0)]).Code(0x5B).Code(store);
-        for (; pad > 0; pad--)
+        for (int pad = distance; pad > 0; pad--)
         {
             _ = _step.Code(Pick<byte>(0x90, 0x40, 0x41, 0x4A, 0xF8));
         }

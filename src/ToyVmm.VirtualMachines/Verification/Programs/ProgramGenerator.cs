@@ -43,10 +43,9 @@ public sealed partial class ProgramGenerator
     private readonly ProgramOperands _operands;
     private readonly ProgramAddresses _addresses;
     private readonly bool _code32;
+    private readonly bool _innocuous;
     private int _number;
     private int _lastNumber;
-
-    private readonly bool _innocuous;
 
     private ProgramGenerator(ulong seed, bool innocuous)
     {
@@ -57,15 +56,15 @@ public sealed partial class ProgramGenerator
             ProgramMode.User16, ProgramMode.Virtual8086, ProgramMode.Real);
         _portable = _mode == ProgramMode.User && !_random.OneIn(3);
         _unwanted = _portable || innocuous ? StepTraits.NotOnHost : !Supervisor && _random.OneIn(3) ? StepTraits.NotOnQemu : StepTraits.None;
-        _code32 = _mode is not (ProgramMode.User16 or ProgramMode.Virtual8086 or ProgramMode.Real);
+        _code32 = _mode.IsCode32();
         _step = new StepWriter(new InstructionWriter(_code32), _code32);
         _addresses = new ProgramAddresses(_mode, _unwanted, dataOnly: innocuous);
         _operands = new ProgramOperands(_random, _step, _addresses);
     }
 
-    private bool Supervisor => _mode is ProgramMode.Flat or ProgramMode.Paged or ProgramMode.Pae or ProgramMode.Real;
+    private bool Supervisor => _mode.IsSupervisor();
 
-    private bool Paged => _mode is ProgramMode.Paged or ProgramMode.Pae;
+    private bool Paged => Supervisor && _mode.IsPaged();
 
     /// <summary>Makes the program of a seed.</summary>
     public static RandomProgram Generate(ulong seed) => new ProgramGenerator(seed, innocuous: false).Generate();

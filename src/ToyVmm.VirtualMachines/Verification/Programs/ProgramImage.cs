@@ -150,32 +150,21 @@ public sealed class ProgramImage
     private void WriteParameters()
     {
         ProgramMode mode = Program.Mode;
-        bool paged = mode is not (ProgramMode.Flat or ProgramMode.Real);
+        bool paged = mode.IsPaged();
         bool pae = mode is ProgramMode.Pae or ProgramMode.UserPae;
-        ushort data = mode switch
+        const ushort LowSegment = (ushort)(ProgramLayout.LowBody >> 4);
+        (uint number, ushort code, ushort data) = mode switch
         {
-            ProgramMode.Flat or ProgramMode.Paged or ProgramMode.Pae => 0x10,
-            ProgramMode.User or ProgramMode.UserPae => 0x2B,
-            ProgramMode.User16 => 0x3B,
-            _ => (ushort)(ProgramLayout.LowBody >> 4),
-        };
-        ushort code = mode switch
-        {
-            ProgramMode.Flat or ProgramMode.Paged or ProgramMode.Pae => 0x08,
-            ProgramMode.User or ProgramMode.UserPae => 0x23,
-            ProgramMode.User16 => 0x1B,
-            _ => data,
+            ProgramMode.Real => (3u, LowSegment, LowSegment),
+            ProgramMode.Virtual8086 => (2u, LowSegment, LowSegment),
+            ProgramMode.User16 => (1u, (ushort)0x1B, (ushort)0x3B),
+            _ when mode.IsSupervisor() => (0u, (ushort)0x08, (ushort)0x10),
+            _ => (1u, (ushort)0x23, (ushort)0x2B),
         };
         IReadOnlyList<uint> registers = Program.Registers;
         uint[] words =
         [
-            mode switch
-            {
-                ProgramMode.Flat or ProgramMode.Paged or ProgramMode.Pae => 0u,
-                ProgramMode.Virtual8086 => 2,
-                ProgramMode.Real => 3,
-                _ => 1,
-            },
+            number,
             0,
             Program.Cr0 | 0x11 | (paged ? 0x8000_0000 : 0),
             pae ? ProgramLayout.PaePointers : ProgramLayout.PageDirectory,
@@ -207,11 +196,12 @@ public sealed class ProgramImage
             BinaryPrimitives.WriteUInt32LittleEndian(parameters[(n * 4)..], words[n]);
         }
 
-        Program.FloatingPoint.CopyTo(parameters[0x200..]);
-        uint[] resume = [.. _steps, End, uint.MaxValue];
-        for (int n = 0; n < resume.Length; n++)
+        Program.FloatingPoint.CopyTo(parameters[(int)(ProgramLayout.FloatingPoint - ProgramLayout.Parameters)..]);
+        Span<byte> resume = parameters[(int)(ProgramLayout.Resume - ProgramLayout.Parameters)..];
+        foreach (uint address in (IEnumerable<uint>)[.. _steps, End, uint.MaxValue])
         {
-            BinaryPrimitives.WriteUInt32LittleEndian(parameters[(0x400 + (n * 4))..], resume[n]);
+            BinaryPrimitives.WriteUInt32LittleEndian(resume, address);
+            resume = resume[sizeof(uint)..];
         }
     }
 }

@@ -18,9 +18,6 @@ internal static class ProgramLayout
     /// <summary>The resume table: where steps begin.</summary>
     public const uint Resume = Parameters + 0x400;
 
-    /// <summary>The most entries of the resume table, the end and the mark behind it included.</summary>
-    public const int ResumeEntries = 0x300;
-
     /// <summary>The page directory, and the page-directory-pointer table of a PAE program.</summary>
     public const uint PageDirectory = 0x10_6000;
 

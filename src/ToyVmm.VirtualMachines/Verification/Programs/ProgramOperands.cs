@@ -52,7 +52,7 @@ internal sealed class ProgramOperands(EdgeRandom random, StepWriter writer, Prog
             // BX, SI or DI; BP's segment is SS, which holds the same.
             int narrow = random.Pick([3, 5, 6, 7]);
             _ = writer.Load(narrow, (address - displacement) & 0xFFFF);
-            return new MemoryPlace(narrow, -1, 1, narrow == 5 && displacement == 0 ? 0 : displacement, segment, Wide: false);
+            return new MemoryPlace(narrow, -1, 1, displacement, segment, Wide: false);
         }
 
         int register = Register(OperandRegister.Doubleword);

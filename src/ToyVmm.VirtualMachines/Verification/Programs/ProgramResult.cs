@@ -33,11 +33,10 @@ public sealed record ProgramResult(bool Ended, ImmutableArray<uint> Records, Imm
             words[n] = BinaryPrimitives.ReadUInt32LittleEndian(page[(n * 4)..]);
         }
 
-        uint body = mode is ProgramMode.Real or ProgramMode.Virtual8086 ? ProgramLayout.LowBody : ProgramLayout.Body;
         uint[] sums = new uint[ProgramLayout.BodySize >> 12];
         for (uint n = 0; n < sums.Length; n++)
         {
-            _ = memory.TryRead(new GuestPhysicalAddress(body + (n << 12)), page);
+            _ = memory.TryRead(new GuestPhysicalAddress(mode.Body() + (n << 12)), page);
             sums[n] = Checksum(page);
         }
 

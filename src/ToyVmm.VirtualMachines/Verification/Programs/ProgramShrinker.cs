@@ -24,9 +24,6 @@ public sealed class ProgramShrinker
         _most = most;
     }
 
-    /// <summary>Programs tried.</summary>
-    public int Tried { get; private set; }
-
     /// <summary>Shrinks a program that shows it.</summary>
     public RandomProgram Shrink(RandomProgram program)
     {
@@ -45,16 +42,7 @@ public sealed class ProgramShrinker
         return program;
     }
 
-    private bool Shows(RandomProgram program)
-    {
-        if (_time.Elapsed >= _most)
-        {
-            return false;
-        }
-
-        Tried++;
-        return _shows(program);
-    }
+    private bool Shows(RandomProgram program) => _time.Elapsed < _most && _shows(program);
 
     // Runs of steps, from all of them down to one.
     private RandomProgram WithoutSteps(RandomProgram program)

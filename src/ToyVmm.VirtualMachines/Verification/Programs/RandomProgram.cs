@@ -108,13 +108,13 @@ public sealed record RandomProgram
     public const ulong MostInstructions = 60_000;
 
     /// <summary>True for a body of 32-bit code.</summary>
-    public bool Code32 => Mode is not (ProgramMode.User16 or ProgramMode.Virtual8086 or ProgramMode.Real);
+    public bool Code32 => Mode.IsCode32();
 
     /// <summary>True where the host CPU can judge: a flat 32-bit program in ring 3 all of whose steps it can execute.</summary>
     public bool RunsOnHost => Mode == ProgramMode.User && Timer == 0 && (Eflags & Hardware.Cpu.Eflags.IF) != 0 && ExtraSegments == default && Steps.All(step => (step.Traits & StepTraits.NotOnHost) == 0);
 
     /// <summary>True where QEMU can judge: in ring 3, so that what exceptions push does not stay on the program's stack.</summary>
-    public bool RunsOnQemu => Mode is ProgramMode.User or ProgramMode.UserPae or ProgramMode.User16 or ProgramMode.Virtual8086
+    public bool RunsOnQemu => !Mode.IsSupervisor()
         && Timer == 0 && ExtraSegments == default && Steps.All(step => (step.Traits & StepTraits.NotOnQemu) == 0);
 
     /// <summary>How many instructions the body has.</summary>

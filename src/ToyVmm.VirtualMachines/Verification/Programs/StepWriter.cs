@@ -65,9 +65,6 @@ internal sealed class StepWriter(InstructionWriter writer, bool code32)
     /// <summary>MOV dword [address], value; in 16-bit code an offset below 64 KiB.</summary>
     public StepWriter Store(uint address, uint value) => Wide([0xC7, Absolute(0), .. Offset(address), .. Word(value)]);
 
-    /// <summary>MOV byte [address], value.</summary>
-    public StepWriter StoreByte(uint address, byte value) => Code([0xC6, Absolute(0), .. Offset(address), value]);
-
     /// <summary>PUSH value: of the code's size.</summary>
     public StepWriter Push(uint value) => Code([0x68, .. Offset(value)]);
 
