@@ -127,6 +127,13 @@ public sealed unsafe class Vcpu : IDisposable
         }
     }
 
+    /// <summary>Asks the engine to leave soon: between two blocks, or two elements of a string. From the thread that runs it.</summary>
+    public void RequestLeave()
+    {
+        _state->Attention |= Attention.Leave;
+        CancelRequested = true;
+    }
+
     /// <summary>Raises a non-maskable interrupt; it is delivered at the next boundary where NMIs are not blocked.</summary>
     public void RaiseNmi()
     {

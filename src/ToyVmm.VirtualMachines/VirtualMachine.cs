@@ -190,7 +190,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             config = WithBios(config, options.Cpu);
         }
 
-        Machine machine = MakeMachine(config, options);
+        Machine machine = new(config);
         LoadResult result = ImageLoader.Load(image, machine.Memory, options.Load);
         if (!result.Succeeded)
         {
@@ -208,7 +208,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     {
         ArgumentNullException.ThrowIfNull(options);
         MachineConfig config = WithBios(options.Machine, options.Cpu);
-        Machine machine = MakeMachine(config, options);
+        Machine machine = new(config);
         LoadedImage nothing = new(ImageFormat.BootSector, new EntryState { BootThroughBios = true }, ["The BIOS boots one of the drives."]);
         return Finish(options, config, machine, nothing, default);
     }
@@ -482,10 +482,6 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
 
     private static bool WantsTranslator(EngineKind engine) =>
         engine == EngineKind.Translator || (engine == EngineKind.Auto && TranslatorUnavailable is null);
-
-    // The translator maps guest RAM a second time, into the views.
-    private static Machine MakeMachine(MachineConfig config, VirtualMachineOptions options) =>
-        new(config with { SharedRam = WantsTranslator(options.Engine) });
 
     private static ulong Saturate(ulong start, ulong more) => more > ulong.MaxValue - start ? ulong.MaxValue : start + more;
 

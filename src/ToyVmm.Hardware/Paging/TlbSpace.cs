@@ -164,7 +164,8 @@ internal sealed unsafe class TlbSpace : IDisposable
         {
             uint index = (uint)_used[n];
             Slot* slot = &_slots[index];
-            bool holds = !slot->Mixed
+            byte* table = slot->EntrySize == 0 ? null : memory.HostPage(new GuestPhysicalAddress(slot->TableAddress));
+            bool holds = !slot->Mixed && (slot->EntrySize == 0 || table != null) // a device may lie over the table now
                 && PageWalker.TryReadDirectory(memory, state, physicalMask, index << SlotShift, out ulong address, out ulong entry)
                 && address == slot->DirectoryAddress && entry == slot->DirectoryEntry;
             if (!holds)
@@ -175,7 +176,7 @@ internal sealed unsafe class TlbSpace : IDisposable
             }
             else if (slot->EntrySize != 0)
             {
-                CompareTable(index, slot, memory, dropped);
+                CompareTable(index, slot, table + (slot->TableAddress & 0xFFF), dropped);
             }
         }
     }
@@ -236,11 +237,10 @@ internal sealed unsafe class TlbSpace : IDisposable
         Buffer.MemoryCopy(&leaf, slot->Copy + at, entrySize, entrySize);
     }
 
-    private void CompareTable(uint index, Slot* slot, GuestMemory memory, ICollection<uint> dropped)
+    private void CompareTable(uint index, Slot* slot, byte* host, ICollection<uint> dropped)
     {
         bool wide = slot->EntrySize == sizeof(ulong);
         int size = PagesPerSlot * slot->EntrySize;
-        byte* host = memory.HostPage(new GuestPhysicalAddress(slot->TableAddress)) + (slot->TableAddress & 0xFFF);
         Span<byte> copy = new(slot->Copy, size);
         ReadOnlySpan<byte> now = new(host, size);
         if (copy.SequenceEqual(now))
