@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using ToyVmm.Hardware.Devices;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.VirtualMachines;
 
@@ -7,7 +8,7 @@ namespace ToyVmm.VirtualMachines;
 /// The one door for everything that the image does not determine: bytes for COM1, keys and the mouse, from any thread. The machine takes them
 /// between runs of the engine, when the device has room, at a moment that is therefore known; <see cref="Recorder"/> is told of it.
 /// </summary>
-public sealed class InputQueue : IDisposable
+public sealed class InputQueue : IDisposable, ISavedState
 {
     // A guest that never reads its keyboard must not make keys pile up: a real one would lose them after 16 bytes.
     private const int MostKeys = 4096;
@@ -77,6 +78,59 @@ public sealed class InputQueue : IDisposable
         _mouse.Enqueue(mouse);
         Arrived();
     }
+
+    /// <inheritdoc/>
+    /// <remarks>What waits. A queue that is restored loses what waited in it; whether more may come (<see cref="IsOpen"/>) is the host's affair.</remarks>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        byte[] bytes = [.. _bytes];
+        KeyInput[] keys = [.. _keys];
+        MouseEvent[] mouse = [.. _mouse];
+        int byteCount = state.Count(bytes.Length, int.MaxValue);
+        int keyCount = state.Count(keys.Length, MostKeys);
+        int mouseCount = state.Count(mouse.Length, int.MaxValue);
+        if (!state.IsRestoring)
+        {
+            state.Bytes(bytes);
+            foreach (KeyInput key in keys)
+            {
+                _ = Pass(state, key);
+            }
+
+            foreach (MouseEvent one in mouse)
+            {
+                _ = Pass(state, one);
+            }
+
+            return;
+        }
+
+        _bytes.Clear();
+        _keys.Clear();
+        _mouse.Clear();
+        for (int n = 0; n < byteCount; n++)
+        {
+            _bytes.Enqueue(state.Pass((byte)0));
+        }
+
+        for (int n = 0; n < keyCount; n++)
+        {
+            _keys.Enqueue(Pass(state, new KeyInput(default, false)));
+        }
+
+        for (int n = 0; n < mouseCount; n++)
+        {
+            _mouse.Enqueue(Pass(state, default(MouseEvent)));
+        }
+
+        Arrived();
+    }
+
+    private static KeyInput Pass(StateTransfer state, KeyInput key) =>
+        new((Ps2Key)state.Choice((int)key.Key, (int)Ps2Key.Pause), state.Pass(key.Pressed));
+
+    private static MouseEvent Pass(StateTransfer state, MouseEvent mouse) => new(
+        (int)state.Pass((uint)mouse.DeltaX), (int)state.Pass((uint)mouse.DeltaY), (int)state.Pass((uint)mouse.Wheel), (MouseButtons)state.Choice((int)mouse.Buttons, 7));
 
     /// <inheritdoc/>
     public void Dispose() => _arrived.Dispose();
