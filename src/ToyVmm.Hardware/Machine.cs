@@ -14,7 +14,7 @@ namespace ToyVmm.Hardware;
 /// A run loop advances <see cref="Clock"/> before each access to <see cref="Ports"/> or <see cref="Mmio"/>, and afterwards looks at
 /// <see cref="Request"/>, <see cref="InterruptRequested"/> and <see cref="NmiGate.Pending"/>.
 /// </remarks>
-public sealed class Machine : IDisposable
+public sealed partial class Machine : IDisposable
 {
     // Firmware writes progress codes to it, and guests write to it merely to wait for a bus cycle.
     private const ushort PostCodePort = 0x80;
@@ -29,6 +29,9 @@ public sealed class Machine : IDisposable
     private readonly ResetControl _resetControl;
     private readonly SystemControlPortA _controlA;
     private readonly SystemControlPortB _controlB;
+    private readonly CallbackLine _gate2;
+    private readonly SharedLine _irq3;
+    private readonly SharedLine _irq4;
     private readonly Dma8237 _dma1 = new();
     private readonly Dma8237 _dma2 = new(addressShift: 1);
     private readonly RegisterFile _dmaPages = new(16);
@@ -79,8 +82,13 @@ public sealed class Machine : IDisposable
         DebugConsole = new DebugConsole(value => DebugConsoleWritten?.Invoke(value));
         _resetControl = new ResetControl(RequestReset);
         _controlA = new SystemControlPortA(A20, RequestReset);
-        _controlB = new SystemControlPortB(Clock, new CallbackLine(high => Pit.SetGate(2, high)), () => Pit.Output(2));
+        _gate2 = new CallbackLine(high => Pit.SetGate(2, high));
+        _controlB = new SystemControlPortB(Clock, _gate2, () => Pit.Output(2));
         PowerManagement = new PowerManagementPiix4(Clock, Pic.Line(9), () => Ask(new MachineRequest(MachineRequestKind.PowerOff)));
+
+        // COM1 and COM3 share IRQ4, COM2 and COM4 share IRQ3: an OR of their requests.
+        _irq4 = new SharedLine(Pic.Line(4));
+        _irq3 = new SharedLine(Pic.Line(3));
         _serialPorts = MakeSerialPorts(config.SerialPorts);
         PrimaryAta = new AtaChannel(Pic.Line(14));
         SecondaryAta = new AtaChannel(Pic.Line(15));
@@ -304,13 +312,10 @@ public sealed class Machine : IDisposable
 
     private Serial16550[] MakeSerialPorts(int count)
     {
-        // COM1 and COM3 share IRQ4, COM2 and COM4 share IRQ3: an OR of their requests.
-        SharedLine irq4 = new(Pic.Line(4));
-        SharedLine irq3 = new(Pic.Line(3));
         Serial16550[] ports = new Serial16550[count];
         for (int index = 0; index < count; index++)
         {
-            ports[index] = new Serial16550(Clock, (index % 2 == 0 ? irq4 : irq3).AddInput());
+            ports[index] = new Serial16550(Clock, (index % 2 == 0 ? _irq4 : _irq3).AddInput());
         }
 
         return ports;

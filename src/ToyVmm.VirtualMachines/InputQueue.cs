@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using ToyVmm.Hardware.Devices;
+using ToyVmm.Hardware.State;
 using ToyVmm.VirtualMachines.Hypercalls;
 
 namespace ToyVmm.VirtualMachines;
@@ -8,7 +9,7 @@ namespace ToyVmm.VirtualMachines;
 /// The one door for everything that the image does not determine: bytes for COM1, keys and the mouse, from any thread. The machine takes them
 /// between runs of the engine, when the device has room, at a moment that is therefore known; <see cref="Recorder"/> is told of it.
 /// </summary>
-public sealed class InputQueue : IDisposable
+public sealed class InputQueue : IDisposable, ISavedState
 {
     // A guest that never reads its keyboard must not make keys pile up: a real one would lose them after 16 bytes.
     private const int MostKeys = 4096;
@@ -89,6 +90,72 @@ public sealed class InputQueue : IDisposable
         _events.Enqueue(port);
         Arrived();
     }
+
+    /// <inheritdoc/>
+    /// <remarks>What waits. A queue that is restored loses what waited in it; whether more may come (<see cref="IsOpen"/>) is the host's affair.</remarks>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        byte[] bytes = [.. _bytes];
+        KeyInput[] keys = [.. _keys];
+        MouseEvent[] mouse = [.. _mouse];
+        int byteCount = state.Count(bytes.Length, int.MaxValue);
+        int keyCount = state.Count(keys.Length, MostKeys);
+        int mouseCount = state.Count(mouse.Length, int.MaxValue);
+        int[] events = [.. _events];
+        int eventCount = state.Count(events.Length, int.MaxValue);
+        if (!state.IsRestoring)
+        {
+            state.Bytes(bytes);
+            foreach (KeyInput key in keys)
+            {
+                _ = Pass(state, key);
+            }
+
+            foreach (MouseEvent one in mouse)
+            {
+                _ = Pass(state, one);
+            }
+
+            foreach (int port in events)
+            {
+                _ = state.Choice(port, (int)HypercallCatalog.EventPorts - 1);
+            }
+
+            return;
+        }
+
+        _bytes.Clear();
+        _keys.Clear();
+        _mouse.Clear();
+        _events.Clear();
+        for (int n = 0; n < byteCount; n++)
+        {
+            _bytes.Enqueue(state.Pass((byte)0));
+        }
+
+        for (int n = 0; n < keyCount; n++)
+        {
+            _keys.Enqueue(Pass(state, new KeyInput(default, false)));
+        }
+
+        for (int n = 0; n < mouseCount; n++)
+        {
+            _mouse.Enqueue(Pass(state, default(MouseEvent)));
+        }
+
+        for (int n = 0; n < eventCount; n++)
+        {
+            _events.Enqueue(state.Choice(0, (int)HypercallCatalog.EventPorts - 1));
+        }
+
+        Arrived();
+    }
+
+    private static KeyInput Pass(StateTransfer state, KeyInput key) =>
+        new((Ps2Key)state.Choice((int)key.Key, (int)Ps2Key.Pause), state.Pass(key.Pressed));
+
+    private static MouseEvent Pass(StateTransfer state, MouseEvent mouse) => new(
+        (int)state.Pass((uint)mouse.DeltaX), (int)state.Pass((uint)mouse.DeltaY), (int)state.Pass((uint)mouse.Wheel), (MouseButtons)state.Choice((int)mouse.Buttons, 7));
 
     /// <inheritdoc/>
     public void Dispose() => _arrived.Dispose();

@@ -28,7 +28,7 @@ namespace ToyVmm.VirtualMachines;
 /// Console.WriteLine($"{why.Detail}: {vm.SerialOutput}, EAX = {vm.Cpu.Eax:x8}");
 /// </code>
 /// </example>
-public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
+public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
 {
     // The host looks at its clock, at input and at stop requests this often: a few milliseconds.
     private const ulong SliceInstructions = 1 << 20;
