@@ -15,6 +15,9 @@ internal sealed class DriveBay(ILogger logger) : IDisposable
 
     private readonly List<FileDiskImage> _images = [];
 
+    /// <summary>Asked before each sector that is written, with its size in bytes; false: it is not written.</summary>
+    public required Func<int, bool> MayWrite { private get; init; }
+
     /// <summary>Plugs everything in: the image that is booted first, then the disks of the configuration, in the places that the CD-ROM leaves.</summary>
     /// <exception cref="DriveException">An image cannot be opened or is empty, or there are too many.</exception>
     public void Attach(Machine machine, MachineConfig config, BootDisk? boot)
@@ -22,7 +25,7 @@ internal sealed class DriveBay(ILogger logger) : IDisposable
         Queue<int> places = new(Enumerable.Range(0, MachineConfig.AtaPlaces).Where(place => config.CdRom is null || place != CdRomPlace));
         if (boot is { Geometry.IsFloppy: true })
         {
-            BiosDrive floppy = new(boot.DriveNumber, boot.Geometry, new MemoryDiskImage(boot.Image));
+            BiosDrive floppy = new(boot.DriveNumber, boot.Geometry, Limited(new MemoryDiskImage(boot.Image)));
             machine.Ports.Map(BiosDisk.DefaultPort, BiosDisk.PortCount, new BiosDisk(machine.Memory, [floppy]));
         }
         else if (boot is not null)
@@ -55,7 +58,9 @@ internal sealed class DriveBay(ILogger logger) : IDisposable
         }
     }
 
-    private static void AttachDisk(Machine machine, int place, IDiskImage image) => machine.AttachAta(place, new AtaDisk(image, Serial(place)));
+    private void AttachDisk(Machine machine, int place, IDiskImage image) => machine.AttachAta(place, new AtaDisk(Limited(image), Serial(place)));
+
+    private LimitedDiskImage Limited(IDiskImage image) => new(image, MayWrite);
 
     private static string Serial(int place) => $"TOYVMM-{place + 1:d4}";
 

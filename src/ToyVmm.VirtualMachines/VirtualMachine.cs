@@ -28,7 +28,7 @@ namespace ToyVmm.VirtualMachines;
 /// Console.WriteLine($"{why.Detail}: {vm.SerialOutput}, EAX = {vm.Cpu.Eax:x8}");
 /// </code>
 /// </example>
-public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
+public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
 {
     // The host looks at its clock, at input and at stop requests this often: a few milliseconds.
     private const ulong SliceInstructions = 1 << 20;
@@ -98,7 +98,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
         Naive = options.Engine == EngineKind.Naive ? NaiveMonitor.Attach(_engine) : null;
 
         _exits = new ExitHandler(this, options);
-        _drives = new DriveBay(_logger);
+        _drives = new DriveBay(_logger) { MayWrite = TakeDiskWrite };
         machine.SerialPorts[0].Peer = this;
         machine.A20.Changed = SetA20;
         machine.CoprocessorErrorIgnored = () =>
@@ -279,7 +279,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     private StopReason RunLoop(RunLimits limits)
     {
         long started = Stopwatch.GetTimestamp();
-        _lastInstruction = Saturate(InstructionsRetired, limits.MaxInstructions);
+        BeginLimits(limits);
         if (_asleep && Sleep(limits, started) is { } stillAsleep)
         {
             return stillAsleep;
@@ -287,7 +287,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
 
         for (; ; )
         {
-            if (HostStop(limits, started) is { } hostStop)
+            if ((HostStop(limits, started) ?? LimitStop(limits)) is { } hostStop)
             {
                 return hostStop;
             }
@@ -302,7 +302,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             }
 
             _mustLook = false;
-            _accessesLeft = SliceAccesses;
+            _accessesLeft = PrepareAccesses(budget);
             _hostLookAt = retired + SliceInstructions;
             VmExit exit = _engine.Run(budget);
             _costs?.Begin(exit.Reason);
@@ -321,6 +321,7 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
                     WaitForHost();
                 }
 
+                _stringPaused |= exit.Reason == ExitReason.Cancelled;
                 stop = exit.Reason == ExitReason.Halt
                     ? Sleep(limits, started)
                     : _exits.Handle(exit);
@@ -409,6 +410,11 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
     internal void TransmitSerial(byte value)
     {
         _slack = s_leastSlack;
+        if (!TakeSerialByte())
+        {
+            return;
+        }
+
         if (_options.SerialOutput is { } sink)
         {
             sink(value);
@@ -598,6 +604,16 @@ public sealed unsafe class VirtualMachine : IDisposable, ISerialPeer
             if (!waits && (!timeToCome || clock.Now - _sleptSince > longest || _timersUnheard > MostTimersUnheard))
             {
                 return new StopReason(StopKind.HaltedForever, 0, "the CPU halted, and no interrupt will wake it");
+            }
+
+            if (limits.IdleUntil != ulong.MaxValue)
+            {
+                if (clock.NextDeadline > limits.IdleUntil)
+                {
+                    return new StopReason(StopKind.Asleep, 0, "the guest sleeps");
+                }
+
+                waits = false; // that time has come already
             }
 
             TimeSpan sleep = !timeToCome ? s_longestWait : _options.Pace ?? waits ? _host.Until(clock.NextDeadline) : TimeSpan.Zero;

@@ -13,11 +13,12 @@ internal static unsafe class HypercallTable
     public const uint AbiVersion = 1;
 
     /// <summary>One bit for each call that exists: CPUID 0x40000001 EBX.</summary>
-    public const uint Features = (1u << FeaturesCall) | (1u << ConsoleWrite) | (1u << Exit);
+    public const uint Features = (1u << FeaturesCall) | (1u << ConsoleWrite) | (1u << Exit) | (1u << Yield);
 
     private const int FeaturesCall = 0;
     private const int ConsoleWrite = 1;
     private const int Exit = 2;
+    private const int Yield = 3;
     private const uint BadAddress = unchecked((uint)-14);
     private const uint NoSuchCall = unchecked((uint)-38);
 
@@ -36,6 +37,10 @@ internal static unsafe class HypercallTable
                 return null;
             case Exit:
                 return new StopReason(StopKind.HypercallExit, s->Ebx, $"the guest exited with {s->Ebx}");
+            case Yield:
+                vm.GiveSliceAway();
+                s->Eax = 0;
+                return null;
             default:
                 s->Eax = NoSuchCall;
                 return null;
