@@ -72,6 +72,12 @@ public sealed unsafe partial class Vcpu : IDisposable
         }
     }
 
+    /// <summary>Sends accesses to latches (<see cref="IPortAccess.Latches"/>) through <see cref="Ports"/> like all others: where each exit has to be seen at once.</summary>
+    public bool LatchesHidden
+    {
+        set => Frame->PortLatches = value || Ports is null ? (nint)s_noLatches : (nint)Ports.Latches;
+    }
+
     /// <summary>Set by another thread to get the engine out of a REP string instruction, which can take seconds; budgets bound everything else.</summary>
     public bool CancelRequested
     {

@@ -76,7 +76,9 @@ public sealed partial class Machine : IDisposable
         KeyboardController = new Keyboard8042(Clock, Pic.Line(1), Pic.Line(12), A20, RequestReset, Keyboard, Mouse);
         GuestPhysicalAddress videoMemory = new(VideoMemory);
         Memory.SetKind(videoMemory, Vga.MemorySize, PageKind.Mmio);
-        Vga = new Vga(Clock, new VgaAperture(Memory, videoMemory, (first, length) => MemoryMapChanged?.Invoke(first, length)));
+        VgaAperture aperture = new(Memory, videoMemory, (first, length) => MemoryMapChanged?.Invoke(first, length)) { IsAsleep = image is not null };
+        Vga = new Vga(Clock, aperture);
+        aperture.IsAsleep = false;
         Mmio.Map(videoMemory, Vga.MemorySize, Vga);
         CoprocessorError = new CoprocessorErrorLatch(Pic.Line(13), () => CoprocessorErrorIgnored?.Invoke());
         DebugConsole = new DebugConsole(value => DebugConsoleWritten?.Invoke(value));

@@ -18,6 +18,9 @@ internal sealed class DriveBay(ILogger logger) : IDisposable, ISavedState
     private readonly List<IDiskImage> _drives = [];
     private BiosDisk? _biosDisk;
 
+    /// <summary>Asked before each sector that is written, with its size in bytes; false: it is not written.</summary>
+    public required Func<int, bool> MayWrite { private get; init; }
+
     /// <summary>Plugs everything in: the image that is booted first, then the disks of the configuration, in the places that the CD-ROM leaves.</summary>
     /// <exception cref="DriveException">An image cannot be opened or is empty, or there are too many.</exception>
     public void Attach(Machine machine, MachineConfig config, BootDisk? boot)
@@ -27,7 +30,7 @@ internal sealed class DriveBay(ILogger logger) : IDisposable, ISavedState
         {
             MemoryDiskImage image = new(boot.Image);
             _drives.Add(image);
-            _biosDisk = new BiosDisk(machine.Memory, [new BiosDrive(boot.DriveNumber, boot.Geometry, image)]);
+            _biosDisk = new BiosDisk(machine.Memory, [new BiosDrive(boot.DriveNumber, boot.Geometry, Limited(image))]);
             machine.Ports.Map(BiosDisk.DefaultPort, BiosDisk.PortCount, _biosDisk);
         }
         else if (boot is not null)
@@ -87,8 +90,10 @@ internal sealed class DriveBay(ILogger logger) : IDisposable, ISavedState
     private void AttachDisk(Machine machine, int place, IDiskImage image)
     {
         _drives.Add(image);
-        machine.AttachAta(place, new AtaDisk(image, Serial(place)));
+        machine.AttachAta(place, new AtaDisk(Limited(image), Serial(place)));
     }
+
+    private LimitedDiskImage Limited(IDiskImage image) => new(image, MayWrite);
 
     private static string Serial(int place) => $"TOYVMM-{place + 1:d4}";
 

@@ -9,9 +9,21 @@ public sealed record RunLimits
     /// <summary>Retired instructions, counted from this call; the run stops at exactly this many.</summary>
     public ulong MaxInstructions { get; init; } = ulong.MaxValue;
 
-    /// <summary>True where the hypercall <c>yield</c> ends the run (<see cref="StopKind.Yielded"/>): others wait for the host.</summary>
-    public bool EndsAtYield { get; init; }
-
     /// <summary>Host time.</summary>
     public TimeSpan Timeout { get; init; } = System.Threading.Timeout.InfiniteTimeSpan;
+
+    /// <summary>Exits handled by the monitor (<see cref="VirtualMachine.ExitsHandled"/>), counted from this call; the run stops at exactly this many.</summary>
+    public ulong MaxExits { get; init; } = ulong.MaxValue;
+
+    /// <summary>
+    /// So far idle time is skipped, as a value of the guest's clock: a guest that sleeps longer ends the run with <see cref="StopKind.Asleep"/>, and
+    /// nobody waits. The largest value, which is the default, is no bound, and the run waits where <see cref="VirtualMachineOptions.Pace"/> says so.
+    /// </summary>
+    public ulong IdleUntil { get; init; } = ulong.MaxValue;
+
+    /// <summary>
+    /// True: the run is a slice, and others wait. The guest's yield ends it (<see cref="StopKind.Yielded"/>), and so does an instruction that goes on for long
+    /// (<see cref="StopKind.Preempted"/>). False: the guest is alone, and a yield does nothing.
+    /// </summary>
+    public bool IsSlice { get; init; }
 }

@@ -1,7 +1,9 @@
+using ToyVmm.Hardware.State;
+
 namespace ToyVmm.Hardware.Memory;
 
 /// <summary>Whose the pages of RAM are: copies on write, images of it all, pages given away and taken back, RAM that grows, pages of two machines.</summary>
-public sealed unsafe partial class GuestMemory
+public sealed unsafe partial class GuestMemory : ISavedState
 {
     private readonly HashSet<uint> _lent = [];
     private uint _holes;
@@ -100,9 +102,27 @@ public sealed unsafe partial class GuestMemory
     /// <param name="address">The page.</param>
     public void TakeBack(GuestPhysicalAddress address)
     {
-        uint page = (uint)(address.Value >> PageShift);
-        _kinds[page] = (byte)PageKind.Ram;
+        _kinds[address.Value >> PageShift] = (byte)PageKind.Ram;
         _holes--;
+        CodeWatcher?.CodeWritten(address, (int)PageSize);
+    }
+
+    /// <summary>True for a page (its number) that the guest has given away and not taken back.</summary>
+    public bool IsGivenAway(uint page) => _holes != 0 && page < RamSize >> PageShift && _kinds[page] == (byte)PageKind.Hole;
+
+    /// <summary>
+    /// Forgets decoded code in pages that another machine may have written to since this one ran: such stores are noticed where guests take turns, as those of
+    /// another processor are at the latest when one serializes.
+    /// </summary>
+    public void ForgetSharedCode()
+    {
+        if (_lent.Count != 0 || _pages is { ForeignPages: > 0 })
+        {
+            foreach (uint page in _lent.Concat(_pages!.Foreign).Where(page => (Marks[page] & PageMarks.Code) != 0).ToArray())
+            {
+                CodeWatcher?.CodeWritten(new GuestPhysicalAddress((ulong)page << PageShift), (int)PageSize);
+            }
+        }
     }
 
     /// <summary>More RAM at the end of what there is: zeros.</summary>
@@ -129,24 +149,27 @@ public sealed unsafe partial class GuestMemory
 
     /// <summary>Lends a page to another machine, which then has it too, until either is gone.</summary>
     /// <param name="address">A page of RAM.</param>
-    /// <returns>Null where the limit does not allow a copy of it.</returns>
-    internal SharedPage? Lend(GuestPhysicalAddress address)
+    /// <returns>Null where the limit does not allow a copy of it, or RAM cannot be shared.</returns>
+    public SharedPage? Lend(GuestPhysicalAddress address)
     {
         uint page = (uint)(address.Value >> PageShift);
-        if (IsBorrowed(page) && !TryOwn(page))
+        if (_pages is null || (IsBorrowed(page) && !TryOwn(page)))
         {
             return null;
         }
 
         _ = _lent.Add(page);
-        return _pages!.Lend(page);
+        return _pages.Lend(page);
     }
+
+    /// <summary>Nobody accepted the page.</summary>
+    public void Unlend(GuestPhysicalAddress address) => _ = _lent.Remove((uint)(address.Value >> PageShift));
 
     /// <summary>Has another machine's page in the place of one of its own.</summary>
     /// <param name="address">A page of RAM.</param>
     /// <param name="shared">The other's page.</param>
     /// <param name="writable">False makes it ROM: stores are lost.</param>
-    internal void Accept(GuestPhysicalAddress address, SharedPage shared, bool writable)
+    public void Accept(GuestPhysicalAddress address, SharedPage shared, bool writable)
     {
         uint page = (uint)(address.Value >> PageShift);
         Disown(page);
@@ -155,6 +178,40 @@ public sealed unsafe partial class GuestMemory
         _kinds[page] = (byte)(writable ? PageKind.Ram : PageKind.Rom);
         CodeWatcher?.CodeWritten(address, (int)PageSize);
         CodeWatcher?.PageReplaced(address);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>How much RAM there is by now, and which pages the guest has given away; not what the others hold.</remarks>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        uint size = state.Pass(RamSize);
+        state.Require(size >= RamSize && size <= Capacity && size % PageSize == 0, "RAM has as much as it can have");
+        if (state.IsRestoring && state.Error is null)
+        {
+            Grow(size - RamSize);
+        }
+
+        List<uint> given = [];
+        for (uint page = 0; _holes != 0 && page < RamSize >> PageShift; page++)
+        {
+            if (_kinds[page] == (byte)PageKind.Hole)
+            {
+                given.Add(page);
+            }
+        }
+
+        int count = state.Count(given.Count, (int)(RamSize >> PageShift));
+        for (int n = 0; n < count && state.Error is null; n++)
+        {
+            uint page = state.Pass(state.IsRestoring ? 0 : given[n]);
+            GuestPhysicalAddress address = new((ulong)page << PageShift);
+            bool isRam = state.IsRestoring && page < RamSize >> PageShift && KindAt(address) == PageKind.Ram;
+            state.Require(!state.IsRestoring || isRam || given.Contains(page), "a page that was given away was RAM");
+            if (isRam)
+            {
+                GiveAway(address);
+            }
+        }
     }
 
     // Most of the array is zeros, which take no memory where they are not written.

@@ -73,6 +73,7 @@ public sealed unsafe partial class GuestMemory : IDisposable
         ArgumentNullException.ThrowIfNull(image);
         (RamSize, Capacity) = (image.RamSize, image.Capacity);
         RomPages = image.RomPages;
+        _holes = image.BalloonPages;
         _pages = RamPages.From(image);
         RamBase = _pages.Address;
         _kinds = (byte*)HostWindow.MapCopy(image.Marks);

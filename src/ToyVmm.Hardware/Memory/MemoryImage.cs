@@ -16,6 +16,7 @@ public sealed class MemoryImage : IDisposable
         LayerOf = layerOf;
         Marks = marks;
         RomPages = memory.RomPages;
+        BalloonPages = memory.BalloonPages;
     }
 
     /// <summary>Bytes of RAM.</summary>
@@ -32,6 +33,9 @@ public sealed class MemoryImage : IDisposable
 
     /// <summary>Kinds and marks of all pages, to begin with.</summary>
     internal MemoryFile Marks { get; }
+
+    /// <summary>Pages that the guest has given away.</summary>
+    internal uint BalloonPages { get; }
 
     /// <summary>The pages of read-only images outside RAM.</summary>
     internal RomPages RomPages { get; }

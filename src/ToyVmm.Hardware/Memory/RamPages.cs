@@ -38,6 +38,9 @@ internal sealed unsafe class RamPages : IDisposable
     /// <summary>True for a page that is another machine's.</summary>
     public bool IsForeign(uint page) => _foreign.ContainsKey(page);
 
+    /// <summary>The pages (their numbers) that are another machine's.</summary>
+    public IEnumerable<uint> Foreign => _foreign.Keys;
+
     /// <summary>Pages that are another machine's.</summary>
     public int ForeignPages => _foreign.Count;
 
@@ -265,8 +268,3 @@ internal sealed unsafe class RamPages : IDisposable
         _layerOf[page] = layer;
     }
 }
-
-/// <summary>A page of one machine that another one has too.</summary>
-/// <param name="File">The file that it lies in.</param>
-/// <param name="Offset">Its byte there.</param>
-internal sealed record SharedPage(MemoryFile File, ulong Offset);

@@ -1,0 +1,35 @@
+namespace ToyVmm.VirtualMachines.Scheduling;
+
+/// <summary>What a guest has used over its lives.</summary>
+internal sealed class GuestUsage
+{
+    public ulong Instructions { get; private set; }
+
+    public ulong Exits { get; private set; }
+
+    public TimeSpan HostTime { get; private set; }
+
+    public ulong Work { get; set; }
+
+    /// <summary>Of the lives that are over.</summary>
+    public ulong DiskBytes { get; set; }
+
+    /// <summary>Of the lives that are over.</summary>
+    public ulong SerialBytes { get; set; }
+
+    public void Add(ulong instructions, ulong exits, TimeSpan hostTime)
+    {
+        Instructions += instructions;
+        Exits += exits;
+        HostTime += hostTime;
+    }
+}
+
+/// <summary>What a slice came to.</summary>
+/// <param name="Charge">In units of the fleet's accounting.</param>
+/// <param name="Instructions">Instructions retired.</param>
+/// <param name="Exits">Exits handled.</param>
+internal readonly record struct SliceResult(ulong Charge, ulong Instructions, ulong Exits)
+{
+    public SliceResult Plus(ulong charge, ulong instructions, ulong exits) => new(Charge + charge, Instructions + instructions, Exits + exits);
+}

@@ -1,0 +1,127 @@
+using Iced.Intel;
+using ToyVmm.Hardware;
+using ToyVmm.VirtualMachines;
+using ToyVmm.VirtualMachines.Scheduling;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace ToyVmm.Tests.Scheduling;
+
+/// <summary>Small guests for fleets, 16-bit raw images at 7C00.</summary>
+internal static class FleetFixture
+{
+    /// <summary>Never does anything else.</summary>
+    public static byte[] Busy { get; } = [0xEB, 0xFE];
+
+    /// <summary>Writes to port 80h, for ever: three instructions, one exit.</summary>
+    public static byte[] ExitStorm { get; } = [0xE6, 0x80, 0x90, 0xEB, 0xFB];
+
+    /// <summary>Powers off after so many loops.</summary>
+    public static byte[] Work(uint loops) => Assemble(a =>
+    {
+        a.mov(ecx, loops);
+        Label top = a.CreateLabel();
+        a.Label(ref top);
+        a.dec(ecx);
+        a.jne(top);
+        PowerOff(a);
+    });
+
+    /// <summary>Writes a value to the debug exit port.</summary>
+    public static byte[] Exit(byte value) => Assemble(a =>
+    {
+        a.mov(al, value);
+        a.@out(0xF4, al);
+    });
+
+    /// <summary>Sleeps until the timer wakes it, so many times, and each time runs a loop; then it powers off. The timer ticks 1,000 times a second.</summary>
+    public static byte[] Sleeper(ushort times, uint loops) => Assemble(a =>
+    {
+        Timer(a, a => a.nop());
+        a.mov(bx, times);
+        Label top = a.CreateLabel();
+        Label inner = a.CreateLabel();
+        a.Label(ref top);
+        a.sti();
+        a.hlt();
+        a.mov(ecx, loops);
+        a.Label(ref inner);
+        a.dec(ecx);
+        a.jne(inner);
+        a.dec(bx);
+        a.jne(top);
+        PowerOff(a);
+    });
+
+    /// <summary>Yields after every few instructions.</summary>
+    public static byte[] Yielder { get; } = Assemble(a =>
+    {
+        Label top = a.CreateLabel();
+        a.Label(ref top);
+        a.mov(eax, 3);
+        a.vmcall();
+        a.jmp(top);
+    });
+
+    /// <summary>Sends letters through COM1, for ever.</summary>
+    public static byte[] Chatterbox { get; } = Assemble(a =>
+    {
+        a.mov(dx, 0x3F8);
+        a.mov(al, (byte)'x');
+        Label top = a.CreateLabel();
+        a.Label(ref top);
+        a.@out(dx, al);
+        a.jmp(top);
+    });
+
+    /// <summary>A machine of 1 MiB.</summary>
+    public static VirtualMachineOptions Small(EngineKind engine = EngineKind.Interpreter) =>
+        new() { Engine = engine, Machine = new MachineConfig { MemorySize = 1 << 20 } };
+
+    /// <summary>A guest with that image.</summary>
+    public static FleetGuestOptions Guest(string name, byte[] image, uint weight = 100, EngineKind engine = EngineKind.Interpreter, VirtualMachineOptions? options = null) => new()
+    {
+        Name = name,
+        Weight = weight,
+        Create = left => VirtualMachine.Create(image, (options ?? Small(engine)) with { Limits = left }),
+    };
+
+    /// <summary>Assembles 16-bit code for 7C00.</summary>
+    public static byte[] Assemble(Action<Assembler> code)
+    {
+        Assembler a = new(16);
+        code(a);
+        using MemoryStream image = new();
+        _ = a.Assemble(new StreamCodeWriter(image), 0x7C00);
+        return image.ToArray();
+    }
+
+    private static void PowerOff(Assembler a)
+    {
+        a.mov(dx, 0x604);
+        a.mov(ax, 0x2000);
+        a.@out(dx, ax);
+    }
+
+    // PIT channel 0 in mode 2 at 1193 clocks, on vector 8.
+    private static void Timer(Assembler a, Action<Assembler> handler)
+    {
+        Label begin = a.CreateLabel();
+        a.cli();
+        a.xor(ax, ax);
+        a.mov(ds, ax);
+        a.mov(ss, ax);
+        a.mov(sp, 0x7000);
+        a.call(begin);
+        handler(a);
+        a.iret();
+        a.Label(ref begin);
+        a.pop(ax);
+        a.mov(__word_ptr[0x20], ax);
+        a.mov(__word_ptr[0x22], 0);
+        foreach ((byte port, byte value) in (ReadOnlySpan<(byte, byte)>)[(0x20, 0x11), (0x21, 8), (0x21, 4), (0x21, 3), (0x43, 0x34), (0x40, 0xA9), (0x40, 0x04), (0x21, 0xFE)])
+        {
+            a.mov(al, value);
+            a.@out(port, al);
+        }
+    }
+}
