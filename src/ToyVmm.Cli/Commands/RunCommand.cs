@@ -1,8 +1,10 @@
 using System.CommandLine;
+using ToyVmm.Cli.Fleets;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Running;
 using ToyVmm.Engines;
 using ToyVmm.VirtualMachines;
+using ToyVmm.VirtualMachines.Scheduling;
 using ToyVmm.VirtualMachines.Tracing;
 
 namespace ToyVmm.Cli.Commands;
@@ -10,7 +12,8 @@ namespace ToyVmm.Cli.Commands;
 /// <summary>toyvmm run: an image goes in, the guest runs, a verdict comes out.</summary>
 internal sealed class RunCommand(HostConsole console)
 {
-    private readonly MachineArguments _machine = new();
+    private readonly MachineArguments _machine = new(several: true);
+    private readonly FleetArguments _fleet = new();
     private readonly Option<string> _engine = EngineOption.Create();
     private readonly Option<bool> _verifyTranslations = new("--verify-translations") { Description = "With the translator: check every piece of emitted code before it runs, independently of how it came about." };
     private readonly Option<string> _serial = new("--serial") { HelpName = "WHERE", Description = "Where the guest's COM1 goes: stdio (the default; a terminal becomes a raw line), none, or file:PATH." };
@@ -46,6 +49,8 @@ internal sealed class RunCommand(HostConsole console)
             command.Options.Add(option);
         }
 
+        _fleet.AddTo(command);
+
         command.SetAction(Run);
         return command;
     }
@@ -60,9 +65,59 @@ internal sealed class RunCommand(HostConsole console)
             throw UserErrorException.Usage($"--verify-translations: only the translator emits code{(VirtualMachine.TranslatorUnavailable is { } reason ? $", and it cannot run here: {reason}" : "; leave --engine out")}");
         }
 
+        if (_machine.Images(parsed).Count > 1)
+        {
+            return RunFleet(parsed, settings, engine, verify);
+        }
+
+        _fleet.Refuse(parsed, "for several guests: name more than one image");
         Guests.ImageSource image = _machine.ReadImage(parsed);
         VirtualMachineOptions options = _machine.ReadOptions(parsed, image) with { Engine = engine, Translator = new TranslatorOptions { Verify = verify } };
         return new GuestRun(console, settings, image, options).Execute();
+    }
+
+    private int RunFleet(ParseResult parsed, RunSettings settings, EngineKind engine, bool verify)
+    {
+        foreach (Option option in (ReadOnlySpan<Option>)[_display, _screen, _screenshot, _stats, _trace, _pace, _noPace])
+        {
+            if (parsed.GetResult(option) is { Implicit: false })
+            {
+                throw UserErrorException.Usage($"{option.Name} is for one guest, and there are {_machine.Images(parsed).Count}");
+            }
+        }
+
+        if (settings.SerialFile is not null)
+        {
+            throw UserErrorException.Usage("--serial file: is for one guest; in a fleet file each guest can have a file of its own");
+        }
+
+        if (_machine.WhyNotShared(parsed) is { } shared)
+        {
+            throw UserErrorException.Usage(shared);
+        }
+
+        List<Guests.ImageSource> images = [.. _machine.Images(parsed).Select(Guests.ImageSource.Open)];
+        IReadOnlyList<string> names = FleetMember.UniqueNames([.. images.Select(image => Path.GetFileNameWithoutExtension(image.Name))]);
+        FleetPlan plan = new()
+        {
+            Members = [.. images.Select((image, n) => new FleetMember
+            {
+                Name = names[n],
+                Image = image,
+                Options = _machine.ReadOptions(parsed, image) with { Engine = engine, Translator = new TranslatorOptions { Verify = verify } },
+                Limits = new GuestLimits { Instructions = settings.MaxInstructions ?? ulong.MaxValue },
+                SuccessStatuses = settings.HaltOk ? [0, 70] : [0],
+                SerialToOutput = settings.SerialToOutput,
+            })],
+            Options = _fleet.ReadOptions(parsed),
+            Timeout = settings.Timeout,
+            Json = settings.Json,
+            TraceHash = settings.TraceHash,
+            Quiet = settings.Quiet,
+            Verbosity = settings.Verbosity,
+        };
+        using FleetRun run = new(console, plan);
+        return run.Execute();
     }
 
     private RunSettings ReadSettings(ParseResult parsed)

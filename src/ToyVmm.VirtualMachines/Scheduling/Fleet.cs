@@ -246,7 +246,8 @@ public sealed class Fleet : IDisposable
     // What a slice leaves behind: the charge, and a guest that wants to run on or does not.
     private void Settle(FleetGuest guest, in SliceResult slice, ulong waited)
     {
-        _queue.Charge(guest.Share, slice.Charge);
+        // What it gives away it has had its turn for; otherwise it would be next again, because it used so little.
+        _queue.Charge(guest.Share, slice.Yielded ? Math.Max(slice.Charge, guest.Share.RequestedWork) : slice.Charge);
         guest.ReadySinceSlice = Slices;
         bool sleeps = guest.State is FleetGuestState.Asleep or FleetGuestState.Waiting;
         if (guest.State != FleetGuestState.Ready)

@@ -41,7 +41,7 @@ public sealed class FleetGuest
     public StopReason? Stop { get; private set; }
 
     /// <summary>True where it has stopped as it should: with the exit status that was expected.</summary>
-    public bool Succeeded => Stop is { } stop && stop.ExitStatus == Options.ExpectedStatus;
+    public bool Succeeded => Stop is { } stop && Options.SuccessStatuses.Contains(stop.ExitStatus);
 
     /// <summary>With <see cref="StopKind.InternalError"/>: what was thrown.</summary>
     public Exception? Failure { get; private set; }
@@ -184,7 +184,7 @@ public sealed class FleetGuest
             TimeSpan elapsed = Stopwatch.GetElapsedTime(started);
             (instructions, exits) = (vm.InstructionsRetired - instructions, vm.ExitsHandled - exits);
             ulong charge = Bites.End(vm, instructions, elapsed);
-            total = total.Plus(charge, instructions, exits);
+            total = total.Plus(charge, instructions, exits, stop.Kind == StopKind.Yielded);
             timeLeft -= elapsed;
             _used.Add(instructions, exits, elapsed);
             Caps.Use(instructions, exits);

@@ -24,8 +24,8 @@ public sealed record FleetGuestOptions
     /// <summary>Whether it is started again.</summary>
     public RestartPolicy Restart { get; init; } = new();
 
-    /// <summary>The exit status (<see cref="StopReason.ExitStatus"/>) that is a success.</summary>
-    public int ExpectedStatus { get; init; }
+    /// <summary>The exit statuses (<see cref="StopReason.ExitStatus"/>) that are successes.</summary>
+    public IReadOnlyList<int> SuccessStatuses { get; init; } = [0];
 }
 
 /// <summary>What a guest may use in a period of the fleet's clock. A slice counts to the period in which it begins.</summary>
@@ -63,7 +63,7 @@ public enum RestartMode
     /// <summary>Never.</summary>
     Never,
 
-    /// <summary>When its exit status is not <see cref="FleetGuestOptions.ExpectedStatus"/>.</summary>
+    /// <summary>When its exit status is none of <see cref="FleetGuestOptions.SuccessStatuses"/>.</summary>
     OnFailure,
 
     /// <summary>Always.</summary>

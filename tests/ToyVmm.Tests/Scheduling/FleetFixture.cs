@@ -15,6 +15,9 @@ internal static class FleetFixture
     /// <summary>Writes to port 80h, for ever: three instructions, one exit.</summary>
     public static byte[] ExitStorm { get; } = [0xE6, 0x80, 0x90, 0xEB, 0xFB];
 
+    /// <summary>LIDT with no table, then UD2.</summary>
+    public static byte[] TripleFault { get; } = [0x0F, 0x01, 0x1E, 0x00, 0x05, 0x0F, 0x0B];
+
     /// <summary>Powers off after so many loops.</summary>
     public static byte[] Work(uint loops) => Assemble(a =>
     {
