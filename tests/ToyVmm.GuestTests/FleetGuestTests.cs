@@ -59,11 +59,11 @@ public sealed class FleetGuestTests
         {
             Name = guest.Name,
             Weight = (uint)(100 + (n * 50)),
-            Create = left =>
+            Create = seat =>
             {
                 TraceHash hash = new();
                 hashes.Add(hash);
-                VirtualMachine vm = VirtualMachine.Create(File.ReadAllBytes(guest.ImagePath), GuestRunner.Options(guest, engine, hash) with { Limits = left });
+                VirtualMachine vm = VirtualMachine.Create(File.ReadAllBytes(guest.ImagePath), seat.Apply(GuestRunner.Options(guest, engine, hash)));
                 vm.Input.Enqueue(Encoding.Latin1.GetBytes(guest.SerialInput ?? ""));
                 return vm;
             },

@@ -98,12 +98,11 @@ internal sealed class FleetRun : IDisposable
             Limits = member.Limits,
             Restart = member.Restart,
             SuccessStatuses = member.SuccessStatuses,
-            Create = left =>
+            Create = seat =>
             {
                 TraceHash? hash = _hashes[number] = _plan.TraceHash ? new TraceHash() : null;
-                VirtualMachineOptions options = member.Options with
+                VirtualMachineOptions options = seat.Apply(member.Options) with
                 {
-                    Limits = left,
                     SerialOutput = _lines[number] is { } lines ? lines.Add : _files[number] is { } file ? file.Add : static _ => { },
                     Observer = hash,
                     ExitObserver = hash is null ? null : hash.OnExit,

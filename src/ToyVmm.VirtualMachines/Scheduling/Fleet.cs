@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Numerics;
+using ToyVmm.VirtualMachines.Hypercalls;
 
 namespace ToyVmm.VirtualMachines.Scheduling;
 
@@ -13,7 +14,7 @@ namespace ToyVmm.VirtualMachines.Scheduling;
 /// a guest sees of the others only that it makes slower progress; everything that it executes is the same as if it were alone.
 /// Not thread-safe, except for <see cref="RequestStop"/>, <see cref="Raise"/> and <see cref="FleetGuest.Status"/>.
 /// </remarks>
-public sealed class Fleet : IDisposable
+public sealed class Fleet : IGuestNetwork, IDisposable
 {
     // However long nothing happens, input is looked for and limits are this often.
     private static readonly TimeSpan s_longestPause = TimeSpan.FromMilliseconds(100);
@@ -23,6 +24,7 @@ public sealed class Fleet : IDisposable
     private readonly FairQueue _queue;
     private readonly FleetProcessors _processors;
     private readonly object _gate = new();
+    private readonly HashSet<(int From, int To)> _connections = [];
     private ulong _nextWake = ulong.MaxValue;
     private volatile bool _stopRequested;
     private long _started;
@@ -50,6 +52,8 @@ public sealed class Fleet : IDisposable
             {
                 Add(guest);
             }
+
+            Connect();
         }
         catch
         {
@@ -135,6 +139,25 @@ public sealed class Fleet : IDisposable
         }
     }
 
+    /// <inheritdoc/>
+    public bool Connects(uint from, uint to) => from < _guests.Count && to < _guests.Count && _connections.Contains(((int)from, (int)to));
+
+    /// <inheritdoc/>
+    /// <remarks>A guest that has stopped, or is about to be started again, does not hear it.</remarks>
+    public void Ring(uint to, int port)
+    {
+        FleetGuest guest = _guests[(int)to];
+        lock (_gate)
+        {
+            if (guest.State is not (FleetGuestState.Stopped or FleetGuestState.Restarting))
+            {
+                guest.Machine?.Input.Ring(port);
+            }
+        }
+
+        Raise(guest);
+    }
+
     /// <summary>Ends all guests that have not stopped, with one verdict. Not while the fleet runs.</summary>
     public void EndAll(StopReason verdict)
     {
@@ -171,6 +194,24 @@ public sealed class Fleet : IDisposable
         _guests.Add(guest);
         _byShare.Add(guest.Share, guest);
         _queue.Enter(guest.Share);
+    }
+
+    private void Connect()
+    {
+        foreach (FleetGuest guest in _guests)
+        {
+            foreach (string name in guest.Options.Connect.Where(name => name != guest.Name))
+            {
+                FleetGuest other = _guests.Find(other => other.Name == name) ?? throw new ArgumentException($"{guest.Name} is connected with {name}, and there is no such guest");
+                _ = _connections.Add((guest.Number, other.Number));
+                _ = _connections.Add((other.Number, guest.Number));
+            }
+        }
+
+        foreach ((int from, _) in _connections)
+        {
+            _guests[from].ListenToOthers();
+        }
     }
 
     // What each processor does: the next guest's slice, until there is none.
@@ -307,7 +348,7 @@ public sealed class Fleet : IDisposable
                 return true;
             }
 
-            mayCome |= guest.Machine.Input.IsOpen;
+            mayCome |= guest.TakesInput;
         }
 
         if (mayCome)

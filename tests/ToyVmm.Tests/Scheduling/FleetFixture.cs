@@ -85,7 +85,7 @@ internal static class FleetFixture
     {
         Name = name,
         Weight = weight,
-        Create = left => VirtualMachine.Create(image, (options ?? Small(engine)) with { Limits = left }),
+        Create = seat => VirtualMachine.Create(image, seat.Apply(options ?? Small(engine))),
     };
 
     /// <summary>Assembles 16-bit code for 7C00.</summary>
