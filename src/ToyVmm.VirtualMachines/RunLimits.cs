@@ -12,6 +12,12 @@ public sealed record RunLimits
     /// <summary>True where the hypercall <c>yield</c> ends the run (<see cref="StopKind.Yielded"/>): others wait for the host.</summary>
     public bool EndsAtYield { get; init; }
 
+    /// <summary>The largest <see cref="LookEvery"/>, and the default: some milliseconds.</summary>
+    public const ulong LongestRun = 1 << 20;
+
+    /// <summary>After so many instructions at the latest the engine is left, to look whether <see cref="VirtualMachine.EndWith"/> has ended the run: 1 to <see cref="LongestRun"/>.</summary>
+    public ulong LookEvery { get; init; } = LongestRun;
+
     /// <summary>Host time.</summary>
     public TimeSpan Timeout { get; init; } = System.Threading.Timeout.InfiniteTimeSpan;
 

@@ -4,6 +4,7 @@ namespace ToyVmm.VirtualMachines;
 public sealed unsafe partial class VirtualMachine
 {
     private ulong _lastExit = ulong.MaxValue;
+    private ulong _lookEvery = RunLimits.LongestRun;
     private bool _stringPaused;
     private StopReason? _limitStop;
 
@@ -49,6 +50,7 @@ public sealed unsafe partial class VirtualMachine
     {
         _lastInstruction = Saturate(InstructionsRetired, limits.MaxInstructions);
         _lastExit = Saturate(_exitsHandled, limits.MaxExits);
+        _lookEvery = Math.Clamp(limits.LookEvery, 1, RunLimits.LongestRun);
         _endsAtYield = limits.EndsAtYield;
         _stringPaused = false;
     }

@@ -6,8 +6,10 @@ namespace ToyVmm.Cli.Commands;
 /// <summary>The options that say how several guests share the host.</summary>
 internal sealed class FleetArguments
 {
-    private const int MostThreads = 1024;
+    /// <summary>The most threads.</summary>
+    public const int MostThreads = 1024;
 
+    private readonly Option<string> _file = new("--fleet") { HelpName = "FILE", Description = "Run the guests of a fleet file (YAML, docs/fleet.md): each with its image, weight, caps, limits, disks, serial file, restarts." };
     private readonly Option<string> _threads = new("--threads") { HelpName = "N", Description = "Several guests: run so many at the same time. With 1, the default, their interleaving is the same every time." };
     private readonly Option<string> _slice = new("--slice") { HelpName = "N", Description = "Several guests: the length of a turn, in instructions' worth of work; the default is 1M." };
     private readonly Option<string> _account = new("--account")
@@ -22,11 +24,14 @@ internal sealed class FleetArguments
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (Option option in (ReadOnlySpan<Option>)[_threads, _slice, _account])
+        foreach (Option option in (ReadOnlySpan<Option>)[_file, _threads, _slice, _account])
         {
             command.Options.Add(option);
         }
     }
+
+    /// <summary>The fleet file, or null.</summary>
+    public string? File(ParseResult parsed) => parsed.GetValue(_file);
 
     /// <summary>Makes sure that none of the options is given.</summary>
     /// <exception cref="UserErrorException">One is.</exception>

@@ -80,6 +80,24 @@ internal sealed class MachineArguments
         }
     }
 
+    /// <summary>Makes sure that nothing is said about an image or a machine.</summary>
+    /// <exception cref="UserErrorException">Something is.</exception>
+    public void Refuse(ParseResult parsed, string why)
+    {
+        foreach (Option option in (ReadOnlySpan<Option>)[_memory, _cpu, _append, _initrd, _module, _disk, _cdrom, _bios, _vgaBios, _format, _entry, _loadAddress, _startTime])
+        {
+            if (parsed.GetResult(option) is { Implicit: false })
+            {
+                throw UserErrorException.Usage($"{option.Name} {why}");
+            }
+        }
+
+        if (Images(parsed) is [string image, ..])
+        {
+            throw UserErrorException.Usage($"{image} {why}");
+        }
+    }
+
     /// <summary>True where an image or a drive is named.</summary>
     public bool NamesImage(ParseResult parsed) =>
         Images(parsed).Count > 0 || parsed.GetValue(_cdrom) is not null || parsed.GetValue(_disk) is { Length: > 0 };

@@ -53,6 +53,9 @@ internal sealed record FleetMember
     /// <summary>Whether it is started again.</summary>
     public RestartPolicy Restart { get; init; } = new();
 
+    /// <summary>The guests that it is connected with.</summary>
+    public IReadOnlyList<string> Connect { get; init; } = [];
+
     /// <summary>The exit statuses that are successes.</summary>
     public IReadOnlyList<int> SuccessStatuses { get; init; } = [0];
 

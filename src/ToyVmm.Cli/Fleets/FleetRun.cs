@@ -97,6 +97,7 @@ internal sealed class FleetRun : IDisposable
             Caps = member.Caps,
             Limits = member.Limits,
             Restart = member.Restart,
+            Connect = member.Connect,
             SuccessStatuses = member.SuccessStatuses,
             Create = seat =>
             {
