@@ -21,8 +21,16 @@ internal sealed class YamlMap(string file, YamlMappingNode mapping)
     }
 
     /// <summary>A value that must be there.</summary>
-    public YamlEntry Required(string key, string example) =>
-        this[key] ?? throw YamlEntry.At(file, mapping.Start, $"there is no {key} here; write for example {key}: {example}");
+    public YamlEntry Required(string key, string example)
+    {
+        if (this[key] is { } entry)
+        {
+            return entry;
+        }
+
+        YamlNode? near = mapping.Children.Keys.FirstOrDefault(other => other is YamlScalarNode { Value: { } text } && Distance(text, key) <= 2);
+        throw YamlEntry.At(file, (near ?? mapping).Start, near is null ? $"there is no {key} here; write for example {key}: {example}" : $"'{near}' means nothing here; did you mean {key}?");
+    }
 
     /// <summary>Everything has been asked for.</summary>
     /// <exception cref="UserErrorException">There is a key that means nothing.</exception>
