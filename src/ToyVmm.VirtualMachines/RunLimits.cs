@@ -9,6 +9,15 @@ public sealed record RunLimits
     /// <summary>Retired instructions, counted from this call; the run stops at exactly this many.</summary>
     public ulong MaxInstructions { get; init; } = ulong.MaxValue;
 
+    /// <summary>True where the hypercall <c>yield</c> ends the run (<see cref="StopKind.Yielded"/>): others wait for the host.</summary>
+    public bool EndsAtYield { get; init; }
+
+    /// <summary>The largest <see cref="LookEvery"/>, and the default: some milliseconds.</summary>
+    public const ulong LongestRun = 1 << 20;
+
+    /// <summary>After so many instructions at the latest the engine is left, to look whether <see cref="VirtualMachine.EndWith"/> has ended the run: 1 to <see cref="LongestRun"/>.</summary>
+    public ulong LookEvery { get; init; } = LongestRun;
+
     /// <summary>Host time.</summary>
     public TimeSpan Timeout { get; init; } = System.Threading.Timeout.InfiniteTimeSpan;
 
@@ -21,9 +30,6 @@ public sealed record RunLimits
     /// </summary>
     public ulong IdleUntil { get; init; } = ulong.MaxValue;
 
-    /// <summary>
-    /// True: the run is a slice, and others wait. The guest's yield ends it (<see cref="StopKind.Yielded"/>), and so does an instruction that goes on for long
-    /// (<see cref="StopKind.Preempted"/>). False: the guest is alone, and a yield does nothing.
-    /// </summary>
-    public bool IsSlice { get; init; }
+    /// <summary>True where one string instruction that goes on for millions of elements ends the run too (<see cref="StopKind.Preempted"/>): others wait for the host.</summary>
+    public bool EndsInLongInstructions { get; init; }
 }

@@ -56,10 +56,10 @@ public enum StopKind
     /// <summary>Not an end: the guest sleeps beyond <see cref="RunLimits.IdleUntil"/>; <see cref="VirtualMachine.WakesAt"/> says until when.</summary>
     Asleep,
 
-    /// <summary>Not an end: the guest gave the rest of its slice away (<see cref="RunLimits.IsSlice"/>).</summary>
+    /// <summary>Not an end: the guest gave the rest of its time slice away; see <see cref="RunLimits.EndsAtYield"/>.</summary>
     Yielded,
 
-    /// <summary>Not an end: one string instruction takes longer than a slice, and goes on in the next run (<see cref="RunLimits.IsSlice"/>).</summary>
+    /// <summary>Not an end: one string instruction takes longer than a slice, and goes on in the next run (<see cref="RunLimits.EndsInLongInstructions"/>).</summary>
     Preempted,
 }
 

@@ -1,11 +1,12 @@
 namespace ToyVmm.VirtualMachines;
 
-/// <content>What bounds a run beside instructions and host time: exits, idle time, yields, and what a guest may use up over its life.</content>
+/// <content>What bounds a run beside instructions and host time: exits, idle time, and what a guest may use up over its life.</content>
 public sealed unsafe partial class VirtualMachine
 {
     private ulong _lastExit = ulong.MaxValue;
-    private bool _sliceGivenAway;
+    private ulong _lookEvery = RunLimits.LongestRun;
     private bool _stringPaused;
+    private bool _endsAtYield;
     private StopReason? _limitStop;
 
     /// <summary>
@@ -37,9 +38,6 @@ public sealed unsafe partial class VirtualMachine
         _mustLook = true;
     }
 
-    /// <summary>The hypercall yield.</summary>
-    internal void GiveSliceAway() => _sliceGivenAway = true;
-
     // Port accesses that may be performed before the loop looks: EndAccess leaves at the one behind the last of them. Emitted code may have latches for
     // itself while it cannot get to the limit with them: it counts them, one for an instruction, but asks nobody.
     private int PrepareAccesses(ulong budget)
@@ -53,21 +51,24 @@ public sealed unsafe partial class VirtualMachine
     {
         _lastInstruction = Saturate(InstructionsRetired, limits.MaxInstructions);
         _lastExit = Saturate(_exitsHandled, limits.MaxExits);
-        (_sliceGivenAway, _stringPaused) = (false, false);
+        _lookEvery = Math.Clamp(limits.LookEvery, 1, RunLimits.LongestRun);
+        _endsAtYield = limits.EndsAtYield;
+        _stringPaused = false;
     }
 
     private StopReason? LimitStop(RunLimits limits)
     {
-        bool yields = _sliceGivenAway;
-        _sliceGivenAway = false;
         bool paused = _stringPaused;
         _stringPaused = false;
         return _limitStop is not null ? _limitStop
             : _exitsHandled >= _lastExit ? new StopReason(StopKind.ExitLimit, 0, $"the limit of {limits.MaxExits} exits is reached")
-            : yields && limits.IsSlice ? new StopReason(StopKind.Yielded, 0, "the guest gave the rest of its slice away")
-            : paused && limits.IsSlice ? new StopReason(StopKind.Preempted, 0, "a string instruction takes longer than a slice")
+            : paused && limits.EndsInLongInstructions ? new StopReason(StopKind.Preempted, 0, "a string instruction takes longer than a slice")
             : null;
     }
+
+    /// <summary>The guest gives the rest of its slice away.</summary>
+    /// <returns>Why the run ends, where somebody waits for it.</returns>
+    internal StopReason? Yield() => _endsAtYield ? new StopReason(StopKind.Yielded, 0, "the guest gave the rest of its time slice away") : null;
 
     private void StopForMemory()
     {

@@ -30,10 +30,7 @@ namespace ToyVmm.VirtualMachines;
 /// </example>
 public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
 {
-    // The host looks at its clock, at input and at stop requests this often: a few milliseconds.
-    private const ulong SliceInstructions = 1 << 20;
-
-    // And no later than after so many port accesses, which can be slow (a disk's).
+    // The host looks at its clock, at input and at stop requests every RunLimits.LookEvery instructions. And no later than after so many port accesses, which can be slow (a disk's).
     private const int SliceAccesses = 1024;
 
     // A guest that sleeps through so much of its own time, with no input to come, will not wake; nor one that so many timers in a row have not
@@ -327,7 +324,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
 
             _mustLook = false;
             _accessesLeft = PrepareAccesses(budget);
-            _hostLookAt = retired + SliceInstructions;
+            _hostLookAt = retired + _lookEvery;
             VmExit exit = _engine.Run(budget);
             _costs?.Begin(exit.Reason);
             Machine.Clock.AdvanceTo(InstructionsRetired + _idle);
@@ -363,7 +360,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     private ulong Budget(ulong retired)
     {
         VirtualClock clock = Machine.Clock;
-        return Math.Min(Math.Min(clock.NextDeadline - clock.Now, SliceInstructions), _lastInstruction - retired);
+        return Math.Min(Math.Min(clock.NextDeadline - clock.Now, _lookEvery), _lastInstruction - retired);
     }
 
     /// <summary>A port access in place: what the loop does when the engine leaves for one. <see cref="EndAccess"/> follows.</summary>

@@ -55,12 +55,7 @@ internal sealed unsafe class HypercallHandler
             _options.MarkObserver?.Invoke(_vm, new TraceMark(s->Ebx, s->Ecx));
         }
 
-        if (call == Hypercall.Yield)
-        {
-            _vm.GiveSliceAway();
-        }
-
-        return null;
+        return call == Hypercall.Yield ? _vm.Yield() : null;
     }
 
     private GuestMemory Memory => _vm.Machine.Memory;

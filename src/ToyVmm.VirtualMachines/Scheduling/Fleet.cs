@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Numerics;
+using ToyVmm.VirtualMachines.Hypercalls;
 
 namespace ToyVmm.VirtualMachines.Scheduling;
 
@@ -13,7 +14,7 @@ namespace ToyVmm.VirtualMachines.Scheduling;
 /// a guest sees of the others only that it makes slower progress; everything that it executes is the same as if it were alone.
 /// Not thread-safe, except for <see cref="RequestStop"/>, <see cref="Raise"/> and <see cref="FleetGuest.Status"/>.
 /// </remarks>
-public sealed class Fleet : IDisposable
+public sealed class Fleet : IGuestNetwork, IDisposable
 {
     // However long nothing happens, input is looked for and limits are this often.
     private static readonly TimeSpan s_longestPause = TimeSpan.FromMilliseconds(100);
@@ -23,6 +24,7 @@ public sealed class Fleet : IDisposable
     private readonly FairQueue _queue;
     private readonly FleetProcessors _processors;
     private readonly object _gate = new();
+    private readonly HashSet<(int From, int To)> _connections = [];
     private ulong _nextWake = ulong.MaxValue;
     private volatile bool _stopRequested;
     private long _started;
@@ -50,6 +52,8 @@ public sealed class Fleet : IDisposable
             {
                 Add(guest);
             }
+
+            Connect();
         }
         catch
         {
@@ -135,6 +139,28 @@ public sealed class Fleet : IDisposable
         }
     }
 
+    /// <inheritdoc/>
+    public PageExchange Pages { get; } = new();
+
+    /// <inheritdoc/>
+    public bool Connects(uint from, uint to) => from < _guests.Count && to < _guests.Count && _connections.Contains(((int)from, (int)to));
+
+    /// <inheritdoc/>
+    /// <remarks>A guest that has stopped, or is about to be started again, does not hear it.</remarks>
+    public void Ring(uint to, int port)
+    {
+        FleetGuest guest = _guests[(int)to];
+        lock (_gate)
+        {
+            if (guest.State is not (FleetGuestState.Stopped or FleetGuestState.Restarting))
+            {
+                guest.Machine?.Input.Ring(port);
+            }
+        }
+
+        Raise(guest);
+    }
+
     /// <summary>Ends all guests that have not stopped, with one verdict. Not while the fleet runs.</summary>
     public void EndAll(StopReason verdict)
     {
@@ -148,9 +174,10 @@ public sealed class Fleet : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (FleetGuest guest in _guests)
+        for (int number = 0; number < _guests.Count; number++)
         {
-            guest.Machine?.Dispose();
+            Pages.Forget((uint)number);
+            _guests[number].Machine?.Dispose();
         }
     }
 
@@ -171,6 +198,24 @@ public sealed class Fleet : IDisposable
         _guests.Add(guest);
         _byShare.Add(guest.Share, guest);
         _queue.Enter(guest.Share);
+    }
+
+    private void Connect()
+    {
+        foreach (FleetGuest guest in _guests)
+        {
+            foreach (string name in guest.Options.Connect.Where(name => name != guest.Name))
+            {
+                FleetGuest other = _guests.Find(other => other.Name == name) ?? throw new ArgumentException($"{guest.Name} is connected with {name}, and there is no such guest");
+                _ = _connections.Add((guest.Number, other.Number));
+                _ = _connections.Add((other.Number, guest.Number));
+            }
+        }
+
+        foreach ((int from, _) in _connections)
+        {
+            _guests[from].ListenToOthers();
+        }
     }
 
     // What each processor does: the next guest's slice, until there is none.
@@ -246,7 +291,8 @@ public sealed class Fleet : IDisposable
     // What a slice leaves behind: the charge, and a guest that wants to run on or does not.
     private void Settle(FleetGuest guest, in SliceResult slice, ulong waited)
     {
-        _queue.Charge(guest.Share, slice.Charge);
+        // What it gives away it has had its turn for; otherwise it would be next again, because it used so little.
+        _queue.Charge(guest.Share, slice.Yielded ? Math.Max(slice.Charge, guest.Share.RequestedWork) : slice.Charge);
         guest.ReadySinceSlice = Slices;
         bool sleeps = guest.State is FleetGuestState.Asleep or FleetGuestState.Waiting;
         if (guest.State != FleetGuestState.Ready)
@@ -306,7 +352,7 @@ public sealed class Fleet : IDisposable
                 return true;
             }
 
-            mayCome |= guest.Machine.Input.IsOpen;
+            mayCome |= guest.TakesInput;
         }
 
         if (mayCome)

@@ -11,6 +11,7 @@ public sealed class FleetGuest
     private ulong _slices;
     private ulong _longestWait;
     private ulong _timesThrottled;
+    private bool _listens;
     private ulong _bornAt;              // the fleet's clock when the machine was made: its own began at 0 then
     private volatile GuestStatus _status;
 
@@ -41,7 +42,7 @@ public sealed class FleetGuest
     public StopReason? Stop { get; private set; }
 
     /// <summary>True where it has stopped as it should: with the exit status that was expected.</summary>
-    public bool Succeeded => Stop is { } stop && stop.ExitStatus == Options.ExpectedStatus;
+    public bool Succeeded => Stop is { } stop && Options.SuccessStatuses.Contains(stop.ExitStatus);
 
     /// <summary>With <see cref="StopKind.InternalError"/>: what was thrown.</summary>
     public Exception? Failure { get; private set; }
@@ -70,6 +71,16 @@ public sealed class FleetGuest
     /// <summary>True while it does not want to run, or must not, and will again.</summary>
     internal bool IsPaused => State is FleetGuestState.Asleep or FleetGuestState.Waiting or FleetGuestState.Throttled or FleetGuestState.Restarting;
 
+    /// <summary>True where input for it may come from outside the fleet.</summary>
+    internal bool TakesInput => !_listens && Machine!.Input.IsOpen;
+
+    /// <summary>Other guests may send it events: without a timer it then waits, and has not halted for ever.</summary>
+    internal void ListenToOthers()
+    {
+        _listens = true;
+        Machine!.Input.Open();
+    }
+
     /// <summary>Asks its machine to stop; from any thread.</summary>
     internal void RequestStop()
     {
@@ -86,7 +97,7 @@ public sealed class FleetGuest
     /// <summary>Makes the first machine.</summary>
     internal void Start(ulong now)
     {
-        Machine = Options.Create(Options.Limits.Resources);
+        Machine = Options.Create(Seat(Options.Limits.Resources));
         _bornAt = now;
     }
 
@@ -184,7 +195,7 @@ public sealed class FleetGuest
             TimeSpan elapsed = Stopwatch.GetElapsedTime(started);
             (instructions, exits) = (vm.InstructionsRetired - instructions, vm.ExitsHandled - exits);
             ulong charge = Bites.End(vm, instructions, elapsed);
-            total = total.Plus(charge, instructions, exits);
+            total = total.Plus(charge, instructions, exits, stop.Kind == StopKind.Yielded);
             timeLeft -= elapsed;
             _used.Add(instructions, exits, elapsed);
             Caps.Use(instructions, exits);
@@ -207,7 +218,8 @@ public sealed class FleetGuest
             MaxExits = Math.Min(Bites.MostExits, Math.Min(Caps.ExitsLeft, Options.Limits.Exits - _used.Exits)),
             Timeout = time == TimeSpan.MaxValue ? Timeout.InfiniteTimeSpan : time > TimeSpan.Zero ? time : TimeSpan.Zero,
             IdleUntil = FleetTime.ToGuest(now - _bornAt, _fleet.Options.Frequency, vm.Machine.Clock.Frequency),
-            IsSlice = true,
+            EndsAtYield = true,
+            EndsInLongInstructions = true,
         };
     }
 
@@ -263,19 +275,25 @@ public sealed class FleetGuest
         _used.SerialBytes += old.SerialBytesSent;
         ResourceLimits all = Options.Limits.Resources;
         Machine = null;
+        _fleet.Pages.Forget((uint)Number);
         old.Dispose();
         try
         {
-            Machine = Options.Create(new ResourceLimits
+            Machine = Options.Create(Seat(new ResourceLimits
             {
                 DiskWriteBytes = all.DiskWriteBytes == ulong.MaxValue ? ulong.MaxValue : all.DiskWriteBytes - _used.DiskBytes,
                 SerialBytes = all.SerialBytes == ulong.MaxValue ? ulong.MaxValue : all.SerialBytes - _used.SerialBytes,
-            });
+            }));
         }
         catch (Exception e) when (e is DriveException or InvalidImageException or IOException or OutOfMemoryException)
         {
             End(new StopReason(StopKind.HostFailure, 0, $"the guest could not be started again: {e.Message}"));
             return false;
+        }
+
+        if (_listens)
+        {
+            ListenToOthers();
         }
 
         Restarts++;
@@ -285,6 +303,8 @@ public sealed class FleetGuest
         Caps.Reset();
         return true;
     }
+
+    private FleetSeat Seat(ResourceLimits left) => new((uint)Number, left, _fleet);
 
     private void Pause(FleetGuestState state, ulong until)
     {

@@ -1,3 +1,5 @@
+using ToyVmm.VirtualMachines.Hypercalls;
+
 namespace ToyVmm.VirtualMachines.Scheduling;
 
 /// <summary>A guest of a fleet: how it is made, and what it may have.</summary>
@@ -7,10 +9,13 @@ public sealed record FleetGuestOptions
     public required string Name { get; init; }
 
     /// <summary>
-    /// Makes the machine: at the start of the fleet, and at each restart. It gets what is left of <see cref="GuestLimits.Resources"/>, which belongs into
-    /// <see cref="VirtualMachineOptions.Limits"/>. <see cref="VirtualMachineOptions.Pace"/> must not be true: a guest of a fleet never makes the host wait.
+    /// Makes the machine: at the start of the fleet, and at each restart. What the seat says belongs into its options (<see cref="FleetSeat.Apply"/>).
+    /// <see cref="VirtualMachineOptions.Pace"/> must not be true: a guest of a fleet never makes the host wait.
     /// </summary>
-    public required Func<ResourceLimits, VirtualMachine> Create { get; init; }
+    public required Func<FleetSeat, VirtualMachine> Create { get; init; }
+
+    /// <summary>The names of the guests that it may send events to, and share pages with; where either of two names the other they are connected.</summary>
+    public IReadOnlyList<string> Connect { get; init; } = [];
 
     /// <summary>Its share in proportion to the other guests' that want to run: 1 to <see cref="FairQueueMember.LargestWeight"/>.</summary>
     public uint Weight { get; init; } = 100;
@@ -24,8 +29,22 @@ public sealed record FleetGuestOptions
     /// <summary>Whether it is started again.</summary>
     public RestartPolicy Restart { get; init; } = new();
 
-    /// <summary>The exit status (<see cref="StopReason.ExitStatus"/>) that is a success.</summary>
-    public int ExpectedStatus { get; init; }
+    /// <summary>The exit statuses (<see cref="StopReason.ExitStatus"/>) that are successes.</summary>
+    public IReadOnlyList<int> SuccessStatuses { get; init; } = [0];
+}
+
+/// <summary>A guest's place in a fleet, as its machine has to know it.</summary>
+/// <param name="Number">Its number.</param>
+/// <param name="Limits">What it may still use up.</param>
+/// <param name="Network">How it reaches the guests that it is connected with.</param>
+public sealed record FleetSeat(uint Number, ResourceLimits Limits, IGuestNetwork Network)
+{
+    /// <summary>Options with that in them.</summary>
+    public VirtualMachineOptions Apply(VirtualMachineOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return options with { GuestNumber = Number, Limits = Limits, Network = Network };
+    }
 }
 
 /// <summary>What a guest may use in a period of the fleet's clock. A slice counts to the period in which it begins.</summary>
@@ -63,7 +82,7 @@ public enum RestartMode
     /// <summary>Never.</summary>
     Never,
 
-    /// <summary>When its exit status is not <see cref="FleetGuestOptions.ExpectedStatus"/>.</summary>
+    /// <summary>When its exit status is none of <see cref="FleetGuestOptions.SuccessStatuses"/>.</summary>
     OnFailure,
 
     /// <summary>Always.</summary>

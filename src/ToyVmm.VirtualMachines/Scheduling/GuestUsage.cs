@@ -29,7 +29,8 @@ internal sealed class GuestUsage
 /// <param name="Charge">In units of the fleet's accounting.</param>
 /// <param name="Instructions">Instructions retired.</param>
 /// <param name="Exits">Exits handled.</param>
-internal readonly record struct SliceResult(ulong Charge, ulong Instructions, ulong Exits)
+/// <param name="Yielded">The guest gave the rest away.</param>
+internal readonly record struct SliceResult(ulong Charge, ulong Instructions, ulong Exits, bool Yielded)
 {
-    public SliceResult Plus(ulong charge, ulong instructions, ulong exits) => new(Charge + charge, Instructions + instructions, Exits + exits);
+    public SliceResult Plus(ulong charge, ulong instructions, ulong exits, bool yielded) => new(Charge + charge, Instructions + instructions, Exits + exits, yielded);
 }

@@ -77,9 +77,9 @@ public sealed class HypercallTests
         Assert.Equal(0u, guest.Call(Hypercall.Yield));
         guest.Machine.Cpu.Eip = HypercallGuest.Code;
         guest.Machine.Cpu.Eax = (uint)Hypercall.Yield;
-        Assert.Equal(StopKind.Yielded, guest.Machine.Run(new RunLimits { IsSlice = true }).Kind);
+        Assert.Equal(StopKind.Yielded, guest.Machine.Run(new RunLimits { EndsAtYield = true }).Kind);
         Assert.Equal((0u, HypercallGuest.Code + 3), (guest.Machine.Cpu.Eax, guest.Machine.Cpu.Eip));
-        Assert.Equal(StopKind.HaltedForever, guest.Machine.Run(new RunLimits { IsSlice = true }).Kind);
+        Assert.Equal(StopKind.HaltedForever, guest.Machine.Run(new RunLimits { EndsAtYield = true }).Kind);
     }
 
     /// <summary>The page is filled at once and at every call, also at one that fails; never anything else.</summary>

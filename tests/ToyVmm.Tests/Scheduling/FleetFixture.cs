@@ -1,6 +1,7 @@
 using Iced.Intel;
 using ToyVmm.Hardware;
 using ToyVmm.VirtualMachines;
+using ToyVmm.VirtualMachines.Loading;
 using ToyVmm.VirtualMachines.Scheduling;
 using static Iced.Intel.AssemblerRegisters;
 
@@ -14,6 +15,9 @@ internal static class FleetFixture
 
     /// <summary>Writes to port 80h, for ever: three instructions, one exit.</summary>
     public static byte[] ExitStorm { get; } = [0xE6, 0x80, 0x90, 0xEB, 0xFB];
+
+    /// <summary>LIDT with no table, then UD2.</summary>
+    public static byte[] TripleFault { get; } = [0x0F, 0x01, 0x1E, 0x00, 0x05, 0x0F, 0x0B];
 
     /// <summary>Powers off after so many loops.</summary>
     public static byte[] Work(uint loops) => Assemble(a =>
@@ -73,6 +77,57 @@ internal static class FleetFixture
         a.jmp(top);
     });
 
+    /// <summary>Writes strings to port 80h, for ever: one instruction, 50,000 exits.</summary>
+    public static byte[] StringStorm { get; } = Assemble(a =>
+    {
+        a.mov(dx, 0x80);
+        Label top = a.CreateLabel();
+        a.Label(ref top);
+        a.mov(ecx, 50_000);
+        a.xor(si, si);
+        a.rep.outsb();
+        a.jmp(top);
+    });
+
+    /// <summary>Writes its own code to one sector of the first 64 after the other, for ever.</summary>
+    public static byte[] DiskStorm { get; } = Assemble(a =>
+    {
+        Label top = a.CreateLabel();
+        Label wait = a.CreateLabel();
+        a.xor(bl, bl);
+        a.Label(ref top);
+        foreach ((ushort port, byte value) in (ReadOnlySpan<(ushort, byte)>)[(0x1F6, 0xE0), (0x1F2, 1), (0x1F4, 0), (0x1F5, 0)])
+        {
+            a.mov(dx, port);
+            a.mov(al, value);
+            a.@out(dx, al);
+        }
+
+        a.mov(dx, 0x1F3);
+        a.mov(al, bl);
+        a.@out(dx, al);
+        a.mov(dx, 0x1F7);
+        a.mov(al, 0x30);
+        a.@out(dx, al);
+        a.Label(ref wait);
+        a.@in(al, dx);
+        a.test(al, 8);
+        a.je(wait);
+        a.mov(dx, 0x1F0);
+        a.mov(si, 0x7C00);
+        a.mov(cx, 256);
+        a.rep.outsw();
+        a.inc(bl);
+        a.and(bl, 63);
+        a.jmp(top);
+    });
+
+    /// <summary>As <see cref="ExitStorm"/>, in flat 32-bit code (<see cref="Flat"/>), which the translator takes.</summary>
+    public static byte[] ExitStorm32 { get; } = [0xE6, 0x80, 0x90, 0xEB, 0xFB];
+
+    /// <summary>A machine that enters its image in flat protected mode.</summary>
+    public static VirtualMachineOptions Flat(EngineKind engine) => Small(engine) with { Load = new LoadOptions { Format = ImageFormat.Raw, RealModeEntry = false } };
+
     /// <summary>A machine of 1 MiB.</summary>
     public static VirtualMachineOptions Small(EngineKind engine = EngineKind.Interpreter) =>
         new() { Engine = engine, Machine = new MachineConfig { MemorySize = 1 << 20 } };
@@ -82,7 +137,7 @@ internal static class FleetFixture
     {
         Name = name,
         Weight = weight,
-        Create = left => VirtualMachine.Create(image, (options ?? Small(engine)) with { Limits = left }),
+        Create = seat => VirtualMachine.Create(image, seat.Apply(options ?? Small(engine))),
     };
 
     /// <summary>Assembles 16-bit code for 7C00.</summary>
