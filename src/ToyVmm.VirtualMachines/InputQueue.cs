@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using ToyVmm.Hardware.Devices;
+using ToyVmm.VirtualMachines.Hypercalls;
 
 namespace ToyVmm.VirtualMachines;
 
@@ -15,6 +16,7 @@ public sealed class InputQueue : IDisposable
     private readonly ConcurrentQueue<byte> _bytes = new();
     private readonly ConcurrentQueue<KeyInput> _keys = new();
     private readonly ConcurrentQueue<MouseEvent> _mouse = new();
+    private readonly ConcurrentQueue<int> _events = new();
     private readonly AutoResetEvent _arrived = new(false);
     private volatile bool _open;
     private volatile bool _mayHaveInput;
@@ -23,7 +25,7 @@ public sealed class InputQueue : IDisposable
     public bool IsOpen => _open;
 
     /// <summary>True when nothing waits.</summary>
-    public bool IsEmpty => _bytes.IsEmpty && _keys.IsEmpty && _mouse.IsEmpty;
+    public bool IsEmpty => _bytes.IsEmpty && _keys.IsEmpty && _mouse.IsEmpty && _events.IsEmpty;
 
     /// <summary>Told of every event at the moment when the machine takes it, from the thread that runs the machine.</summary>
     public Action<StampedInput>? Recorder { get; set; }
@@ -78,6 +80,16 @@ public sealed class InputQueue : IDisposable
         Arrived();
     }
 
+    /// <summary>Rings the guest's bell.</summary>
+    /// <param name="port">The bit of its clock page's pending word, 2 to 31; nothing happens to a guest without such a page.</param>
+    public void Ring(int port)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(port, (int)HypercallCatalog.FirstEventPort);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(port, (int)HypercallCatalog.EventPorts);
+        _events.Enqueue(port);
+        Arrived();
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _arrived.Dispose();
 
@@ -107,9 +119,13 @@ public sealed class InputQueue : IDisposable
 
     internal bool HasKeys => !_keys.IsEmpty;
 
+    internal bool HasEvents => !_events.IsEmpty;
+
     internal bool HasMouseEvents => !_mouse.IsEmpty;
 
     internal bool TryTake(out byte value) => _bytes.TryDequeue(out value);
+
+    internal bool TryTake(out int port) => _events.TryDequeue(out port);
 
     internal bool TryTake(out MouseEvent mouse) => _mouse.TryDequeue(out mouse);
 
