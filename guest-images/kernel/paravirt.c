@@ -10,6 +10,8 @@ enum { CPUID_HYPERVISOR = 1u << 31 };
 enum { NEEDED = 1 << TOYVMM_CALL_CONSOLE_WRITE | 1 << TOYVMM_CALL_EXIT | 1 << TOYVMM_CALL_YIELD | 1 << TOYVMM_CALL_CLOCK_PAGE
            | 1 << TOYVMM_CALL_SET_TIMER | 1 << TOYVMM_CALL_MMU_UPDATE | 1 << TOYVMM_CALL_SET_PAGE_TABLE | 1 << TOYVMM_CALL_TRACE_MARK };
 
+enum { PTE_PRESENT = 1, PTE_WRITABLE = 2, PTE_ACCESSED = 0x20, PTE_DIRTY = 0x40 };
+
 #define NEVER UINT64_MAX
 
 static struct toyvmm_clock_page clock __attribute__((aligned(PAGE_SIZE)));
@@ -46,8 +48,8 @@ static void must(int32_t result, const char *call)
 
 static void start(void)
 {
-    clock.vector = VECTOR_EVENT;
     must(toyvmm_clock_page(physical((void *)&clock)), "clock_page");
+    clock.vector = VECTOR_EVENT;                /* afterwards: the call clears the page */
     start_interrupt_controllers(1 << 4);        /* the UART's receiver; the 8254 stays alone */
 }
 
@@ -89,8 +91,12 @@ static void commit(void)
     batched = 0;
 }
 
+/* The VMM makes a page usable at once if the entry says that it has been used: accessed, and dirty where it may be stored to. Nothing here asks
+ * those bits whether it has. */
 static void set_entry(uint32_t *entry, uint32_t value, uint32_t linear)
 {
+    if (value & PTE_PRESENT)
+        value |= value & PTE_WRITABLE ? PTE_ACCESSED | PTE_DIRTY : PTE_ACCESSED;
     batch[batched++] = (struct toyvmm_table_entry){ physical(entry), linear, value };
     if (batched >= batch_limit)
         commit();
