@@ -59,10 +59,13 @@ static int load_segment(struct address_space *space, const uint8_t *file, uint32
     while (done < segment->file_size) { /* what lies behind the file's bytes is zero, and comes when it is touched */
         uint32_t linear = segment->address + done, offset = linear % PAGE_SIZE, frame;
         uint32_t count = PAGE_SIZE - offset < segment->file_size - done ? PAGE_SIZE - offset : segment->file_size - done;
-        int result = space_map_new(space, page_of(linear), segment->flags & PF_W, &frame);
+        const uint8_t *from = file + segment->offset + done;
+        bool as_it_lies = !(segment->flags & PF_W) && physical(from) % PAGE_SIZE == offset;      /* code: the file's own page will do */
+        int result = as_it_lies ? space_map_shared(space, page_of(linear), page_of(physical(from))) : space_map_new(space, page_of(linear), segment->flags & PF_W, &frame);
         if (result < 0)
             return result;
-        memcpy((uint8_t *)at(frame) + offset, file + segment->offset + done, count);
+        if (!as_it_lies)
+            memcpy((uint8_t *)at(frame) + offset, from, count);
         done += count;
     }
     if (end > space->heap_start)

@@ -1,6 +1,6 @@
 ; files.asm - the "file system": programs and a text, as they are, in the kernel's image (recipe.sh tells which; -I has their folder).
 
-        section .rodata.files
+        section .rodata.files align=4096
         global embedded_files, embedded_files_end
 
 %macro NAMED 1                          ; struct embedded_file: name, start, end; its contents from NAME.file
@@ -9,7 +9,7 @@
         times 16 - ($ - %%name) db 0
         dd %%start, %%end
         __SECT__
-        align 16
+        align 4096                      ; page by page, so that programs can be mapped where they lie
 %%start:
   %strcat path %1, ".file"
         incbin path

@@ -72,9 +72,14 @@ static uint64_t precise(void)
     return last;
 }
 
+/* It ticks anyway. */
 static void wake_in(uint64_t nanoseconds)
 {
-    (void)nanoseconds;              /* it ticks anyway */
+    (void)nanoseconds;
+}
+
+static void tick_soon(void)
+{
 }
 
 /* ---- paging --------------------------------------------------------------------------------------------------------------------- */
@@ -89,8 +94,9 @@ static void commit(void)
     changes = 0;
 }
 
-static void set_entry(uint32_t *entry, uint32_t value, uint32_t linear)
+static void set_entry(uint32_t *entry, uint32_t value, uint32_t linear, bool soon)
 {
+    (void)soon;                     /* the CPU looks for itself when the page is used */
     bool was_present = *entry & 1;
     *entry = value;
     if (was_present)                /* what was not present is in no TLB (SDM 3A 4.10.2.3) */
@@ -148,6 +154,6 @@ void full_tick(void)
 }
 
 const struct machine_ops full_machine = {
-    .sweep = 1, .granularity = TICK, .start = start, .console_write = console_write, .now = now, .precise = precise, .wake_in = wake_in,
+    .sweep = 1, .granularity = TICK, .start = start, .console_write = console_write, .now = now, .precise = precise, .wake_in = wake_in, .tick_soon = tick_soon,
     .set_entry = set_entry, .commit = commit, .load_space = load_space, .idle = idle, .give_way = give_way, .mark = mark, .power_off = power_off,
 };

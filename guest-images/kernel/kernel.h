@@ -26,8 +26,7 @@ struct trap_frame {
 };
 
 /* ---- machine.c: what a real machine and a paravirtual one do differently --------------------------------------------- */
-#define NO_LINEAR 0xFFFFFFFFu      /* of an entry that maps no page by itself: of a page directory */
-
+#define SLICE 10000000ull           /* nanoseconds that a process may run while others are ready */
 struct machine_ops {
     bool paravirtual;
     uint32_t sweep;             /* pages that a process which sweeps through new ones gets at one fault, at most */
@@ -37,10 +36,11 @@ struct machine_ops {
     uint64_t (*now)(void);                                      /* nanoseconds since the start, never less than before; cheap, maybe coarse */
     uint64_t (*precise)(void);                                  /* the same, as exact as can be */
     void (*wake_in)(uint64_t nanoseconds);                      /* a timer interrupt by then (a tick later at most) */
-    void (*set_entry)(uint32_t *entry, uint32_t value, uint32_t linear);    /* of the address space in CR3; not before commit() is it so */
+    void (*tick_soon)(void);                                    /* one within a slice, as somebody waits for the turn of whoever runs */
+    void (*set_entry)(uint32_t *entry, uint32_t value, uint32_t linear, bool soon);     /* of the page, in the address space in CR3; not before
+                                                                   commit() is it so; soon: it is about to be used */
     void (*commit)(void);
     void (*load_space)(uint32_t directory, bool fresh);         /* fresh: no CPU has ever seen this page directory as it is now */
-    void (*warm)(uint32_t *entry, uint32_t linear);             /* the entry, unchanged, will be used soon; commit() as above. NULL: no use */
     void (*idle)(void);                                         /* until an interrupt has been served; interrupts are off before and after */
     void (*give_way)(void);                                     /* a process has nothing to do, and nobody else is ready */
     void (*mark)(uint32_t id, uint32_t value);
@@ -103,6 +103,7 @@ void space_destroy(struct address_space *space);
 void space_load(struct address_space *space);       /* NULL: the kernel's own */
 struct region *region_add(struct address_space *space, uint32_t start, uint32_t end, bool writable);
 int space_map_new(struct address_space *space, uint32_t linear, bool writable, uint32_t *frame);
+int space_map_shared(struct address_space *space, uint32_t linear, uint32_t frame);
 int space_fault(struct address_space *space, uint32_t linear, bool write);
 int space_break(struct address_space *space, uint32_t end);
 int space_mmap(struct address_space *space, uint32_t length);

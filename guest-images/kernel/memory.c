@@ -18,6 +18,8 @@ void memory_start(uint32_t bytes)
         panic("%u KiB of memory are not enough", bytes / 1024);
     memset(map, 0, words * sizeof *map);
     memset(users, 0, count * sizeof *users);
+    for (uint32_t page = 0; page < first; page++)
+        users[page] = 1;                /* the kernel: pages of it can be shared (programs' code), and never become free */
     for (uint32_t page = first; page < count; page++)
         map[page / 32] |= 1u << page % 32;
     total_pages = free_pages = count - first;

@@ -18,6 +18,7 @@ static struct toyvmm_clock_page clock __attribute__((aligned(PAGE_SIZE)));
 static struct toyvmm_table_entry batch[MAX_BATCH];
 static uint32_t batched;
 static uint64_t armed = NEVER;      /* when the timer will ring */
+static bool ticking;                /* it will, within a slice of when this became true */
 
 static void cpuid(uint32_t leaf, uint32_t *eax, uint32_t *ebx, uint32_t *ecx, uint32_t *edx)
 {
@@ -72,6 +73,14 @@ static void wake_in(uint64_t nanoseconds)
     must(toyvmm_set_timer((uint32_t)deadline, (uint32_t)(deadline >> 32)), "set_timer");
 }
 
+/* Asked at every wake-up: most times it is known already that it will ring in time. */
+static void tick_soon(void)
+{
+    if (!ticking)
+        wake_in(SLICE);
+    ticking = true;
+}
+
 bool paravirtual_event(void)
 {
     uint32_t pending = 0;
@@ -79,6 +88,7 @@ bool paravirtual_event(void)
     if (!(pending & TOYVMM_PENDING_TIMER))
         return false;
     armed = NEVER;
+    ticking = false;
     return true;
 }
 
@@ -93,19 +103,13 @@ static void commit(void)
 
 /* The VMM makes a page usable at once if the entry says that it has been used: accessed, and dirty where it may be stored to. Nothing here asks
  * those bits whether it has. */
-static void set_entry(uint32_t *entry, uint32_t value, uint32_t linear)
+static void set_entry(uint32_t *entry, uint32_t value, uint32_t linear, bool soon)
 {
     if (value & PTE_PRESENT)
         value |= value & PTE_WRITABLE ? PTE_ACCESSED | PTE_DIRTY : PTE_ACCESSED;
-    batch[batched++] = (struct toyvmm_table_entry){ physical(entry), linear, value };
+    batch[batched++] = (struct toyvmm_table_entry){ physical(entry), soon ? linear : TOYVMM_NOTHING, value };
     if (batched >= batch_limit)
         commit();
-}
-
-/* The same value again: what counts is the linear address beside it. */
-static void warm(uint32_t *entry, uint32_t linear)
-{
-    set_entry(entry, *entry, linear);
 }
 
 static void load_space(uint32_t directory, bool fresh)
@@ -144,7 +148,7 @@ __attribute__((noreturn)) static void power_off(int status)
 }
 
 const struct machine_ops paravirtual_machine = {
-    .paravirtual = true, .sweep = 32, .granularity = 0, .start = start, .console_write = console_write, .now = now, .precise = now, .wake_in = wake_in,
-    .set_entry = set_entry, .commit = commit, .load_space = load_space, .warm = warm, .idle = idle, .give_way = give_way, .mark = mark,
+    .paravirtual = true, .sweep = 32, .granularity = 0, .start = start, .console_write = console_write, .now = now, .precise = now, .wake_in = wake_in, .tick_soon = tick_soon,
+    .set_entry = set_entry, .commit = commit, .load_space = load_space, .idle = idle, .give_way = give_way, .mark = mark,
     .power_off = power_off,
 };

@@ -4,8 +4,6 @@
 
 enum { KERNEL_STACK = 8192 };
 
-#define SLICE 10000000ull           /* nanoseconds */
-
 static uint8_t kernel_stacks[MAX_PROCESSES][KERNEL_STACK] __attribute__((aligned(16)));
 static struct process *first_ready, *last_ready;
 static int next_pid = 1;
@@ -55,7 +53,7 @@ void schedule(void)
     need_resched = false;
     next->state = RUNNING;
     if (first_ready)
-        machine->wake_in(SLICE);        /* the others shall have their turn too */
+        machine->tick_soon();           /* the others shall have their turn too */
     if (next == before)
         return;
     switches++;
@@ -91,7 +89,7 @@ void wake(const void *event)
         if (p->state == BLOCKED && p->waiting_for == event)
             make_ready(p);
     if (first_ready)
-        machine->wake_in(SLICE);
+        machine->tick_soon();
 }
 
 /* ---- time ------------------------------------------------------------------------------------------------------------------ */
@@ -112,7 +110,7 @@ void timer_interrupt(void)
         machine->wake_in(next - machine->now());
     if (first_ready) {
         need_resched = true;
-        machine->wake_in(SLICE);
+        machine->tick_soon();
     }
 }
 
@@ -163,8 +161,14 @@ int process_fork(const struct trap_frame *frame)
     stack -= 4;                         /* EBP, EBX, ESI, EDI: as switch_stacks() pops them; trap_return needs none */
     child->kernel_esp = (uint32_t)stack;
     make_ready(child);
-    machine->wake_in(SLICE);
+    machine->tick_soon();
     return child->pid;
+}
+
+static void bury(struct process *p)
+{
+    space_destroy(&p->space);
+    p->state = FREE;
 }
 
 void process_exit(int status)
@@ -172,19 +176,21 @@ void process_exit(int status)
     if (current->pid == 1)
         machine->power_off(status);
     files_close_all(current->files);
-    space_load(NULL);
-    space_destroy(&current->space);
     for (struct process *p = processes; p < processes + MAX_PROCESSES; p++)
         if (p->state != FREE && p->parent == current) {
             p->parent = NULL;           /* nobody will ask for it */
             if (p->state == ZOMBIE)
-                p->state = FREE;
+                bury(p);
         }
     current->status = status;
-    current->state = current->parent ? ZOMBIE : FREE;
-    if (current->parent)
+    current->state = ZOMBIE;            /* its address space is in use until somebody else's is loaded: wait() takes it apart */
+    if (current->parent) {
         wake(current->parent);
-    schedule();                         /* the slot may be free already, its stack is in use until here: only others run after this */
+    } else {
+        space_load(NULL);
+        bury(current);                  /* the slot is free, its stack in use until here: only others run after this */
+    }
+    schedule();
     panic("a process that ended runs on");
 }
 
@@ -198,7 +204,7 @@ int process_wait(int *status)
             any = true;
             if (p->state == ZOMBIE) {
                 *status = p->status;
-                p->state = FREE;
+                bury(p);
                 return p->pid;
             }
         }

@@ -34,7 +34,7 @@ void paging_start(uint32_t bytes)
     enable_paging(loaded, CR4_PSE | (global ? CR4_PGE : 0));
 }
 
-static void set(struct address_space *space, uint32_t *entry, uint32_t value, uint32_t linear)
+static void set(struct address_space *space, uint32_t *entry, uint32_t value, uint32_t linear, bool soon)
 {
     if (!space->live) {
         *entry = value;
@@ -42,7 +42,7 @@ static void set(struct address_space *space, uint32_t *entry, uint32_t value, ui
     }
     if (physical(space->directory) != loaded)
         panic("a change of an address space that is not in CR3");
-    machine->set_entry(entry, value, linear);
+    machine->set_entry(entry, value, linear, soon);
 }
 
 /* The entry of a page. NULL: there is no table for it (and, with `create`, no memory for one). */
@@ -54,7 +54,7 @@ static uint32_t *entry_of(struct address_space *space, uint32_t linear, bool cre
         if (table == 0)
             return NULL;
         clear_page(at(table));
-        set(space, pointer, table | PRESENT | WRITABLE | USER, NO_LINEAR);
+        set(space, pointer, table | PRESENT | WRITABLE | USER, linear, false);
         if (space->live)
             machine->commit();      /* it is read again by the next page */
     }
@@ -118,7 +118,19 @@ int space_map_new(struct address_space *space, uint32_t linear, bool writable, u
     if (*frame == 0)
         return -ENOMEM;
     clear_page(at(*frame));
-    set(space, entry, *frame | PRESENT | USER | (writable ? WRITABLE : 0), page_of(linear));
+    set(space, entry, *frame | PRESENT | USER | (writable ? WRITABLE : 0), page_of(linear), true);
+    space->pages++;
+    return 0;
+}
+
+/* The same with a frame that others have too: nobody may store to it. */
+int space_map_shared(struct address_space *space, uint32_t linear, uint32_t frame)
+{
+    uint32_t *entry = entry_of(space, linear, true);
+    if (!entry)
+        return -ENOMEM;
+    set(space, entry, frame | PRESENT | USER, linear, true);
+    frame_share(frame);
     space->pages++;
     return 0;
 }
@@ -137,14 +149,14 @@ static int resolve(struct address_space *space, const struct region *region, uin
         return 0;
     uint32_t old = page_of(value);
     if (!frame_is_shared(old)) {        /* the others have let go: it can stay */
-        set(space, entry, value | WRITABLE, page);
+        set(space, entry, value | WRITABLE, page, true);
         return 0;
     }
     frame = frame_allocate();
     if (frame == 0)
         return -ENOMEM;
     copy_page(at(frame), at(old));
-    set(space, entry, frame | PRESENT | USER | WRITABLE, page);
+    set(space, entry, frame | PRESENT | USER | WRITABLE, page, true);
     frame_release(old);
     return 0;
 }
@@ -187,7 +199,7 @@ static void unmap(struct address_space *space, uint32_t start, uint32_t end)
     uint32_t *entry;
     for (uint32_t page = start; (entry = next_present(space, &page, end)); page += PAGE_SIZE) {
         uint32_t frame = page_of(*entry);
-        set(space, entry, 0, page);
+        set(space, entry, 0, page, false);
         frame_release(frame);           /* nobody gets it before the commit below */
         space->pages--;
     }
@@ -274,7 +286,7 @@ int space_protect(struct address_space *space, uint32_t start, uint32_t length, 
             continue;
         uint32_t wanted = writable && !frame_is_shared(page_of(value)) ? value | WRITABLE : value & ~(uint32_t)WRITABLE;
         if (wanted != value)
-            set(space, entry, wanted, page);
+            set(space, entry, wanted, page, false);
     }
     machine->commit();
     return 0;
@@ -338,7 +350,7 @@ static int share_page(struct address_space *from, struct address_space *to, uint
     frame_share(page_of(value));
     to->pages++;
     if (value & WRITABLE)
-        set(from, entry, value & ~(uint32_t)WRITABLE, page);
+        set(from, entry, value & ~(uint32_t)WRITABLE, page, false);
     return 0;
 }
 
@@ -363,16 +375,6 @@ int space_fork(struct address_space *from, struct address_space *to, uint32_t st
     return result;
 }
 
-/* What a new process will touch first is told to the machine in advance. */
-static void warm(struct address_space *space)
-{
-    uint32_t left = MAX_BATCH, *entry;
-    for (struct region *r = space->regions; r < space->regions + MAX_REGIONS; r++)
-        for (uint32_t page = r->start; left > 0 && (entry = next_present(space, &page, r->end)); page += PAGE_SIZE, left--)
-            machine->warm(entry, page);
-    machine->commit();
-}
-
 void space_load(struct address_space *space)
 {
     uint32_t directory = space ? physical(space->directory) : physical(kernel_directory);
@@ -381,11 +383,8 @@ void space_load(struct address_space *space)
     bool fresh = space && !space->live;
     loaded = directory;
     machine->load_space(directory, fresh);
-    if (fresh) {
+    if (space)
         space->live = true;
-        if (machine->warm)
-            warm(space);
-    }
 }
 
 /* Not while it is in CR3. Nobody will look at its tables again, so they need no stores. */

@@ -67,7 +67,8 @@ public sealed unsafe partial class Interpreter
             return;
         }
 
-        // Two passes: what the TLB has by then, a view takes in runs, with one call to the host for each.
+        // Into the TLB, not into a view: putting a page there is a call to the host, which costs more than the few accesses that the interpreter
+        // performs for an instruction that often touches new pages. Where one pays, its fault maps all that the TLB has around it.
         foreach (TableUpdate update in updates)
         {
             if (IsUsed(update, out uint linear))
@@ -77,14 +78,6 @@ public sealed unsafe partial class Interpreter
                 {
                     _ = Vcpu.Mmu.Translate(linear, AccessOf(walk.Rights), out _, out _, out _);
                 }
-            }
-        }
-
-        foreach (TableUpdate update in updates)
-        {
-            if (IsUsed(update, out uint linear) && Vcpu.Mmu.Tlb.TryGet(linear, out _, out TlbRights rights))
-            {
-                Translated?.Prefill(linear, (rights & TlbRights.User) != 0);
             }
         }
     }
