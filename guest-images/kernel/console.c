@@ -60,7 +60,7 @@ int console_write_user(const char *from, uint32_t length)
 {
     for (uint32_t done = 0; done < length;) {       /* the user's pages need not lie side by side in memory; these bytes do */
         uint32_t piece = length - done < sizeof bounce ? length - done : sizeof bounce;
-        memcpy(bounce, from + done, piece);
+        copy_in(bounce, from + done, piece);
         machine->console_write(bounce, piece);
         done += piece;
     }
@@ -108,7 +108,7 @@ int console_read(char *to, uint32_t length)
             sleep_on(ring);
     }
     uint32_t count = line_length - line_taken < length ? line_length - line_taken : length;
-    memcpy(to, line + line_taken, count);
+    copy_out(to, line + line_taken, count);
     line_taken += count;
     if (line_taken == line_length) {
         line_length = line_taken = 0;

@@ -12,6 +12,14 @@ struct program_header { uint32_t type, offset, address, physical, file_size, mem
 
 enum { ELF_EXECUTABLE = 2, ELF_386 = 3, PT_LOAD = 1, PF_W = 2, EFLAGS_RESERVED = 2 };
 
+static int copy_own_string(char *to, const char *from, uint32_t size)
+{
+    for (uint32_t n = 0; n < size; n++)
+        if ((to[n] = from[n]) == 0)
+            return (int)n;
+    return -E2BIG;
+}
+
 /* The strings of a vector that ends in NULL, one behind the other, in a new frame. How many, or an error. */
 int gather_arguments(const char *const *arguments, bool from_user, uint32_t *page)
 {
@@ -21,25 +29,24 @@ int gather_arguments(const char *const *arguments, bool from_user, uint32_t *pag
     if (*page == 0)
         return -ENOMEM;
     for (;; count++) {
-        if (from_user && (result = user_access(arguments + count, sizeof *arguments, false)) < 0)
+        const char *text;
+        if (!from_user)
+            text = arguments[count];
+        else if ((result = user_access(arguments + count, sizeof text, false)) == 0)
+            copy_in(&text, arguments + count, sizeof text);
+        else
             break;
-        const char *text = arguments[count];
         if (!text)
             return count;
-        if (count == MAX_ARGUMENTS || (from_user && (result = user_string(text, room - used)) < 0)) {
-            result = count == MAX_ARGUMENTS ? -E2BIG : result;
+        if (count == MAX_ARGUMENTS) {
+            result = -E2BIG;
             break;
         }
         char *to = (char *)at(*page) + used;
-        do {
-            if (used++ == room) {
-                result = -E2BIG;
-                break;
-            }
-            *to++ = *text;
-        } while (*text++);
+        result = from_user ? copy_string(to, text, room - used) : copy_own_string(to, text, room - used);
         if (result < 0)
             break;
+        used += (uint32_t)result + 1;
     }
     frame_release(*page);
     return result;

@@ -91,11 +91,11 @@ const uint8_t *file_contents(const char *name, uint32_t *length)
 }
 
 /* The n-th file's length and name (NAME_SIZE bytes). */
-int file_name(uint32_t n, char *name)
+int file_name(uint32_t n, const char **name)
 {
     if (n >= (uint32_t)(embedded_files_end - embedded_files))
         return -ENOENT;
-    memcpy(name, embedded_files[n].name, NAME_SIZE);
+    *name = embedded_files[n].name;
     return (int)(embedded_files[n].end - embedded_files[n].start);
 }
 
@@ -168,7 +168,7 @@ static int pipe_read(struct pipe *p, char *to, uint32_t length)
     uint32_t done = 0, count = least(length, p->put - p->taken);
     while (done < count) {              /* in two pieces where it goes round the end */
         uint32_t place = p->taken % PIPE_SIZE, piece = least(count - done, PIPE_SIZE - place);
-        memcpy(to + done, p->buffer + place, piece);
+        copy_out(to + done, p->buffer + place, piece);
         p->taken += piece;
         done += piece;
     }
@@ -190,7 +190,7 @@ static int pipe_write(struct pipe *p, const char *from, uint32_t length)
             sleep_on(&p->put);
             continue;
         }
-        memcpy(p->buffer + place, from + done, piece);
+        copy_in(p->buffer + place, from + done, piece);
         p->put += piece;
         done += piece;
         wake(&p->taken);
@@ -214,7 +214,7 @@ int file_read(int fd, char *to, uint32_t length)
     if (f->kind == PIPE_READ)
         return pipe_read(f->pipe, to, length);
     length = least(length, f->length - f->offset);
-    memcpy(to, f->data + f->offset, length);
+    copy_out(to, f->data + f->offset, length);
     f->offset += length;
     return (int)length;
 }

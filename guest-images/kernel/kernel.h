@@ -110,9 +110,11 @@ int space_mmap(struct address_space *space, uint32_t length);
 int space_munmap(struct address_space *space, uint32_t start, uint32_t length);
 int space_protect(struct address_space *space, uint32_t start, uint32_t length, bool writable);
 
-/* Makes sure that the running process may access [address, address + length), so that the kernel can, without a fault. 0 or an error. */
+/* Makes sure that the running process may access [address, address + length), so that the kernel can copy. 0 or an error. */
 int user_access(const void *address, uint32_t length, bool write);
-int user_string(const char *text, uint32_t limit);      /* its length, or an error */
+void copy_in(void *to, const void *from, uint32_t length);      /* from the running process: after user_access() */
+void copy_out(void *to, const void *from, uint32_t length);     /* to it: the same */
+int copy_string(char *to, const char *from, uint32_t size);     /* from it; its length, or an error: needs no user_access() */
 
 /* ---- file.c: descriptors, pipes, files in memory -------------------------------------------------------------------------- */
 struct file;
@@ -126,7 +128,7 @@ void files_inherit(struct file *const *from, struct file **to);
 void files_close_all(struct file **files);
 struct file *file_console(void);
 const uint8_t *file_contents(const char *name, uint32_t *length);
-int file_name(uint32_t n, char *name);
+int file_name(uint32_t n, const char **name);
 void file_count(uint32_t *open, uint32_t *pipes);
 
 /* ---- process.c ------------------------------------------------------------------------------------------------------------ */
@@ -152,7 +154,7 @@ extern uint32_t switches, ticks;
 __attribute__((noreturn)) void processes_start(const char *program, const char *const *arguments);
 int process_fork(const struct trap_frame *frame);
 __attribute__((noreturn)) void process_exit(int status);
-int process_wait(int *status);
+int process_wait(int *status);          /* memory of the kernel's, as everywhere but in user_access() and what copies */
 int process_kill(int pid);
 int process_sleep(uint32_t milliseconds);
 void sleep_on(const void *event);       /* until wake(event); the caller looks again whether what it waited for is there */

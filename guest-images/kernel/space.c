@@ -9,7 +9,7 @@
 #include "kernel.h"
 
 enum { PRESENT = 1, WRITABLE = 2, USER = 4, LARGE = 0x80, GLOBAL = 0x100 };
-enum { ENTRIES = 1024, LARGE_PAGE = 4 << 20, FLAGS = 0xFFF, CR4_PSE = 1 << 4, CR4_PGE = 1 << 7, CPUID_PSE = 1 << 3, CPUID_PGE = 1 << 13 };
+enum { ENTRIES = 1024, LARGE_PAGE = 4 << 20, FLAGS = 0xFFF, CR4_PSE = 1 << 4, CR4_PGE = 1 << 7, CPUID_PSE = 1 << 3, CPUID_PGE = 1 << 13, FIRST_WINDOW = 4 };
 
 #define FIRST_USER_ENTRY (USER_BASE / LARGE_PAGE)
 #define LAST_USER_ENTRY (USER_TOP / LARGE_PAGE)
@@ -172,7 +172,9 @@ int space_fault(struct address_space *space, uint32_t linear, bool write)
 
     /* Who touches one page after the other will touch the next ones too. Where several entries cost little more than one, they get theirs
      * now: twice as many at each fault that comes where the sweep was expected. Other faults get the one page they came for. */
-    space->window = page == space->next_touch && space->window < machine->sweep ? space->window * 2 : page == space->next_touch ? machine->sweep : 1;
+    space->window = page == space->next_touch ? space->window * 2 : 1;
+    if (space->window > machine->sweep)
+        space->window = machine->sweep;
     space->next_touch = page + space->window * PAGE_SIZE;
     int result = resolve(space, region, page, write);
     for (uint32_t n = 1; n < space->window && result == 0 && page + n * PAGE_SIZE < region->end; n++)
@@ -241,8 +243,11 @@ int space_mmap(struct address_space *space, uint32_t length)
         for (struct region *r = space->regions; r < space->regions + MAX_REGIONS; r++)
             if (start < r->end && r->start < start + length)
                 next = r->end;
-        if (next == 0)
+        if (next == 0) {
+            space->next_touch = start;          /* who asks for memory begins at its beginning, mostly */
+            space->window = FIRST_WINDOW;
             return region_add(space, start, start + length, true) ? (int)start : -ENOMEM;
+        }
         start = next;
     }
     return -ENOMEM;
@@ -311,13 +316,45 @@ int user_access(const void *address, uint32_t length, bool write)
     return 0;
 }
 
-int user_string(const char *text, uint32_t limit)
+/* Where the kernel sees a byte of the running process's, which user_access() has made sure of: at its physical address. The kernel never uses a
+ * program's own addresses: a bad one can do no harm, and a VMM need not show the program's pages to the kernel too. */
+static char *seen(uint32_t address)
 {
-    for (uint32_t n = 0; n < limit; n++) {
-        if ((n == 0 || (uint32_t)(text + n) % PAGE_SIZE == 0) && user_access(text + n, 1, false) < 0)
+    return (char *)at(page_of(*entry_of(&current->space, address, false))) + address % PAGE_SIZE;
+}
+
+static uint32_t piece_of(uint32_t address, uint32_t length)
+{
+    uint32_t room = PAGE_SIZE - address % PAGE_SIZE;
+    return length < room ? length : room;
+}
+
+void copy_in(void *to, const void *from, uint32_t length)
+{
+    for (uint32_t done = 0, piece; done < length; done += piece) {
+        piece = piece_of((uint32_t)from + done, length - done);
+        memcpy((char *)to + done, seen((uint32_t)from + done), piece);
+    }
+}
+
+void copy_out(void *to, const void *from, uint32_t length)
+{
+    for (uint32_t done = 0, piece; done < length; done += piece) {
+        piece = piece_of((uint32_t)to + done, length - done);
+        memcpy(seen((uint32_t)to + done), (const char *)from + done, piece);
+    }
+}
+
+int copy_string(char *to, const char *from, uint32_t size)
+{
+    uint32_t done = 0;
+    while (done < size) {
+        if (user_access(from + done, 1, false) < 0)
             return -EFAULT;
-        if (text[n] == 0)
-            return (int)n;
+        const char *text = seen((uint32_t)from + done);
+        for (uint32_t piece = piece_of((uint32_t)from + done, size - done); piece > 0; piece--, done++)
+            if ((to[done] = *text++) == 0)
+                return (int)done;
     }
     return -E2BIG;
 }

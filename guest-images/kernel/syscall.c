@@ -19,15 +19,18 @@ static int sys_protect(struct trap_frame *f) { return space_protect(&current->sp
 
 static int sys_wait(struct trap_frame *f)
 {
-    int *status = (int *)f->ebx, result = user_access(status, sizeof *status, true);
-    return result < 0 ? result : process_wait(status);
+    int status, result = user_access((int *)f->ebx, sizeof status, true);
+    if (result < 0 || (result = process_wait(&status)) < 0)
+        return result;
+    copy_out((int *)f->ebx, &status, sizeof status);
+    return result;
 }
 
 static int sys_exec(struct trap_frame *f)
 {
     uint32_t page;
-    const char *name = (const char *)f->ebx;
-    int result = user_string(name, NAME_SIZE);
+    char name[NAME_SIZE];
+    int result = copy_string(name, (const char *)f->ebx, NAME_SIZE);
     if (result == -E2BIG)
         return -ENOENT;             /* no file has a name as long as that */
     if (result < 0)
@@ -41,14 +44,18 @@ static int sys_exec(struct trap_frame *f)
 
 static int sys_open(struct trap_frame *f)
 {
-    int result = user_string((const char *)f->ebx, NAME_SIZE);
-    return result == -E2BIG ? -ENOENT : result < 0 ? result : file_open((const char *)f->ebx);
+    char name[NAME_SIZE];
+    int result = copy_string(name, (const char *)f->ebx, NAME_SIZE);
+    return result == -E2BIG ? -ENOENT : result < 0 ? result : file_open(name);
 }
 
 static int sys_pipe(struct trap_frame *f)
 {
-    int *fds = (int *)f->ebx, result = user_access(fds, 2 * sizeof *fds, true);
-    return result < 0 ? result : file_pipe(fds);
+    int fds[2], result = user_access((int *)f->ebx, sizeof fds, true);
+    if (result < 0 || (result = file_pipe(fds)) < 0)
+        return result;
+    copy_out((int *)f->ebx, fds, sizeof fds);
+    return 0;
 }
 
 static int sys_yield(struct trap_frame *f)
@@ -61,14 +68,14 @@ static int sys_yield(struct trap_frame *f)
 
 static int sys_clock(struct trap_frame *f)
 {
-    uint64_t *to = (uint64_t *)f->ebx;
-    int result = user_access(to, sizeof *to, true);
+    int result = user_access((uint64_t *)f->ebx, sizeof(uint64_t), true);
     if (result < 0)
         return result;
     uint64_t time = machine->precise();
     uint32_t high = (uint32_t)(time >> 32), low = (uint32_t)time, remainder = high % 1000;
     __asm__("divl %2" : "+a"(low), "+d"(remainder) : "r"(1000));       /* 64 bits by 32, as there is no library for it */
-    *to = (uint64_t)(high / 1000) << 32 | low;
+    time = (uint64_t)(high / 1000) << 32 | low;
+    copy_out((uint64_t *)f->ebx, &time, sizeof time);
     return 0;
 }
 
@@ -80,22 +87,21 @@ static int sys_mark(struct trap_frame *f)
 
 static int sys_info(struct trap_frame *f)
 {
-    struct system_info *to = (struct system_info *)f->ebx;
-    int result = user_access(to, sizeof *to, true);
+    int result = user_access((struct system_info *)f->ebx, sizeof(struct system_info), true);
     if (result < 0)
         return result;
-    *to = (struct system_info){ .total_pages = total_pages, .free_pages = free_pages, .page_faults = page_faults, .switches = switches,
-                                .ticks = ticks, .paravirtual = machine->paravirtual };
+    struct system_info system = { .total_pages = total_pages, .free_pages = free_pages, .page_faults = page_faults, .switches = switches, .ticks = ticks,
+                                  .paravirtual = machine->paravirtual };
     for (struct process *p = processes; p < processes + MAX_PROCESSES; p++)
-        to->processes += p->state != FREE;
-    file_count(&to->open_files, &to->pipes);
+        system.processes += p->state != FREE;
+    file_count(&system.open_files, &system.pipes);
+    copy_out((struct system_info *)f->ebx, &system, sizeof system);
     return 0;
 }
 
 static int sys_process(struct trap_frame *f)
 {
-    struct process_info *to = (struct process_info *)f->ecx;
-    int result = user_access(to, sizeof *to, true);
+    int result = user_access((struct process_info *)f->ecx, sizeof(struct process_info), true);
     if (result < 0)
         return result;
     if (f->ebx >= MAX_PROCESSES)
@@ -103,15 +109,20 @@ static int sys_process(struct trap_frame *f)
     struct process *p = &processes[f->ebx];
     if (p->state == FREE)
         return 0;
-    *to = (struct process_info){ .pid = p->pid, .parent = p->parent ? p->parent->pid : 0, .state = p->state, .pages = p->space.pages };
-    memcpy(to->name, p->name, NAME_SIZE);
+    struct process_info process = { .pid = p->pid, .parent = p->parent ? p->parent->pid : 0, .state = p->state, .pages = p->space.pages };
+    memcpy(process.name, p->name, NAME_SIZE);
+    copy_out((struct process_info *)f->ecx, &process, sizeof process);
     return 1;
 }
 
 static int sys_name(struct trap_frame *f)
 {
+    const char *name;
     int result = user_access((char *)f->ecx, NAME_SIZE, true);
-    return result < 0 ? result : file_name(f->ebx, (char *)f->ecx);
+    if (result < 0 || (result = file_name(f->ebx, &name)) < 0)
+        return result;
+    copy_out((char *)f->ecx, name, NAME_SIZE);
+    return result;
 }
 
 static int sys_tune(struct trap_frame *f)
