@@ -10,10 +10,11 @@ internal sealed class BenchCommand(HostConsole console)
 {
     private const int DefaultRepeat = 3;
     private const string AllEngines = "all";
+    private const string RowPrefix = ParavirtualBenchmark.Name + ":";
 
     private readonly Argument<string[]> _names = new("name")
     {
-        Description = "Which compute guests (sieve or compute-sieve); nano for the costs of single operations, nano:ROW for one of them. All compute guests by default.",
+        Description = "Which compute guests (sieve or compute-sieve); nano for the costs of single operations, nano:ROW for one of them; paravirt for one kernel as on a real machine, by hypercalls and on QEMU, paravirt:ROW for one of its rows. All compute guests by default.",
         Arity = ArgumentArity.ZeroOrMore,
     };
     private readonly Option<string> _engine = new("--engine")
@@ -23,7 +24,7 @@ internal sealed class BenchCommand(HostConsole console)
     };
     private readonly Option<string> _repeat = new("--repeat") { HelpName = "N", Description = "Runs for each guest, of which the best counts; the default is 3." };
     private readonly Option<string> _scale = new("--scale") { HelpName = "N", Description = "How much work each guest does, loops for nano; the default is the guest's own measure, for nano 0.2 seconds." };
-    private readonly Option<bool> _noNative = new("--no-native") { Description = "Leave the native runs out." };
+    private readonly Option<bool> _noNative = new("--no-native") { Description = "Leave the native runs out, and QEMU's." };
     private readonly Option<string> _json = new("--json") { HelpName = "FILE", Description = "Write the results as a JSON document (docs/json.md); - is standard output, instead of the table." };
 
     /// <summary>Makes the command.</summary>
@@ -53,30 +54,53 @@ internal sealed class BenchCommand(HostConsole console)
         }
 
         ulong? scale = parsed.GetValue(_scale) is { } factor ? Quantity.Count("--scale", factor) : null;
-        BenchSelection selection = BenchSelection.Of(parsed.GetValue(_names) ?? [], everything: all);
-        if (selection.Rows.Count > 0 && scale is 0 or > int.MaxValue)
+        string[] names = parsed.GetValue(_names) ?? [];
+        bool paravirtual = names.Any(IsParavirtual);
+        if (paravirtual && (all || !names.All(IsParavirtual)))
+        {
+            throw UserErrorException.Usage($"{ParavirtualBenchmark.Name} compares machines, not engines: it is measured alone, on one engine");
+        }
+
+        BenchSelection selection = paravirtual ? new BenchSelection([], []) : BenchSelection.Of(names, everything: all);
+        if ((paravirtual || selection.Rows.Count > 0) && scale is 0 or > int.MaxValue)
         {
             throw UserErrorException.Usage($"--scale {scale}: from 1 to {int.MaxValue} loops");
         }
 
         string? json = parsed.GetValue(_json);
         using FileStream? file = json is not null and not "-" ? HostFile.Create(json, "report") : null;
+        bool native = !parsed.GetValue(_noNative);
+        if (paravirtual)
+        {
+            ParavirtualRun comparison = new(variants[0], (int)repeat, (uint?)scale, json == "-" ? null : new ParavirtualTable(console), Progress);
+            Write(json, file, comparison.Measure(RowsOf(names), native).Write);
+            return ExitStatus.Success;
+        }
+
         BenchTable? table = json == "-" ? null : new(console, variants);
         BenchRun run = new(variants, (int)repeat, scale, table, Progress);
-        BenchReport report = run.Measure(selection, native: !parsed.GetValue(_noNative), all ? AllEngines : variants[0].Name, why);
+        Write(json, file, run.Measure(selection, native, all ? AllEngines : variants[0].Name, why).Write);
+        return ExitStatus.Success;
+    }
+
+    private static bool IsParavirtual(string name) => name == ParavirtualBenchmark.Name || name.StartsWith(RowPrefix, StringComparison.Ordinal);
+
+    // None: all of them.
+    private static string[] RowsOf(string[] names) => names.Contains(ParavirtualBenchmark.Name) ? [] : [.. names.Select(name => name[RowPrefix.Length..])];
+
+    private void Write(string? json, FileStream? file, Action<Stream> write)
+    {
         if (json is not null)
         {
             try
             {
-                report.Write(file ?? console.OutputStream);
+                write(file ?? console.OutputStream);
             }
             catch (IOException e) when (e is not BrokenPipeException)
             {
                 throw UserErrorException.File($"cannot write the report {json}: {e.Message}");
             }
         }
-
-        return ExitStatus.Success;
     }
 
     private void Progress(string text)

@@ -116,24 +116,23 @@ public sealed class Tlb : IDisposable
             space++;
         }
 
-        bool held = space < SpaceCount;
-        bool known = held && trust != TableTrust.Recycled;
-        if (!held)
+        bool known = space < SpaceCount;
+        if (!known)
         {
             space = Array.IndexOf(_lastUse, _lastUse.Min());
             _keys[space] = key;
-            _spaces[space] ??= new TlbSpace();
-        }
-
-        if (!known)
-        {
-            _spaces[space]!.Clear();
+            (_spaces[space] ??= new TlbSpace()).Clear();
         }
 
         _lastUse[space] = ++_switches;
         CurrentSpace = space;
         _current = _spaces[space]!;
-        if (known && trust != TableTrust.Unchanged)
+        if (known && trust == TableTrust.Recycled)
+        {
+            // Page by page, as they are few: whoever projects the space would have to empty all of its address range else.
+            _current.DropAll(dropped);
+        }
+        else if (known && trust == TableTrust.None)
         {
             _current.Compare(memory, state, physicalMask, dropped);
         }

@@ -155,6 +155,19 @@ internal sealed unsafe class TlbSpace : IDisposable
         _generation = 1;
     }
 
+    /// <summary>Removes every entry.</summary>
+    /// <param name="dropped">Receives the linear pages (numbers) that lost theirs.</param>
+    public void DropAll(ICollection<uint> dropped)
+    {
+        foreach (int index in _used)
+        {
+            DropSlot((uint)index, dropped);
+            _slots[index].Generation = 0;
+        }
+
+        _used.Clear();
+    }
+
     /// <summary>Removes every entry whose table entries in memory are not what they were when it was filled.</summary>
     /// <param name="memory">Where the tables lie.</param>
     /// <param name="state">The CPU.</param>
