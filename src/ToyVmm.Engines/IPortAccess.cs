@@ -1,7 +1,7 @@
 namespace ToyVmm.Engines;
 
 /// <summary>
-/// Port accesses performed where they happen, without leaving the engine (<see cref="Vcpu.Ports"/>). A guest's delay loops and drivers
+/// Port accesses and hypercalls performed where they happen, without leaving the engine (<see cref="Vcpu.Ports"/>). A guest's delay loops and drivers
 /// make millions of them, and most concern nobody but one chip: the trip through the monitor's loop would cost many times the access.
 /// </summary>
 /// <remarks>
@@ -37,4 +37,9 @@ public unsafe interface IPortAccess
     /// <param name="retired">Instructions retired, this one included where it is complete with this access.</param>
     /// <returns>How many instructions may retire from <paramref name="retired"/> on; 0 to make the engine leave.</returns>
     ulong Write(ushort port, int width, uint value, ulong retired);
+
+    /// <summary>The guest executes VMCALL in ring 0; the registers have the call, and get the answer. Counts as an exit (<see cref="ExitReason.Hypercall"/>).</summary>
+    /// <param name="retired">Instructions retired, this one included.</param>
+    /// <returns>How many instructions may retire from <paramref name="retired"/> on; 0 to make the engine leave.</returns>
+    ulong Hypercall(ulong retired);
 }

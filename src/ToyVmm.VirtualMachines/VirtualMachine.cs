@@ -67,6 +67,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     private ulong _exitsHandled;
     private bool _asleep;
     private bool _mustLook;
+    private StopReason? _hypercallStop;
     private int _accessesLeft;
     private ulong _hostLookAt;
     private ulong _lastInstruction;
@@ -328,7 +329,8 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             VmExit exit = _engine.Run(budget);
             _costs?.Begin(exit.Reason);
             Machine.Clock.AdvanceTo(InstructionsRetired + _idle);
-            StopReason? stop = null;
+            StopReason? stop = _hypercallStop;
+            _hypercallStop = null;
             if (exit.Reason != ExitReason.PortIoPerformed)
             {
                 Statistics.Count(exit.Reason);
@@ -365,12 +367,20 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
 
     /// <summary>A port access in place: what the loop does when the engine leaves for one. <see cref="EndAccess"/> follows.</summary>
     /// <param name="retired">Instructions retired so far.</param>
-    internal void BeginAccess(ulong retired)
+    /// <param name="reason">What the engine would have left for.</param>
+    internal void BeginAccess(ulong retired, ExitReason reason = ExitReason.PortIo)
     {
-        _costs?.Enter(ExitReason.PortIo);
+        _costs?.Enter(reason);
         Machine.Clock.AdvanceTo(retired + _idle);
-        Statistics.Count(ExitReason.PortIo);
+        Statistics.Count(reason);
         _exitsHandled++;
+    }
+
+    /// <summary>A hypercall in place.</summary>
+    internal void PerformHypercall()
+    {
+        _hypercallStop = Hypercalls.Call();
+        _mustLook |= _hypercallStop is not null;
     }
 
     /// <summary>Accesses to latches, which emitted code has performed.</summary>

@@ -44,6 +44,12 @@ public sealed unsafe partial class Interpreter
         foreach (TableUpdate update in updates)
         {
             ulong value = update.Value;
+            if (size == sizeof(uint) && Memory.IsPlainRam(update.Entry))
+            {
+                *(uint*)(Memory.RamBase + update.Entry.Value) = (uint)value;
+                continue;
+            }
+
             _ = Memory.TryWrite(update.Entry, MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in value))[..size]);
         }
 
@@ -93,21 +99,41 @@ public sealed unsafe partial class Interpreter
     private bool ForgetTableEntries(ReadOnlySpan<TableUpdate> updates)
     {
         bool lost = false;
-        for (int space = 0; space < Tlb.SpaceCount; space++)
+
+        // Neighbours in a batch are in the same table, mostly: one look at each address space serves them all.
+        while (updates.Length > 0)
         {
-            _dropped.Clear();
-            foreach (TableUpdate update in updates)
+            ulong table = updates[0].Entry.Value >> 12;
+            int count = 1;
+            while (count < updates.Length && updates[count].Entry.Value >> 12 == table)
             {
-                Vcpu.Mmu.Tlb.ForgetTableEntry(space, update.Entry.Value, _dropped);
+                count++;
             }
 
-            if (_dropped.Count > 0)
+            for (int space = 0; space < Tlb.SpaceCount; space++)
             {
-                Translated?.Drop(space, _dropped);
-                lost = true;
+                lost |= Vcpu.Mmu.Tlb.KnowsTable(space, table) && ForgetTableEntries(space, updates[..count]);
             }
+
+            updates = updates[count..];
         }
 
         return lost;
+    }
+
+    private bool ForgetTableEntries(int space, ReadOnlySpan<TableUpdate> updates)
+    {
+        _dropped.Clear();
+        foreach (TableUpdate update in updates)
+        {
+            Vcpu.Mmu.Tlb.ForgetTableEntry(space, update.Entry.Value, _dropped);
+        }
+
+        if (_dropped.Count > 0)
+        {
+            Translated?.Drop(space, _dropped);
+        }
+
+        return _dropped.Count > 0;
     }
 }

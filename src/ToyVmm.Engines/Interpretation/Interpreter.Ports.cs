@@ -3,7 +3,7 @@ using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation;
 
-/// <summary>Port accesses: performed in place where the monitor allows it (<see cref="IPortAccess"/>), left for otherwise.</summary>
+/// <summary>Port accesses and hypercalls: performed in place where the monitor allows it (<see cref="IPortAccess"/>), left for otherwise.</summary>
 public sealed unsafe partial class Interpreter
 {
     /// <summary>Reads a port for an instruction that ends its block and has changed nothing yet.</summary>
@@ -81,6 +81,31 @@ public sealed unsafe partial class Interpreter
 
         NotePortAccess(port, size);
         return goesOn;
+    }
+
+    /// <summary>Makes a hypercall, with an instruction that ends its block.</summary>
+    /// <param name="eip">Where the guest goes on.</param>
+    /// <returns>False when the engine must leave behind the instruction.</returns>
+    internal bool Hypercall(uint eip)
+    {
+        if (Vcpu.Ports is not { } ports)
+        {
+            RequestedExit = new VmExit(ExitReason.Hypercall);
+            return false;
+        }
+
+        ulong retired = RetiredNow;
+        State->Retired = retired;
+        State->Eip = eip;
+        ulong budget = ports.Hypercall(retired);
+        if (budget == 0)
+        {
+            RequestedExit = new VmExit(ExitReason.PortIoPerformed);
+            return false;
+        }
+
+        RenewBudget(retired, budget);
+        return true;
     }
 
     // The budget of the run, as if it had begun when so many instructions were retired; those of the running block are taken off it already.

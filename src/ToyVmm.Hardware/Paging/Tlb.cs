@@ -93,6 +93,11 @@ public sealed class Tlb : IDisposable
     /// <param name="linear">Any address in the page.</param>
     public bool MayBeLarge(uint linear) => LargeEntry(linear) != 0;
 
+    /// <summary>False where one of the address spaces was filled with nothing from a page of page-table or directory entries.</summary>
+    /// <param name="space">Which: 0 to <see cref="SpaceCount"/> - 1.</param>
+    /// <param name="table">The physical page's number.</param>
+    public bool KnowsTable(int space, ulong table) => _spaces[space]?.KnowsTable(table) ?? false;
+
     /// <summary>Removes what one of the address spaces was filled with from a table entry. Global pages are not known by their tables.</summary>
     /// <param name="space">Which: 0 to <see cref="SpaceCount"/> - 1.</param>
     /// <param name="address">Where the page-table or directory entry lies.</param>

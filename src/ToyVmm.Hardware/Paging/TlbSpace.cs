@@ -109,6 +109,21 @@ internal sealed unsafe class TlbSpace : IDisposable
     /// <summary>Removes the entry of a large page in one slot.</summary>
     public void DropLarge(uint linear) => _large[linear >> SlotShift] = 0;
 
+    /// <summary>False where nothing was filled from entries in a physical page (its number).</summary>
+    public bool KnowsTable(ulong table)
+    {
+        foreach (int index in _used)
+        {
+            Slot* slot = &_slots[index];
+            if (slot->Mixed || slot->DirectoryAddress >> PageShift == table || (slot->EntrySize != 0 && slot->TableAddress >> PageShift == table))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     /// <summary>Removes what was filled from one table entry, wherever in the address space its table is used.</summary>
     /// <param name="address">Where the page-table or directory entry lies.</param>
     /// <param name="dropped">Receives the linear pages (numbers) that lost their entries.</param>
