@@ -9,14 +9,11 @@ namespace ToyVmm.VirtualMachines;
 /// The drives of a machine: opens the images, plugs the drives in, and closes the images at the end. Hard disks and the CD-ROM are on
 /// the ATA channels; a floppy is read by the BIOS through <see cref="BiosDisk"/>.
 /// </summary>
-internal sealed class DriveBay(ILogger logger) : IDisposable
+internal sealed class DriveBay(ILogger logger, DiskMeter meter) : IDisposable
 {
     private const int CdRomPlace = 2;       // the master of the second channel, where a PC has it
 
     private readonly List<FileDiskImage> _images = [];
-
-    /// <summary>Asked before each sector that is written, with its size in bytes; false: it is not written.</summary>
-    public required Func<int, bool> MayWrite { private get; init; }
 
     /// <summary>Plugs everything in: the image that is booted first, then the disks of the configuration, in the places that the CD-ROM leaves.</summary>
     /// <exception cref="DriveException">An image cannot be opened or is empty, or there are too many.</exception>
@@ -25,7 +22,7 @@ internal sealed class DriveBay(ILogger logger) : IDisposable
         Queue<int> places = new(Enumerable.Range(0, MachineConfig.AtaPlaces).Where(place => config.CdRom is null || place != CdRomPlace));
         if (boot is { Geometry.IsFloppy: true })
         {
-            BiosDrive floppy = new(boot.DriveNumber, boot.Geometry, Limited(new MemoryDiskImage(boot.Image)));
+            BiosDrive floppy = new(boot.DriveNumber, boot.Geometry, Metered(new MemoryDiskImage(boot.Image)));
             machine.Ports.Map(BiosDisk.DefaultPort, BiosDisk.PortCount, new BiosDisk(machine.Memory, [floppy]));
         }
         else if (boot is not null)
@@ -58,9 +55,9 @@ internal sealed class DriveBay(ILogger logger) : IDisposable
         }
     }
 
-    private void AttachDisk(Machine machine, int place, IDiskImage image) => machine.AttachAta(place, new AtaDisk(Limited(image), Serial(place)));
+    private void AttachDisk(Machine machine, int place, IDiskImage image) => machine.AttachAta(place, new AtaDisk(Metered(image), Serial(place)));
 
-    private LimitedDiskImage Limited(IDiskImage image) => new(image, MayWrite);
+    private MeteredDiskImage Metered(IDiskImage image) => new(image, meter);
 
     private static string Serial(int place) => $"TOYVMM-{place + 1:d4}";
 

@@ -15,7 +15,13 @@ public sealed unsafe partial class VirtualMachine
     public ulong ExitsHandled => _exitsHandled;
 
     /// <summary>Bytes that the guest has written to its disks.</summary>
-    public ulong DiskBytesWritten { get; private set; }
+    public ulong DiskBytesWritten => _disks.BytesWritten;
+
+    /// <summary>Sectors that the guest has read from its disks.</summary>
+    public ulong DiskSectorsRead => _disks.SectorsRead;
+
+    /// <summary>How often the guest has asked its disks to make sure that what it wrote is kept: the host then waits for its own.</summary>
+    public ulong DiskFlushes => _disks.Flushes;
 
     /// <summary>Bytes that the guest has sent through COM1 and the console hypercall.</summary>
     public ulong SerialBytesSent { get; private set; }
@@ -65,17 +71,8 @@ public sealed unsafe partial class VirtualMachine
             : null;
     }
 
-    private bool TakeDiskWrite(int bytes)
-    {
-        if (_options.Limits.DiskWriteBytes - DiskBytesWritten < (ulong)bytes)
-        {
-            EndWith(new StopReason(StopKind.DiskWriteLimit, 0, $"the limit of {_options.Limits.DiskWriteBytes} bytes written to disks is reached"));
-            return false;
-        }
-
-        DiskBytesWritten += (ulong)bytes;
-        return true;
-    }
+    private void ExceedDiskLimit() =>
+        EndWith(new StopReason(StopKind.DiskWriteLimit, 0, $"the limit of {_options.Limits.DiskWriteBytes} bytes written to disks is reached"));
 
     private bool TakeSerialByte()
     {

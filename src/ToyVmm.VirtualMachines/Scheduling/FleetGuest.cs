@@ -60,7 +60,13 @@ public sealed class FleetGuest
 
     internal FairQueueMember Share { get; }
 
+    /// <summary>How many slices had begun when it became ready.</summary>
     internal ulong ReadySinceSlice { get; set; }
+
+    /// <summary>The same as a time of the host's clock (Stopwatch).</summary>
+    internal long ReadySince { get; set; } = Stopwatch.GetTimestamp();
+
+    internal bool HasSlept { get; set; }
 
     internal bool EventPending { get; set; }
 

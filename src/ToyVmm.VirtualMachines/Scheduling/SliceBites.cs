@@ -9,7 +9,7 @@ internal sealed class SliceBites(FleetOptions options)
     // A bite is at most a sixteenth of a slice in instructions.
     private const ulong BitesOfSlice = 16;
     private const int CostBits = 8;
-    private const ulong FewestInstructions = 256;
+    private const ulong FewestInstructions = 16;
     private const ulong StringExits = 4096;
 
     private ulong _workBefore;
