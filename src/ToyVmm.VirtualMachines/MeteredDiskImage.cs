@@ -5,13 +5,21 @@ namespace ToyVmm.VirtualMachines;
 /// <summary>What a guest did to all of its disks, and how much it may write to them.</summary>
 /// <param name="mostBytes">The most bytes that may be written.</param>
 /// <param name="exceeded">Called when a sector is not written because of that.</param>
-internal sealed class DiskMeter(ulong mostBytes, Action exceeded)
+/// <param name="flushed">Called behind a flush, in which the host may have waited.</param>
+internal sealed class DiskMeter(ulong mostBytes, Action exceeded, Action flushed)
 {
     public ulong BytesWritten { get; private set; }
 
     public ulong SectorsRead { get; set; }
 
-    public ulong Flushes { get; set; }
+    public ulong Flushes { get; private set; }
+
+    /// <summary>A disk was flushed.</summary>
+    public void CountFlush()
+    {
+        Flushes++;
+        flushed();
+    }
 
     /// <summary>Asks for a sector.</summary>
     /// <returns>False: it must not be written. The run ends before the guest sees the error.</returns>
@@ -52,7 +60,7 @@ internal sealed class MeteredDiskImage(IDiskImage image, DiskMeter meter) : IDis
     /// <inheritdoc/>
     public bool TryFlush()
     {
-        meter.Flushes++;
+        meter.CountFlush();
         return image.TryFlush();
     }
 }

@@ -5,7 +5,7 @@ public sealed unsafe partial class VirtualMachine
 {
     private ulong _lastExit = ulong.MaxValue;
     private ulong _lookEvery = RunLimits.LongestRun;
-    private bool _stringPaused;
+    private bool _longWork;
     private StopReason? _limitStop;
 
     /// <summary>
@@ -58,17 +58,23 @@ public sealed unsafe partial class VirtualMachine
         _lastExit = Saturate(_exitsHandled, limits.MaxExits);
         _lookEvery = Math.Clamp(limits.LookEvery, 1, RunLimits.LongestRun);
         _endsAtYield = limits.EndsAtYield;
-        _stringPaused = false;
+        _longWork = false;
     }
 
     private StopReason? LimitStop(RunLimits limits)
     {
-        bool paused = _stringPaused;
-        _stringPaused = false;
+        bool paused = _longWork;
+        _longWork = false;
         return _limitStop is not null ? _limitStop
             : _exitsHandled >= _lastExit ? new StopReason(StopKind.ExitLimit, 0, $"the limit of {limits.MaxExits} exits is reached")
-            : paused && limits.EndsInLongInstructions ? new StopReason(StopKind.Preempted, 0, "a string instruction takes longer than a slice")
+            : paused && limits.EndsAtLongWork ? new StopReason(StopKind.Preempted, 0, "something took the host long")
             : null;
+    }
+
+    private void NoticeFlush()
+    {
+        _longWork = true;
+        _mustLook = true;
     }
 
     private void ExceedDiskLimit() =>

@@ -103,7 +103,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
 
         Hypercalls = new HypercallHandler(this, options);
         _exits = new ExitHandler(this, options);
-        _disks = new DiskMeter(options.Limits.DiskWriteBytes, ExceedDiskLimit);
+        _disks = new DiskMeter(options.Limits.DiskWriteBytes, ExceedDiskLimit, NoticeFlush);
         _drives = new DriveBay(_logger, _disks);
         machine.SerialPorts[0].Peer = this;
         machine.A20.Changed = SetA20;
@@ -337,7 +337,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
                     WaitForHost();
                 }
 
-                _stringPaused |= exit.Reason == ExitReason.Cancelled;
+                _longWork |= exit.Reason == ExitReason.Cancelled;
                 stop = exit.Reason == ExitReason.Halt
                     ? Sleep(limits, started)
                     : _exits.Handle(exit);

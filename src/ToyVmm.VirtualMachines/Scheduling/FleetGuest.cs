@@ -225,7 +225,7 @@ public sealed class FleetGuest
             Timeout = time == TimeSpan.MaxValue ? Timeout.InfiniteTimeSpan : time > TimeSpan.Zero ? time : TimeSpan.Zero,
             IdleUntil = FleetTime.ToGuest(now - _bornAt, _fleet.Options.Frequency, vm.Machine.Clock.Frequency),
             EndsAtYield = true,
-            EndsInLongInstructions = true,
+            EndsAtLongWork = true,
         };
     }
 
