@@ -6,6 +6,7 @@ public sealed unsafe partial class VirtualMachine
     private ulong _lastExit = ulong.MaxValue;
     private ulong _lookEvery = RunLimits.LongestRun;
     private bool _longWork;
+    private bool _endsAtYield;
     private StopReason? _limitStop;
 
     /// <summary>
@@ -30,7 +31,7 @@ public sealed unsafe partial class VirtualMachine
     public bool IsAsleep => _asleep;
 
     /// <summary>The value of the guest's clock at which something may wake a sleeping guest; the largest where only input can, and 0 where it is awake.</summary>
-    public ulong WakesAt => !_asleep ? 0 : Machine.InterruptRequested || Machine.NmiPending || CanTakeInput ? Machine.Clock.Now : Machine.Clock.NextDeadline;
+    public ulong WakesAt => !_asleep ? 0 : InterruptRequested || Machine.NmiPending || CanTakeInput ? Machine.Clock.Now : Machine.Clock.NextDeadline;
 
     /// <summary>
     /// Ends the run with this verdict, now where it does not run, otherwise before the engine is entered again; and every later run at its start.
@@ -69,6 +70,16 @@ public sealed unsafe partial class VirtualMachine
             : _exitsHandled >= _lastExit ? new StopReason(StopKind.ExitLimit, 0, $"the limit of {limits.MaxExits} exits is reached")
             : paused && limits.EndsAtLongWork ? new StopReason(StopKind.Preempted, 0, "something took the host long")
             : null;
+    }
+
+    /// <summary>The guest gives the rest of its slice away.</summary>
+    /// <returns>Why the run ends, where somebody waits for it.</returns>
+    internal StopReason? Yield() => _endsAtYield ? new StopReason(StopKind.Yielded, 0, "the guest gave the rest of its time slice away") : null;
+
+    private void StopForMemory()
+    {
+        EndWith(new StopReason(StopKind.MemoryLimit, 0, $"the guest needs more than the {(ulong)Machine.Memory.PageLimit.GetValueOrDefault() * 4} KiB of host memory that it may have"));
+        Vcpu.RequestLeave();
     }
 
     private void NoticeFlush()

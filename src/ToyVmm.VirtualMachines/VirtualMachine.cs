@@ -56,6 +56,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     private readonly DriveBay _drives;
     private readonly DiskMeter _disks;
     private readonly VirtualMachineOptions _options;
+    private readonly MachineConfig _config;
     private readonly ILogger _logger;
     private readonly HostPace _host;
     private readonly CostMeter? _costs;
@@ -67,14 +68,14 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     private ulong _exitsHandled;
     private bool _asleep;
     private bool _mustLook;
-    private bool _endsAtYield;
     private int _accessesLeft;
     private ulong _hostLookAt;
     private ulong _lastInstruction;
     private TimeSpan _slack = s_leastSlack;
 
-    private VirtualMachine(VirtualMachineOptions options, Machine machine, LoadedImage image, ReadOnlyMemory<byte> imageFile)
+    private VirtualMachine(VirtualMachineOptions options, MachineConfig config, Machine machine, LoadedImage image, ReadOnlyMemory<byte> imageFile, bool isClone = false)
     {
+        _config = config;
         _options = options;
         _imageFile = imageFile;
         _host = new HostPace(machine.Clock);
@@ -85,14 +86,15 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         {
             HypercallFeatures = HypercallCatalog.Features,
             GuestNumber = options.GuestNumber,
-            MostPages = machine.Memory.RamSize / GuestPhysicalAddress.PageSize,
+            MostPages = machine.Memory.Capacity / GuestPhysicalAddress.PageSize,
         });
         Vcpu.Costs = _costs = options.MeterCosts ? new CostMeter() : null;
         Statistics.Meter = _costs;
         _traps = new TrapCounter(Statistics, options.Observer);
         Vcpu.Observer = _traps;
         _engine = new Interpreter(Vcpu);
-        string? reason = WantsTranslator(options.Engine) ? _engine.TryTranslate(options.Translator) : TranslatorUnavailable;
+        _warmsUp = isClone && WantsTranslator(options.Engine);
+        string? reason = WantsTranslator(options.Engine) && !isClone ? _engine.TryTranslate(options.Translator) : TranslatorUnavailable;
         if (reason is not null && options.Engine == EngineKind.Translator)
         {
             throw new PlatformNotSupportedException(reason);
@@ -112,9 +114,13 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             Cpu.FpuError = 0;
             Cpu.FpuIgnoreError = 1;
         };
+        machine.Memory.LimitReached = StopForMemory;
         machine.MemoryMapChanged = (_, _) => NotifyMemoryMapChanged();
         SetA20(machine.A20Enabled);
-        EntryPoint.Apply(image.Entry, Vcpu);
+        if (!isClone)
+        {
+            EntryPoint.Apply(image.Entry, Vcpu);
+        }
 
         // Whoever wants to be told of every exit gets every exit.
         Vcpu.Ports = options.ExitObserver is null && options.ReadObserver is null ? new PortAccess(this) : null;
@@ -147,13 +153,13 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     public MachineConfig Configuration => _options.Machine;
 
     /// <summary>The engine that runs the guest, for people.</summary>
-    public string EngineName => Naive is not null ? "naive" : Vcpu.Translation is null ? "interpreter" : "translator";
+    public string EngineName => Naive is not null ? "naive" : Vcpu.Translation is null && !_warmsUp ? "interpreter" : "translator";
 
     /// <summary>With <see cref="EngineKind.Naive"/>, the monitor that is wrong on purpose; otherwise null.</summary>
     public NaiveMonitor? Naive { get; }
 
     /// <summary>With <see cref="EngineKind.Auto"/>, why the engine is not the translator; null where it is, or the interpreter was asked for.</summary>
-    public string? WhyInterpreted { get; }
+    public string? WhyInterpreted { get; private set; }
 
     /// <summary>Why this host cannot run <see cref="EngineKind.Translator"/>; null where it can.</summary>
     public static string? TranslatorUnavailable => Interpreter.TranslationUnavailable;
@@ -189,7 +195,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             config = WithBios(config, options.Cpu);
         }
 
-        Machine machine = MakeMachine(config, options);
+        Machine machine = new(config);
         LoadResult result = ImageLoader.Load(image, machine.Memory, options.Load);
         if (!result.Succeeded)
         {
@@ -207,7 +213,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     {
         ArgumentNullException.ThrowIfNull(options);
         MachineConfig config = WithBios(options.Machine, options.Cpu);
-        Machine machine = MakeMachine(config, options);
+        Machine machine = new(config);
         LoadedImage nothing = new(ImageFormat.BootSector, new EntryState { BootThroughBios = true }, ["The BIOS boots one of the drives."]);
         return Finish(options, config, machine, nothing, default);
     }
@@ -296,6 +302,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     {
         long started = Stopwatch.GetTimestamp();
         BeginLimits(limits);
+        Machine.Memory.ForgetSharedCode();
         if (_asleep && Sleep(limits, started) is { } stillAsleep)
         {
             return stillAsleep;
@@ -311,7 +318,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             DrainInput();
             OfferInterrupts();
             ulong retired = InstructionsRetired;
-            ulong budget = Budget(retired);
+            ulong budget = _warmsUp ? WarmUp(Budget(retired)) : Budget(retired);
             if (budget == 0)
             {
                 return new StopReason(StopKind.InstructionLimit, 0, $"the limit of {limits.MaxInstructions} instructions is reached");
@@ -467,7 +474,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             FirmwareTableArea.Write(config, options.Cpu, machine.Memory);
         }
 
-        VirtualMachine vm = new(options, machine, image, imageFile);
+        VirtualMachine vm = new(options, config, machine, image, imageFile);
         try
         {
             vm._drives.Attach(machine, config, image.Disk);
@@ -480,16 +487,8 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         }
     }
 
-    /// <summary>The guest gives the rest of its slice away.</summary>
-    /// <returns>Why the run ends, where somebody waits for it.</returns>
-    internal StopReason? Yield() => _endsAtYield ? new StopReason(StopKind.Yielded, 0, "the guest gave the rest of its time slice away") : null;
-
     private static bool WantsTranslator(EngineKind engine) =>
         engine == EngineKind.Translator || (engine == EngineKind.Auto && TranslatorUnavailable is null);
-
-    // The translator maps guest RAM a second time, into the views.
-    private static Machine MakeMachine(MachineConfig config, VirtualMachineOptions options) =>
-        new(config with { SharedRam = WantsTranslator(options.Engine) });
 
     private static ulong Saturate(ulong start, ulong more) => more > ulong.MaxValue - start ? ulong.MaxValue : start + more;
 
@@ -500,7 +499,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     }
 
     // The instruction that did it may be one of a block, or an element of a string, whose code lies elsewhere now: the engine starts anew.
-    private void NotifyMemoryMapChanged()
+    internal void NotifyMemoryMapChanged()
     {
         Vcpu.NotifyStateChanged();
         _mustLook = true;
@@ -526,7 +525,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     }
 
     // What waits in the queue and what its device has room for.
-    private bool CanTakeInput => (Input.HasBytes && Machine.SerialPorts[0].CanReceive) || (Input.HasKeys && Machine.Keyboard.HasRoom) || Input.HasMouseEvents || Input.HasEvents;
+    private bool CanTakeInput => (Input.HasBytes && Machine.SerialPorts[0].CanReceive) || (Input.HasKeys && Machine.Keyboard.HasRoom) || Input.HasMouseEvents || Input.HasHostEvents;
 
     private void DrainInput()
     {
@@ -553,10 +552,10 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             Machine.MoveMouse(mouse.DeltaX, mouse.DeltaY, mouse.Wheel, mouse.Buttons);
         }
 
-        while (Input.HasEvents && Input.TryTake(out int bell))
+        while (Input.HasHostEvents && Input.TryTake(out InputEvent? happened))
         {
-            Input.Record(new StampedInput(Now, new EventInput(bell)));
-            Hypercalls.Clock.Ring(bell);
+            Input.Record(new StampedInput(Now, happened));
+            Happen(happened);
         }
     }
 

@@ -140,6 +140,9 @@ public sealed class Fleet : IGuestNetwork, IDisposable
     }
 
     /// <inheritdoc/>
+    public PageExchange Pages { get; } = new();
+
+    /// <inheritdoc/>
     public bool Connects(uint from, uint to) => from < _guests.Count && to < _guests.Count && _connections.Contains(((int)from, (int)to));
 
     /// <inheritdoc/>
@@ -171,9 +174,10 @@ public sealed class Fleet : IGuestNetwork, IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (FleetGuest guest in _guests)
+        for (int number = 0; number < _guests.Count; number++)
         {
-            guest.Machine?.Dispose();
+            Pages.Forget((uint)number);
+            _guests[number].Machine?.Dispose();
         }
     }
 

@@ -23,7 +23,7 @@ public sealed class FleetGuest
         Share = new FairQueueMember(options.Weight);
         Bites = new SliceBites(fleet.Options);
         Caps = new CapMeter(options.Caps);
-        _status = new GuestStatus(FleetGuestState.Ready, 0, 0, 0, TimeSpan.Zero, 0, 0, 0, 0, 0, 0);
+        _status = new GuestStatus(FleetGuestState.Ready, 0, 0, 0, TimeSpan.Zero, 0, 0, 0, 0, 0, 0, 0);
     }
 
     /// <summary>Its place in the fleet, from 0.</summary>
@@ -170,6 +170,7 @@ public sealed class FleetGuest
         Restarts,
         _used.DiskBytes + (Machine?.DiskBytesWritten ?? 0),
         _used.SerialBytes + (Machine?.SerialBytesSent ?? 0),
+        Machine?.Machine.Memory.ResidentBytes ?? 0,
         _longestWait,
         _timesThrottled);
 
@@ -281,6 +282,7 @@ public sealed class FleetGuest
         _used.SerialBytes += old.SerialBytesSent;
         ResourceLimits all = Options.Limits.Resources;
         Machine = null;
+        _fleet.Pages.Forget((uint)Number);
         old.Dispose();
         try
         {
