@@ -85,6 +85,9 @@ public sealed unsafe partial class Vcpu : IDisposable
         set => Volatile.Write(ref _cancelRequested, value);
     }
 
+    /// <summary>Blocks of guest code decoded so far, by either engine, again ones included.</summary>
+    public ulong BlocksDecoded { get; internal set; }
+
     /// <summary>What the translator did; null where everything is interpreted.</summary>
     public TranslationStatistics? Translation { get; internal set; }
 

@@ -54,6 +54,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     private readonly TrapCounter _traps;
     private readonly StringBuilder _serialOutput = new();
     private readonly DriveBay _drives;
+    private readonly DiskMeter _disks;
     private readonly VirtualMachineOptions _options;
     private readonly MachineConfig _config;
     private readonly ILogger _logger;
@@ -105,7 +106,8 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
 
         Hypercalls = new HypercallHandler(this, options);
         _exits = new ExitHandler(this, options);
-        _drives = new DriveBay(_logger) { MayWrite = TakeDiskWrite };
+        _disks = new DiskMeter(options.Limits.DiskWriteBytes, ExceedDiskLimit, NoticeFlush);
+        _drives = new DriveBay(_logger, _disks);
         machine.SerialPorts[0].Peer = this;
         machine.A20.Changed = SetA20;
         machine.CoprocessorErrorIgnored = () =>
@@ -344,7 +346,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
                     WaitForHost();
                 }
 
-                _stringPaused |= exit.Reason == ExitReason.Cancelled;
+                _longWork |= exit.Reason == ExitReason.Cancelled;
                 stop = exit.Reason == ExitReason.Halt
                     ? Sleep(limits, started)
                     : _exits.Handle(exit);

@@ -14,7 +14,7 @@ internal sealed class BenchCommand(HostConsole console)
 
     private readonly Argument<string[]> _names = new("name")
     {
-        Description = "Which compute guests (sieve or compute-sieve); nano for the costs of single operations, nano:ROW for one of them; paravirt for one kernel as on a real machine, by hypercalls and on QEMU, paravirt:ROW for one of its rows. All compute guests by default.",
+        Description = "Which compute guests (sieve or compute-sieve); nano for the costs of single operations, nano:ROW for one of them; paravirt for one kernel as on a real machine, by hypercalls and on QEMU, paravirt:ROW for one of its rows; neighbour for what a bad neighbour takes of a shared host. All compute guests by default.",
         Arity = ArgumentArity.ZeroOrMore,
     };
     private readonly Option<string> _engine = new("--engine")
@@ -23,7 +23,7 @@ internal sealed class BenchCommand(HostConsole console)
         Description = "What executes the guests: as for run, or all: every engine, side by side, nano too.",
     };
     private readonly Option<string> _repeat = new("--repeat") { HelpName = "N", Description = "Runs for each guest, of which the best counts; the default is 3." };
-    private readonly Option<string> _scale = new("--scale") { HelpName = "N", Description = "How much work each guest does, loops for nano; the default is the guest's own measure, for nano 0.2 seconds." };
+    private readonly Option<string> _scale = new("--scale") { HelpName = "N", Description = "How much work each guest does, loops for nano, tenths of a second for neighbour; the default is the guest's own measure, for nano 0.2 seconds, for neighbour 1 second." };
     private readonly Option<bool> _noNative = new("--no-native") { Description = "Leave the native runs out, and QEMU's." };
     private readonly Option<string> _json = new("--json") { HelpName = "FILE", Description = "Write the results as a JSON document (docs/json.md); - is standard output, instead of the table." };
 
@@ -43,6 +43,11 @@ internal sealed class BenchCommand(HostConsole console)
 
     private int Run(ParseResult parsed)
     {
+        if (parsed.GetValue(_names) is { } names && names.Contains(NeighbourBenchmark.Name))
+        {
+            return RunNeighbour(parsed, names);
+        }
+
         string? engine = parsed.GetValue(_engine);
         bool all = engine == AllEngines;
         string why = "";
@@ -101,6 +106,31 @@ internal sealed class BenchCommand(HostConsole console)
                 throw UserErrorException.File($"cannot write the report {json}: {e.Message}");
             }
         }
+    }
+
+    // A benchmark of its own: two guests at a time, and no native run to compare with.
+    private int RunNeighbour(ParseResult parsed, string[] names)
+    {
+        if (names.Length > 1)
+        {
+            throw UserErrorException.Usage($"{NeighbourBenchmark.Name} is measured by itself");
+        }
+
+        ulong tenths = parsed.GetValue(_scale) is { } scale ? Quantity.Count("--scale", scale) : NeighbourBenchmark.DefaultTenths;
+        if (tenths is 0 or > 1000)
+        {
+            throw UserErrorException.Usage($"--scale {tenths}: from 1 to 1000 tenths of a second");
+        }
+
+        string? json = parsed.GetValue(_json);
+        using FileStream? file = json is not null and not "-" ? HostFile.Create(json, "report") : null;
+        NeighbourReport report = new NeighbourBenchmark(console, EngineOption.Parse(parsed.GetValue(_engine)), tenths / 10.0).Measure(Progress, print: json != "-");
+        if (json is not null)
+        {
+            report.Write(file ?? console.OutputStream);
+        }
+
+        return ExitStatus.Success;
     }
 
     private void Progress(string text)

@@ -24,6 +24,7 @@ internal sealed class RunCommand(HostConsole console)
     private readonly Option<string> _timeout = new("--timeout") { HelpName = "SECONDS", Description = "Stop after so much host time, status 73." };
     private readonly Option<string> _maxExits = new("--max-exits") { HelpName = "N", Description = "Stop after N exits from guest code to the monitor, status 76." };
     private readonly Option<string> _maxDiskWrites = new("--max-disk-writes") { HelpName = "SIZE", Description = "Stop before the guest has written more than that to its disks, status 78." };
+    private readonly Option<string> _maxMemory = new("--max-memory") { HelpName = "SIZE", Description = "Stop before the guest's RAM takes more host memory than that, status 77; --memory may be larger." };
     private readonly Option<string> _maxTrace = new("--max-trace") { HelpName = "SIZE", Description = "Stop before --trace has written more than that, status 79." };
     private readonly Option<string> _maxSerial = new("--max-serial") { HelpName = "SIZE", Description = "Stop before the guest has sent more than that through COM1, status 80." };
     private readonly Option<bool> _stats = new("--stats") { Description = "Print exits, traps, speed, and what host time was spent on when the guest stops." };
@@ -47,7 +48,7 @@ internal sealed class RunCommand(HostConsole console)
         _ = _display.AcceptOnlyFromAmong("none", "text");
         Command command = new("run", "Run a guest image.");
         _machine.AddTo(command);
-        foreach (Option option in (ReadOnlySpan<Option>)[_engine, _verifyTranslations, _serial, _display, _screen, _screenshot, _maxInstructions, _maxExits, _maxDiskWrites, _maxTrace, _maxSerial, _timeout, _stats, _json,
+        foreach (Option option in (ReadOnlySpan<Option>)[_engine, _verifyTranslations, _serial, _display, _screen, _screenshot, _maxInstructions, _maxExits, _maxMemory, _maxDiskWrites, _maxTrace, _maxSerial, _timeout, _stats, _json,
             _trace, _traceHash, _haltOk, _pace, _noPace, _quiet, _verbose])
         {
             command.Options.Add(option);
@@ -76,7 +77,7 @@ internal sealed class RunCommand(HostConsole console)
 
         _fleet.Refuse(parsed, "for several guests: name more than one image, or a --fleet file");
         Guests.ImageSource image = _machine.ReadImage(parsed);
-        VirtualMachineOptions options = _machine.ReadOptions(parsed, image) with { Engine = engine, Translator = new TranslatorOptions { Verify = verify }, Limits = settings.Limits };
+        VirtualMachineOptions options = ReadOptions(parsed, image, engine, verify) with { Limits = settings.Limits };
         return new GuestRun(console, settings, image, options).Execute();
     }
 
@@ -107,7 +108,7 @@ internal sealed class RunCommand(HostConsole console)
 
         if (_fleet.File(parsed) is not null)
         {
-            foreach (Option option in (ReadOnlySpan<Option>)[_engine, _verifyTranslations, _serial, _maxInstructions, _maxExits, _maxDiskWrites, _maxSerial, _haltOk])
+            foreach (Option option in (ReadOnlySpan<Option>)[_engine, _verifyTranslations, _serial, _maxInstructions, _maxExits, _maxMemory, _maxDiskWrites, _maxSerial, _haltOk])
             {
                 if (parsed.GetResult(option) is { Implicit: false })
                 {
@@ -137,12 +138,20 @@ internal sealed class RunCommand(HostConsole console)
             {
                 Name = names[n],
                 Image = image,
-                Options = _machine.ReadOptions(parsed, image) with { Engine = engine, Translator = new TranslatorOptions { Verify = verify } },
+                Options = ReadOptions(parsed, image, engine, verify),
                 Limits = new GuestLimits { Instructions = settings.MaxInstructions ?? ulong.MaxValue, Exits = settings.MaxExits ?? ulong.MaxValue, Resources = settings.Limits },
                 SuccessStatuses = settings.HaltOk ? [0, 70] : [0],
                 SerialToOutput = settings.SerialToOutput,
             })],
         };
+    }
+
+    private VirtualMachineOptions ReadOptions(ParseResult parsed, Guests.ImageSource image, EngineKind engine, bool verify)
+    {
+        VirtualMachineOptions options = _machine.ReadOptions(parsed, image) with { Engine = engine, Translator = new TranslatorOptions { Verify = verify } };
+        return parsed.GetValue(_maxMemory) is { } most
+            ? options with { Machine = options.Machine with { MemoryLimit = (uint)Math.Min(Quantity.Bytes("--max-memory", most), uint.MaxValue) } }
+            : options;
     }
 
     private RunSettings ReadSettings(ParseResult parsed)

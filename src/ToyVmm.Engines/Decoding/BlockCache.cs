@@ -82,6 +82,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
             }
 
             _cpu.Vcpu.Costs?.Enter(CostKind.Decoding);
+            _cpu.Vcpu.BlocksDecoded++;
             block = Decode(linear, physical, eip, mode);
             _cpu.Vcpu.Costs?.Leave();
             if (block == null)
