@@ -13,7 +13,7 @@
 ; expect-serial: write: an end at 4 GiB: FFFFFFF2\n
 ; expect-serial: write: an end that wraps around into RAM: FFFFFFF2\n
 ; expect-serial: write: a text of the guest's own, 00000000\n
-; expect-serial: call 3: FFFFFFDA\n
+; expect-serial: call 12: FFFFFFDA\n
 ; expect-serial: call 31: FFFFFFDA\n
 ; expect-serial: call 32: FFFFFFDA\n
 ; expect-serial: call 80000001: FFFFFFDA\n
@@ -147,7 +147,7 @@ start:  ENTER_FLAT
         HYPERCALL "write: an end at 4 GiB", CALL_WRITE, text, edi
         HYPERCALL "write: an end that wraps around into RAM", CALL_WRITE, 0xFFFFFFF0, 0x20
         HYPERCALL "write", CALL_WRITE, text, text_end - text
-        HYPERCALL "call 3", 3, -1, -1
+        HYPERCALL "call 12", 12, -1, -1
         HYPERCALL "call 31", 31, -1, -1
         HYPERCALL "call 32", 32, -1, -1
         HYPERCALL "call 80000001", 0x80000001, text, 4

@@ -48,6 +48,12 @@ public sealed record CpuModel
     /// <summary>The hypercalls that the monitor offers: bits of leaf 0x40000001 EBX.</summary>
     public uint HypercallFeatures { get; init; }
 
+    /// <summary>The guest's number among those of its host: leaf 0x40000002 EAX.</summary>
+    public uint GuestNumber { get; init; }
+
+    /// <summary>The most pages of RAM that the guest may ever have: leaf 0x40000002 EBX.</summary>
+    public uint MostPages { get; init; }
+
     /// <summary>True where CPUID exists, and with it EFLAGS.ID.</summary>
     public bool HasCpuid => LastBasicLeaf != 0;
 
@@ -97,8 +103,9 @@ public sealed record CpuModel
         2 when LastBasicLeaf >= 2 => (1, 0, 0, 0),
 
         // "ToyVmmToyVmm".
-        HypervisorLeaf => (HypervisorLeaf + 1, 0x5679_6F54, 0x6F54_6D6D, 0x6D6D_5679),
+        HypervisorLeaf => (HypervisorLeaf + 2, 0x5679_6F54, 0x6F54_6D6D, 0x6D6D_5679),
         HypervisorLeaf + 1 => (1, HypercallFeatures, 0, 0),
+        HypervisorLeaf + 2 => (GuestNumber, MostPages, 0, 0),
 
         FirstExtendedLeaf when HasExtendedLeaves => (LastExtendedLeaf, 0, 0, 0),
         FirstExtendedLeaf + 1 when HasExtendedLeaves => (0, 0, 0, (uint)ExtendedFeatures),

@@ -3,7 +3,6 @@ using ToyVmm.Engines;
 using ToyVmm.Hardware;
 using ToyVmm.Hardware.Buses;
 using ToyVmm.Hardware.Memory;
-using ToyVmm.VirtualMachines.Hypercalls;
 
 namespace ToyVmm.VirtualMachines;
 
@@ -46,7 +45,7 @@ internal sealed class ExitHandler
                 Answer(exit, _vm.Machine.Mmio.Read(new GuestPhysicalAddress(exit.Address), exit.Width));
                 return null;
             case ExitReason.Hypercall:
-                return HypercallTable.Call(_vm);
+                return _vm.Hypercalls.Call();
             case ExitReason.Shutdown:
                 return new StopReason(StopKind.TripleFault, 0, "triple fault", _vm.Vcpu.Autopsy);
             default:

@@ -18,6 +18,10 @@ public sealed record KeyInput(Ps2Key Key, bool Pressed) : InputEvent;
 /// <param name="Event">What the user does.</param>
 public sealed record MouseInput(MouseEvent Event) : InputEvent;
 
+/// <summary>Another guest rings this one's bell (the hypercall <c>event_send</c>).</summary>
+/// <param name="Port">The bit of the clock page's pending word.</param>
+public sealed record EventInput(int Port) : InputEvent;
+
 /// <summary>Host time that a sleeping guest's clock takes over, because other input wakes it before its next timer does.</summary>
 /// <param name="Ticks">Ticks of the virtual clock.</param>
 public sealed record HostTimeInput(ulong Ticks) : InputEvent;

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.Hardware.State;
+using ToyVmm.VirtualMachines.Hypercalls;
 
 namespace ToyVmm.VirtualMachines;
 
@@ -16,6 +17,7 @@ public sealed class InputQueue : IDisposable, ISavedState
     private readonly ConcurrentQueue<byte> _bytes = new();
     private readonly ConcurrentQueue<KeyInput> _keys = new();
     private readonly ConcurrentQueue<MouseEvent> _mouse = new();
+    private readonly ConcurrentQueue<int> _events = new();
     private readonly AutoResetEvent _arrived = new(false);
     private volatile bool _open;
     private volatile bool _mayHaveInput;
@@ -24,7 +26,7 @@ public sealed class InputQueue : IDisposable, ISavedState
     public bool IsOpen => _open;
 
     /// <summary>True when nothing waits.</summary>
-    public bool IsEmpty => _bytes.IsEmpty && _keys.IsEmpty && _mouse.IsEmpty;
+    public bool IsEmpty => _bytes.IsEmpty && _keys.IsEmpty && _mouse.IsEmpty && _events.IsEmpty;
 
     /// <summary>Told of every event at the moment when the machine takes it, from the thread that runs the machine.</summary>
     public Action<StampedInput>? Recorder { get; set; }
@@ -79,6 +81,16 @@ public sealed class InputQueue : IDisposable, ISavedState
         Arrived();
     }
 
+    /// <summary>Rings the guest's bell.</summary>
+    /// <param name="port">The bit of its clock page's pending word, 2 to 31; nothing happens to a guest without such a page.</param>
+    public void Ring(int port)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(port, (int)HypercallCatalog.FirstEventPort);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(port, (int)HypercallCatalog.EventPorts);
+        _events.Enqueue(port);
+        Arrived();
+    }
+
     /// <inheritdoc/>
     /// <remarks>What waits. A queue that is restored loses what waited in it; whether more may come (<see cref="IsOpen"/>) is the host's affair.</remarks>
     void ISavedState.Transfer(StateTransfer state)
@@ -86,9 +98,11 @@ public sealed class InputQueue : IDisposable, ISavedState
         byte[] bytes = [.. _bytes];
         KeyInput[] keys = [.. _keys];
         MouseEvent[] mouse = [.. _mouse];
+        int[] bells = [.. _events];
         int byteCount = state.Count(bytes.Length, int.MaxValue);
         int keyCount = state.Count(keys.Length, MostKeys);
         int mouseCount = state.Count(mouse.Length, int.MaxValue);
+        int bellCount = state.Count(bells.Length, int.MaxValue);
         if (!state.IsRestoring)
         {
             state.Bytes(bytes);
@@ -102,12 +116,18 @@ public sealed class InputQueue : IDisposable, ISavedState
                 _ = Pass(state, one);
             }
 
+            foreach (int bell in bells)
+            {
+                _ = state.Choice(bell, (int)HypercallCatalog.EventPorts - 1);
+            }
+
             return;
         }
 
         _bytes.Clear();
         _keys.Clear();
         _mouse.Clear();
+        _events.Clear();
         for (int n = 0; n < byteCount; n++)
         {
             _bytes.Enqueue(state.Pass((byte)0));
@@ -121,6 +141,13 @@ public sealed class InputQueue : IDisposable, ISavedState
         for (int n = 0; n < mouseCount; n++)
         {
             _mouse.Enqueue(Pass(state, default(MouseEvent)));
+        }
+
+        for (int n = 0; n < bellCount; n++)
+        {
+            int bell = state.Choice(0, (int)HypercallCatalog.EventPorts - 1, "an event");
+            state.Require(bell >= HypercallCatalog.FirstEventPort);
+            _events.Enqueue(bell);
         }
 
         Arrived();
@@ -161,9 +188,13 @@ public sealed class InputQueue : IDisposable, ISavedState
 
     internal bool HasKeys => !_keys.IsEmpty;
 
+    internal bool HasEvents => !_events.IsEmpty;
+
     internal bool HasMouseEvents => !_mouse.IsEmpty;
 
     internal bool TryTake(out byte value) => _bytes.TryDequeue(out value);
+
+    internal bool TryTake(out int port) => _events.TryDequeue(out port);
 
     internal bool TryTake(out MouseEvent mouse) => _mouse.TryDequeue(out mouse);
 

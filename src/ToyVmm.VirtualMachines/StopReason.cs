@@ -31,6 +31,9 @@ public enum StopKind
 
     /// <summary><see cref="VirtualMachine.RequestStop"/> was called.</summary>
     Stopped,
+
+    /// <summary>The guest gave the rest of its time slice away; see <see cref="RunLimits.EndsAtYield"/>.</summary>
+    Yielded,
 }
 
 /// <summary>A typed verdict: why the run ended, and what the guest said.</summary>

@@ -45,6 +45,7 @@ public sealed unsafe partial class VirtualMachine
         state.Section("CPU"u8, 1, Vcpu);
         state.Section("engine"u8, 1, _engine);
         state.Section("run loop"u8, 1, new LoopState(this));
+        state.Section("clock page"u8, 1, Hypercalls.Clock);
         state.Section("drives"u8, 1, _drives);
         state.Section("input"u8, 1, Input);
     }

@@ -69,6 +69,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     private ulong _exitsHandled;
     private bool _asleep;
     private bool _mustLook;
+    private bool _endsAtYield;
     private int _accessesLeft;
     private ulong _hostLookAt;
     private ulong _lastInstruction;
@@ -82,7 +83,12 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         _logger = options.Logging.CreateLogger("ToyVmm.VirtualMachine");
         Machine = machine;
         Image = image;
-        Vcpu = new Vcpu(machine.Memory, options.Cpu with { HypercallFeatures = HypercallTable.Features });
+        Vcpu = new Vcpu(machine.Memory, options.Cpu with
+        {
+            HypercallFeatures = HypercallCatalog.Features,
+            GuestNumber = options.GuestNumber,
+            MostPages = machine.Memory.RamSize / GuestPhysicalAddress.PageSize,
+        });
         Vcpu.Costs = _costs = options.MeterCosts ? new CostMeter() : null;
         Statistics.Meter = _costs;
         _traps = new TrapCounter(Statistics, options.Observer);
@@ -97,6 +103,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         WhyInterpreted = options.Engine == EngineKind.Auto ? reason : null;
         Naive = options.Engine == EngineKind.Naive ? NaiveMonitor.Attach(_engine) : null;
 
+        Hypercalls = new HypercallHandler(this, options);
         _exits = new ExitHandler(this, options);
         _drives = new DriveBay(_logger);
         machine.SerialPorts[0].Peer = this;
@@ -121,6 +128,15 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     public Vcpu Vcpu { get; }
 
     internal Interpreter Engine => _engine;
+
+    /// <summary>What the guest may ask for.</summary>
+    internal HypercallHandler Hypercalls { get; }
+
+    /// <summary>The guest's number among those of its host.</summary>
+    public uint GuestNumber => _options.GuestNumber;
+
+    /// <summary>Guest time in which the CPU slept, in ticks of the clock.</summary>
+    internal ulong IdleTicks => _idle;
 
     /// <summary>The CPU's registers, by reference.</summary>
     public ref CpuState Cpu => ref *Vcpu.State;
@@ -256,6 +272,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     private void PowerOn()
     {
         Machine.Reset();
+        Hypercalls.Clock.Reset();
         ClearMemory();
         EntryState entry = Image.Entry;
         if (!_imageFile.IsEmpty)
@@ -280,6 +297,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     {
         long started = Stopwatch.GetTimestamp();
         _lastInstruction = Saturate(InstructionsRetired, limits.MaxInstructions);
+        _endsAtYield = limits.EndsAtYield;
         if (_asleep && Sleep(limits, started) is { } stillAsleep)
         {
             return stillAsleep;
@@ -458,6 +476,10 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         }
     }
 
+    /// <summary>The guest gives the rest of its slice away.</summary>
+    /// <returns>Why the run ends, where somebody waits for it.</returns>
+    internal StopReason? Yield() => _endsAtYield ? new StopReason(StopKind.Yielded, 0, "the guest gave the rest of its time slice away") : null;
+
     private static bool WantsTranslator(EngineKind engine) =>
         engine == EngineKind.Translator || (engine == EngineKind.Auto && TranslatorUnavailable is null);
 
@@ -500,7 +522,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     }
 
     // What waits in the queue and what its device has room for.
-    private bool CanTakeInput => (Input.HasBytes && Machine.SerialPorts[0].CanReceive) || (Input.HasKeys && Machine.Keyboard.HasRoom) || Input.HasMouseEvents;
+    private bool CanTakeInput => (Input.HasBytes && Machine.SerialPorts[0].CanReceive) || (Input.HasKeys && Machine.Keyboard.HasRoom) || Input.HasMouseEvents || Input.HasEvents;
 
     private void DrainInput()
     {
@@ -526,6 +548,12 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             Input.Record(new StampedInput(Now, new MouseInput(mouse)));
             Machine.MoveMouse(mouse.DeltaX, mouse.DeltaY, mouse.Wheel, mouse.Buttons);
         }
+
+        while (Input.HasEvents && Input.TryTake(out int bell))
+        {
+            Input.Record(new StampedInput(Now, new EventInput(bell)));
+            Hypercalls.Clock.Ring(bell);
+        }
     }
 
     // A busy guest on a fast host must not get ahead of it: its clock would run away, and its next sleep would last too long.
@@ -545,6 +573,9 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         _costs?.Leave();
     }
 
+    // The pin's, or the clock page's.
+    private bool InterruptRequested => Machine.InterruptRequested || Hypercalls.Clock.InterruptRequested;
+
     private void OfferInterrupts()
     {
         Machine.SetLocalApicBase(Vcpu.ApicBase);
@@ -554,11 +585,11 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         }
 
         Machine.CoprocessorError.SetError(Cpu.FpuError != 0);
-        bool wanted = Machine.InterruptRequested;
+        bool wanted = InterruptRequested;
         if (wanted && Vcpu.CanAcceptInterrupt)
         {
-            Vcpu.InjectInterrupt(Machine.AcknowledgeInterrupt());
-            wanted = Machine.InterruptRequested;
+            Vcpu.InjectInterrupt(Hypercalls.Clock.InterruptRequested ? Hypercalls.Clock.Acknowledge() : Machine.AcknowledgeInterrupt());
+            wanted = InterruptRequested;
         }
 
         Vcpu.RequestInterruptWindow(wanted);
@@ -578,7 +609,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         _timersUnheard = _asleep ? _timersUnheard : 0;
         _asleep = true;
         ulong longest = (ulong)s_longestSleep.TotalSeconds * clock.Frequency;
-        while (!Machine.InterruptRequested && !Machine.NmiPending)
+        while (!InterruptRequested && !Machine.NmiPending)
         {
             if (CanTakeInput)
             {

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using ToyVmm.Engines;
 using ToyVmm.Hardware;
+using ToyVmm.VirtualMachines.Hypercalls;
 using ToyVmm.VirtualMachines.Loading;
 
 namespace ToyVmm.VirtualMachines;
@@ -41,6 +42,15 @@ public sealed record VirtualMachineOptions
 
     /// <summary>Told of every read exit (IN, a load from a device) once it is answered: <see cref="VmExit.Value"/> is the answer.</summary>
     public Action<VirtualMachine, VmExit>? ReadObserver { get; init; }
+
+    /// <summary>The guest's number among those of its host: CPUID leaf 0x40000002.</summary>
+    public uint GuestNumber { get; init; }
+
+    /// <summary>How the guest reaches others; null where it is alone.</summary>
+    public IGuestNetwork? Network { get; init; }
+
+    /// <summary>Told of every mark that the guest leaves with the hypercall <c>trace_mark</c>.</summary>
+    public Action<VirtualMachine, TraceMark>? MarkObserver { get; init; }
 
     /// <summary>Measure what host time is spent on (<see cref="RunStatistics.Costs"/>). Reading the clock makes the run slower; when false nothing is.</summary>
     public bool MeterCosts { get; init; }

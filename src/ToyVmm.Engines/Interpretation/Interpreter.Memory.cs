@@ -164,10 +164,10 @@ public sealed unsafe partial class Interpreter
     }
 
     // MOV CR3.
-    private void SwitchAddressSpace()
+    private void SwitchAddressSpace(TableTrust trust = TableTrust.None)
     {
         _dropped.Clear();
-        bool known = Vcpu.Mmu.SwitchSpace(_dropped);
+        bool known = Vcpu.Mmu.SwitchSpace(_dropped, trust);
         Translated?.Switch(known, _dropped);
         EmptyOwnProjection();
     }

@@ -85,6 +85,9 @@ internal sealed unsafe class ShadowView : IDisposable
     /// <summary>True when the host's mappings in this process are used up: this view's must go before more can come.</summary>
     public bool IsOverBudget => _edges > 0 && _budget.IsSpent;
 
+    /// <summary>True where a linear page (its number) is mapped.</summary>
+    public bool IsMapped(uint page) => (StateOf(page) & PageState.Readable) != 0;
+
     /// <summary>Maps pages that are contiguous on both sides, or changes what may be done with them.</summary>
     /// <param name="run">The linear pages.</param>
     /// <param name="physical">The RAM behind the first.</param>
@@ -201,8 +204,6 @@ internal sealed unsafe class ShadowView : IDisposable
     private nint AddressOf(uint page) => Base + (nint)((ulong)page << PageShift);
 
     private PageState StateOf(uint page) => (PageState)_state[page];
-
-    private bool IsMapped(uint page) => (StateOf(page) & PageState.Readable) != 0;
 
     private void Count(int edges)
     {

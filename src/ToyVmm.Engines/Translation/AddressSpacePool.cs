@@ -91,7 +91,19 @@ internal sealed class AddressSpacePool : IDisposable
             {
                 candidate.ForgetAll();
             }
-            else if (candidate.Space == space || (candidate.Space == Shared && candidate.LocalSpace == space))
+        }
+
+        Drop(space, dropped);
+    }
+
+    /// <summary>An address space, current or not, lost pages that are not global.</summary>
+    /// <param name="space">Which.</param>
+    /// <param name="dropped">The linear pages (numbers).</param>
+    public void Drop(int space, IReadOnlyCollection<uint> dropped)
+    {
+        foreach (AddressSpace candidate in _spaces)
+        {
+            if (candidate.Space == space || (candidate.Space == Shared && candidate.LocalSpace == space))
             {
                 foreach (uint page in dropped)
                 {

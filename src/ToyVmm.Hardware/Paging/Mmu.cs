@@ -86,8 +86,9 @@ public sealed unsafe class Mmu(GuestMemory memory, CpuState* state) : IDisposabl
 
     /// <summary>What MOV CR3 does to the TLB; CR3 and the PDPTE registers are the new ones.</summary>
     /// <param name="dropped">Receives the linear pages (numbers) of the address space that its tables no longer bear out.</param>
+    /// <param name="trust">What is known of its tables, from a guest that says so.</param>
     /// <returns>False when nothing is known of the address space.</returns>
-    public bool SwitchSpace(ICollection<uint> dropped) => Tlb.Switch(memory, _state, PhysicalMask, dropped);
+    public bool SwitchSpace(ICollection<uint> dropped, TableTrust trust = TableTrust.None) => Tlb.Switch(memory, _state, PhysicalMask, dropped, trust);
 
     /// <summary>Translates for a debugger or a report: fills nothing, marks nothing.</summary>
     /// <param name="linear">The linear address.</param>

@@ -93,13 +93,20 @@ public sealed class Tlb : IDisposable
     /// <param name="linear">Any address in the page.</param>
     public bool MayBeLarge(uint linear) => LargeEntry(linear) != 0;
 
+    /// <summary>Removes what one of the address spaces was filled with from a table entry. Global pages are not known by their tables.</summary>
+    /// <param name="space">Which: 0 to <see cref="SpaceCount"/> - 1.</param>
+    /// <param name="address">Where the page-table or directory entry lies.</param>
+    /// <param name="dropped">Receives the linear pages (numbers) that lost their entries.</param>
+    public void ForgetTableEntry(int space, ulong address, ICollection<uint> dropped) => _spaces[space]?.ForgetTableEntry(address, dropped);
+
     /// <summary>MOV CR3: goes over to an address space, and removes every entry of it that its tables no longer bear out.</summary>
     /// <param name="memory">Where the tables lie.</param>
     /// <param name="state">The CPU; CR3 and the PDPTE registers are the new ones.</param>
     /// <param name="physicalMask">What the A20 gate leaves of a physical address.</param>
     /// <param name="dropped">Receives the linear pages (numbers) that lost their entries, if the space was known.</param>
+    /// <param name="trust">What is known of the tables, from a guest that says so.</param>
     /// <returns>True when the space was known; a new one is empty.</returns>
-    public unsafe bool Switch(GuestMemory memory, CpuState* state, ulong physicalMask, ICollection<uint> dropped)
+    public unsafe bool Switch(GuestMemory memory, CpuState* state, ulong physicalMask, ICollection<uint> dropped, TableTrust trust = TableTrust.None)
     {
         const uint TableBits = 0xFFFF_FFE0;
         uint key = state->Cr3 & TableBits;
@@ -109,18 +116,24 @@ public sealed class Tlb : IDisposable
             space++;
         }
 
-        bool known = space < SpaceCount;
-        if (!known)
+        bool held = space < SpaceCount;
+        bool known = held && trust != TableTrust.Recycled;
+        if (!held)
         {
             space = Array.IndexOf(_lastUse, _lastUse.Min());
             _keys[space] = key;
-            (_spaces[space] ??= new TlbSpace()).Clear();
+            _spaces[space] ??= new TlbSpace();
+        }
+
+        if (!known)
+        {
+            _spaces[space]!.Clear();
         }
 
         _lastUse[space] = ++_switches;
         CurrentSpace = space;
         _current = _spaces[space]!;
-        if (known)
+        if (known && trust != TableTrust.Unchanged)
         {
             _current.Compare(memory, state, physicalMask, dropped);
         }
@@ -187,6 +200,19 @@ public sealed class Tlb : IDisposable
         ulong entry = _current.LargeEntry(linear);
         return entry != 0 ? entry : _global.LargeEntry(linear);
     }
+}
+
+/// <summary>What a guest that cooperates says of an address space's tables when it goes over to it.</summary>
+public enum TableTrust
+{
+    /// <summary>Nothing: they are compared.</summary>
+    None,
+
+    /// <summary>Whatever has changed in them was flushed: nothing is compared.</summary>
+    Unchanged,
+
+    /// <summary>They are other tables than those that lay there: everything is forgotten.</summary>
+    Recycled,
 }
 
 /// <summary>What a TLB entry allows.</summary>

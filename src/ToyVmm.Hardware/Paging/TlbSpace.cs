@@ -109,6 +109,33 @@ internal sealed unsafe class TlbSpace : IDisposable
     /// <summary>Removes the entry of a large page in one slot.</summary>
     public void DropLarge(uint linear) => _large[linear >> SlotShift] = 0;
 
+    /// <summary>Removes what was filled from one table entry, wherever in the address space its table is used.</summary>
+    /// <param name="address">Where the page-table or directory entry lies.</param>
+    /// <param name="dropped">Receives the linear pages (numbers) that lost their entries.</param>
+    public void ForgetTableEntry(ulong address, ICollection<uint> dropped)
+    {
+        for (int n = _used.Count - 1; n >= 0; n--)
+        {
+            uint index = (uint)_used[n];
+            Slot* slot = &_slots[index];
+            if (slot->Mixed || slot->DirectoryAddress == address)
+            {
+                DropSlot(index, dropped);
+                slot->Generation = 0;
+                _used.RemoveAt(n);
+            }
+            else if (slot->EntrySize != 0 && address - slot->TableAddress < (ulong)(PagesPerSlot * slot->EntrySize))
+            {
+                uint page = (index * PagesPerSlot) + (uint)((address - slot->TableAddress) / slot->EntrySize);
+                if (_pages[page] >> GenerationShift == _generation)
+                {
+                    _pages[page] = 0;
+                    dropped.Add(page);
+                }
+            }
+        }
+    }
+
     /// <summary>Removes every entry.</summary>
     public void Clear()
     {

@@ -1,0 +1,102 @@
+using System.Runtime.InteropServices;
+using ToyVmm.Hardware.Cpu;
+using ToyVmm.Hardware.Memory;
+using ToyVmm.Hardware.Paging;
+
+namespace ToyVmm.Engines.Interpretation;
+
+/// <summary>
+/// What a guest that knows of its monitor asks of paging, between two of its instructions: the same for every engine, and nothing that MOV CR3, a
+/// store and INVLPG would not do too, at more cost.
+/// </summary>
+public sealed unsafe partial class Interpreter
+{
+    // P and A of a table entry (SDM 3A 4.5).
+    private const ulong PresentAndUsed = 0x21;
+
+    /// <summary>True where paging is on, with PAE: page-table entries have 8 bytes.</summary>
+    public bool HasWideTables => (State->Cr0 & Cr0.PG) != 0 && (State->Cr4 & Cr4.PAE) != 0;
+
+    /// <summary>Loads CR3, as MOV CR3 does, with the guest's word for what has become of the tables meanwhile.</summary>
+    /// <param name="value">The new CR3.</param>
+    /// <param name="trust">The word.</param>
+    /// <returns>False, with nothing changed, where a present PDPTE has a reserved bit.</returns>
+    public bool TryLoadPageTable(uint value, TableTrust trust)
+    {
+        if (HasWideTables && !Vcpu.Mmu.TryLoadPointers(value))
+        {
+            return false;
+        }
+
+        State->Cr3 = value;
+        SwitchAddressSpace(trust);
+        return true;
+    }
+
+    /// <summary>
+    /// Stores page-table entries, removes what any address space has cached of them, and - where an entry names the page that it maps - translates it
+    /// at once, as a processor may at any time (SDM 3A 4.10.2.3), so that its first access finds it. Entries without the A bit are not: nobody has used them.
+    /// </summary>
+    /// <param name="updates">The entries; each lies in RAM.</param>
+    public void UpdateTables(ReadOnlySpan<TableUpdate> updates)
+    {
+        int size = HasWideTables ? sizeof(ulong) : sizeof(uint);
+        bool lost = false;
+        foreach (TableUpdate update in updates)
+        {
+            ulong value = update.Value;
+            _ = Memory.TryWrite(update.Entry, MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in value))[..size]);
+            lost |= ForgetTableEntry(update.Entry);
+            if (update.Linear is { } linear && Vcpu.Mmu.Tlb.TryGet(linear, out _, out _))
+            {
+                // A global page, or one that the entry has not mapped so far.
+                InvalidatePage(linear);
+            }
+        }
+
+        if (lost)
+        {
+            EmptyOwnProjection();
+        }
+
+        if ((State->Cr0 & Cr0.PG) == 0)
+        {
+            return;
+        }
+
+        foreach (TableUpdate update in updates)
+        {
+            if (update.Linear is { } linear && (update.Value & PresentAndUsed) == PresentAndUsed)
+            {
+                Prefetch(linear);
+            }
+        }
+    }
+
+    private bool ForgetTableEntry(GuestPhysicalAddress entry)
+    {
+        bool lost = false;
+        for (int space = 0; space < Tlb.SpaceCount; space++)
+        {
+            _dropped.Clear();
+            Vcpu.Mmu.Tlb.ForgetTableEntry(space, entry.Value, _dropped);
+            if (_dropped.Count > 0)
+            {
+                Translated?.Drop(space, _dropped);
+                lost = true;
+            }
+        }
+
+        return lost;
+    }
+
+    private void Prefetch(uint linear)
+    {
+        PageWalk walk = PageWalker.Walk(Memory, State, Vcpu.Mmu.PhysicalMask, linear);
+        bool user = (walk.Rights & TlbRights.User) != 0;
+        if (walk.Result == PageWalkResult.Mapped && Vcpu.Mmu.Translate(linear, user ? PageAccess.User : 0, out _, out _, out _))
+        {
+            Translated?.Prefill(linear, user);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+using System.Buffers.Binary;
+using ToyVmm.Hardware.Cpu;
+using ToyVmm.Hardware.Memory;
+using ToyVmm.Hardware.State;
+using ToyVmm.Hardware.Time;
+
+namespace ToyVmm.VirtualMachines.Hypercalls;
+
+/// <summary>
+/// The page that a guest reads instead of asking (<see cref="HypercallCatalog.ClockPage"/>), the one-shot timer, and the interrupt that bits of its pending
+/// word raise. All of it happens at counts of instructions that do not depend on the engine, so that the page's bytes do not either.
+/// </summary>
+internal sealed class ClockPage : ISavedState
+{
+    private const ulong NanosecondsPerSecond = 1_000_000_000;
+    private const int FirstUsableVector = 32;
+    private const int LargestShift = 24;
+    private const uint TimerBit = 1;
+    private const uint MemoryBit = 2;
+
+    private readonly VirtualMachine _vm;
+    private readonly ClockTimer _timer;
+    private readonly uint _multiplier;
+    private readonly int _shift;
+    private uint _version;
+    private int _vector;
+
+    public ClockPage(VirtualMachine vm)
+    {
+        _vm = vm;
+        _timer = Clock.CreateTimer("paravirtual timer", () => Raise(TimerBit));
+
+        // The finest fraction that fits.
+        for (_shift = LargestShift; (NanosecondsPerSecond << _shift) / Clock.Frequency > uint.MaxValue && _shift > 0; _shift--)
+        {
+        }
+
+        _multiplier = (uint)Math.Min((NanosecondsPerSecond << _shift) / Clock.Frequency, uint.MaxValue);
+    }
+
+    /// <summary>Where the page lies; null where the guest has named none.</summary>
+    public GuestPhysicalAddress? Address { get; private set; }
+
+    /// <summary>True while an interrupt waits to be taken.</summary>
+    public bool InterruptRequested => _vector != 0;
+
+    /// <summary>How many pages the host would like the balloon to hold.</summary>
+    public uint BalloonTarget { get; private set; }
+
+    /// <summary>The guest names a page, or null for none: the timer goes with it.</summary>
+    public void Place(GuestPhysicalAddress? address)
+    {
+        Address = address;
+        if (address is null)
+        {
+            Reset();
+        }
+        else
+        {
+            // The reserved rest of the page, for later versions.
+            _ = _vm.Machine.Memory.TryWrite(address.Value, new byte[GuestPhysicalAddress.PageSize]);
+            Update();
+        }
+    }
+
+    /// <summary>Arms the timer.</summary>
+    /// <param name="nanoseconds">Guest time; all-ones disarms.</param>
+    public void SetTimer(ulong nanoseconds)
+    {
+        if (nanoseconds == ulong.MaxValue)
+        {
+            _timer.Cancel();
+            return;
+        }
+
+        ulong deadline = Clock.InstructionOf(nanoseconds, NanosecondsPerSecond);
+        if (deadline <= Clock.Now)
+        {
+            _timer.Cancel();
+            Raise(TimerBit);
+        }
+        else
+        {
+            _timer.Arm(deadline);
+        }
+    }
+
+    /// <summary>Another guest rings.</summary>
+    /// <param name="port">The bit, <see cref="HypercallCatalog.FirstEventPort"/> to 31.</param>
+    public void Ring(int port) => Raise(1u << port);
+
+    /// <summary>The host would like pages back, or has changed how much memory there is.</summary>
+    public void ChangeMemory(uint balloonTarget)
+    {
+        BalloonTarget = balloonTarget;
+        Raise(MemoryBit);
+    }
+
+    /// <summary>The CPU takes the interrupt.</summary>
+    /// <returns>The vector.</returns>
+    public byte Acknowledge()
+    {
+        byte vector = (byte)_vector;
+        _vector = 0;
+        return vector;
+    }
+
+    /// <summary>The reset line: the guest that named the page is gone.</summary>
+    public void Reset()
+    {
+        Address = null;
+        _timer.Cancel();
+        _vector = 0;
+    }
+
+    /// <summary>Writes what the monitor has to say.</summary>
+    public void Update()
+    {
+        if (Address is not { } page)
+        {
+            return;
+        }
+
+        // Guest code never runs in between, but another guest that shares the page, or reads through a tool, may look.
+        GuestMemory memory = _vm.Machine.Memory;
+        Put(memory, page, 0, ++_version);
+        ulong idle = _vm.IdleTicks;
+        ulong retired = Clock.Now - idle;
+        Put(memory, page, 0x08, retired + _vm.Cpu.TscOffset);
+        Put(memory, page, 0x10, Clock.Ticks(NanosecondsPerSecond));
+        Put(memory, page, 0x18, _multiplier);
+        Put(memory, page, 0x1C, (uint)_shift);
+        Put(memory, page, 0x20, (ulong)(_vm.Configuration.StartTime - DateTimeOffset.UnixEpoch).Ticks * 100);
+        Put(memory, page, 0x2C, _vm.GuestNumber);
+        Put(memory, page, 0x30, BalloonTarget);
+        Put(memory, page, 0x34, memory.RamSize / GuestPhysicalAddress.PageSize);
+        Put(memory, page, 0x38, retired);
+        Put(memory, page, 0x40, (ulong)((UInt128)idle * NanosecondsPerSecond / Clock.Frequency));
+        Put(memory, page, 0, ++_version);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>What stands in the page is RAM; when the timer fires is the clock's.</remarks>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        bool isPlaced = state.Pass(Address is not null);
+        ulong page = state.Pass(Address?.Value ?? 0);
+        bool isPage = page % GuestPhysicalAddress.PageSize == 0 && page < _vm.Machine.Memory.RamSize;
+        state.Require(isPage, "the clock page lies in RAM");
+        Address = isPlaced && isPage ? new GuestPhysicalAddress(page) : null;
+        state.Value(ref _version);
+        state.Range(ref _vector, 0, byte.MaxValue);
+        BalloonTarget = state.Pass(BalloonTarget);
+    }
+
+    private VirtualClock Clock => _vm.Machine.Clock;
+
+    private static void Put(GuestMemory memory, GuestPhysicalAddress page, uint offset, uint value)
+    {
+        Span<byte> bytes = stackalloc byte[sizeof(uint)];
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes, value);
+        _ = memory.TryWrite(page + offset, bytes);
+    }
+
+    private static void Put(GuestMemory memory, GuestPhysicalAddress page, uint offset, ulong value)
+    {
+        Span<byte> bytes = stackalloc byte[sizeof(ulong)];
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes, value);
+        _ = memory.TryWrite(page + offset, bytes);
+    }
+
+    private void Raise(uint bit)
+    {
+        if (Address is not { } page)
+        {
+            return;
+        }
+
+        GuestMemory memory = _vm.Machine.Memory;
+        uint pending = memory.ReadUInt32(page + 0x04);
+        uint vector = memory.ReadUInt32(page + 0x28);
+        Put(memory, page, 0x04, pending | bit);
+        Update();
+        if ((pending & bit) == 0 && vector is >= FirstUsableVector and <= byte.MaxValue)
+        {
+            _vector = (int)vector;
+        }
+    }
+}

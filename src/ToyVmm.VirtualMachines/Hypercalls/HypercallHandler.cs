@@ -1,0 +1,214 @@
+using System.Runtime.InteropServices;
+using ToyVmm.Engines;
+using ToyVmm.Hardware.Cpu;
+using ToyVmm.Hardware.Memory;
+using ToyVmm.Hardware.Paging;
+
+namespace ToyVmm.VirtualMachines.Hypercalls;
+
+/// <summary>Performs the calls of <see cref="HypercallCatalog"/>. Everything is checked before anything changes.</summary>
+internal sealed unsafe class HypercallHandler
+{
+    private const uint PageMask = GuestPhysicalAddress.PageSize - 1;
+
+    private readonly VirtualMachine _vm;
+    private readonly VirtualMachineOptions _options;
+
+    public HypercallHandler(VirtualMachine vm, VirtualMachineOptions options)
+    {
+        _vm = vm;
+        _options = options;
+        Clock = new ClockPage(vm);
+    }
+
+    /// <summary>The clock page.</summary>
+    public ClockPage Clock { get; }
+
+    /// <summary>Performs the call in the registers.</summary>
+    /// <returns>Why the run ends, or null where the guest goes on.</returns>
+    public StopReason? Call()
+    {
+        CpuState* s = _vm.Vcpu.State;
+        Hypercall call = (Hypercall)s->Eax;
+        if (call == Hypercall.Exit)
+        {
+            return new StopReason(StopKind.HypercallExit, s->Ebx, $"the guest exited with {s->Ebx}");
+        }
+
+        HypercallError error = call switch
+        {
+            Hypercall.Features or Hypercall.Yield or Hypercall.TraceMark => HypercallError.None,
+            Hypercall.ConsoleWrite => WriteConsole(s->Ebx, s->Ecx),
+            Hypercall.ClockPage => PlaceClock(s->Ebx),
+            Hypercall.SetTimer => SetTimer(((ulong)s->Ecx << 32) | s->Ebx),
+            Hypercall.MmuUpdate => UpdateTables(s->Ebx, s->Ecx),
+            Hypercall.SetPageTable => SetPageTable(s->Ebx, s->Ecx),
+            Hypercall.EventSend => Send(s->Ebx, s->Ecx),
+            _ => HypercallError.NoSuchCall,
+        };
+        s->Eax = call == Hypercall.Features ? HypercallCatalog.AbiVersion : (uint)-(int)error;
+        Clock.Update();
+        if (call == Hypercall.TraceMark)
+        {
+            _options.MarkObserver?.Invoke(_vm, new TraceMark(s->Ebx, s->Ecx));
+        }
+
+        return call == Hypercall.Yield ? _vm.Yield() : null;
+    }
+
+    private GuestMemory Memory => _vm.Machine.Memory;
+
+    // True where all of it is the guest's own RAM. That of the display is lent, and may be a device's the next moment.
+    private bool IsRam(uint address, ulong length)
+    {
+        const ulong Display = 0xA_0000;
+        const ulong DisplayEnd = 0xC_0000;
+        ulong end = address + length;
+        if (end > Memory.RamSize)
+        {
+            return false;
+        }
+
+        for (ulong page = address & ~PageMask; page < end; page += GuestPhysicalAddress.PageSize)
+        {
+            if (Memory.KindAt(new GuestPhysicalAddress(page)) != PageKind.Ram || page is >= Display and < DisplayEnd)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private HypercallError WriteConsole(uint address, uint length)
+    {
+        if (!IsRam(address, length))
+        {
+            return HypercallError.BadAddress;
+        }
+
+        if (length > HypercallCatalog.MostConsoleBytes)
+        {
+            return HypercallError.InvalidArgument;
+        }
+
+        byte[] bytes = new byte[length];
+        _ = Memory.TryRead(new GuestPhysicalAddress(address), bytes);
+        foreach (byte value in bytes)
+        {
+            _vm.TransmitSerial(value);
+        }
+
+        return HypercallError.None;
+    }
+
+    private HypercallError PlaceClock(uint address)
+    {
+        if (address == HypercallCatalog.Nothing)
+        {
+            Clock.Place(null);
+            return HypercallError.None;
+        }
+
+        if ((address & PageMask) != 0)
+        {
+            return HypercallError.InvalidArgument;
+        }
+
+        if (!IsRam(address, GuestPhysicalAddress.PageSize))
+        {
+            return HypercallError.BadAddress;
+        }
+
+        Clock.Place(new GuestPhysicalAddress(address));
+        return HypercallError.None;
+    }
+
+    private HypercallError SetTimer(ulong nanoseconds)
+    {
+        if (Clock.Address is null)
+        {
+            return HypercallError.InvalidArgument;
+        }
+
+        Clock.SetTimer(nanoseconds);
+        return HypercallError.None;
+    }
+
+    private HypercallError UpdateTables(uint address, uint count)
+    {
+        const int EntrySize = 16;
+        if (count > HypercallCatalog.MostEntries || address % sizeof(ulong) != 0)
+        {
+            return HypercallError.InvalidArgument;
+        }
+
+        if (!IsRam(address, (ulong)count * EntrySize))
+        {
+            return HypercallError.BadAddress;
+        }
+
+        bool wide = _vm.Engine.HasWideTables;
+        uint size = wide ? 8u : 4u;
+        ulong reserved = !wide ? 0xFFFF_FFFF_0000_0000
+            : ~((1ul << PaeWalker.PhysicalAddressBits) - 1) & ((_vm.Cpu.Efer & Efer.NXE) != 0 ? ulong.MaxValue >> 1 : ulong.MaxValue);
+        TableUpdate[] updates = new TableUpdate[count];
+        byte[] bytes = new byte[count * EntrySize];
+        _ = Memory.TryRead(new GuestPhysicalAddress(address), bytes);
+        ReadOnlySpan<ulong> words = MemoryMarshal.Cast<byte, ulong>(bytes);
+        for (int n = 0; n < updates.Length; n++)
+        {
+            uint entry = (uint)words[2 * n];
+            uint linear = (uint)(words[2 * n] >> 32);
+            ulong value = words[(2 * n) + 1];
+            if (entry % size != 0 || (value & reserved) != 0)
+            {
+                return HypercallError.InvalidArgument;
+            }
+
+            if (!IsRam(entry, size))
+            {
+                return HypercallError.BadAddress;
+            }
+
+            updates[n] = new TableUpdate(new GuestPhysicalAddress(entry), linear == HypercallCatalog.Nothing ? null : linear, value);
+        }
+
+        _vm.Engine.UpdateTables(updates);
+        return HypercallError.None;
+    }
+
+    private HypercallError SetPageTable(uint address, uint recycled)
+    {
+        uint alignment = _vm.Engine.HasWideTables ? 32 : GuestPhysicalAddress.PageSize;
+        if (address % alignment != 0 || recycled > 1)
+        {
+            return HypercallError.InvalidArgument;
+        }
+
+        if (!IsRam(address, alignment))
+        {
+            return HypercallError.BadAddress;
+        }
+
+        return _vm.Engine.TryLoadPageTable(address, recycled == 1 ? TableTrust.Recycled : TableTrust.Unchanged)
+            ? HypercallError.None
+            : HypercallError.InvalidArgument;
+    }
+
+    private HypercallError Send(uint guest, uint port)
+    {
+        if (port is < HypercallCatalog.FirstEventPort or >= HypercallCatalog.EventPorts)
+        {
+            return HypercallError.InvalidArgument;
+        }
+
+        if (_options.Network is not { } network || !network.Connects(_vm.GuestNumber, guest))
+        {
+            return HypercallError.NotPermitted;
+        }
+
+        network.Ring(guest, (int)port);
+        return HypercallError.None;
+    }
+}
