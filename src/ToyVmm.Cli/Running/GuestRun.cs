@@ -25,6 +25,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         Tracing tracing = new(settings, traceFile ?? console.Error);
         using VirtualMachine vm = MakeMachine(sink, tracing);
         sink.Machine = vm;
+        ulong before = vm.InstructionsRetired;
         (StopReason stop, TimeSpan elapsed, int signal) = Run(vm, sink);
 
         try
@@ -48,7 +49,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         }
 
         int status = ReportFailedOutput(sink) ?? Status(stop, signal);
-        Verdict verdict = new(vm, stop, elapsed, status);
+        Verdict verdict = new(vm, stop, elapsed, status, before);
         Report(verdict, jsonFile, tracing);
         return status;
     }
