@@ -38,7 +38,6 @@ public sealed class SnapshotFile
         try
         {
             Machine = configuration.Machine() with { Bios = Memory(Only(files, Role.Bios)), VgaBios = Memory(Only(files, Role.VgaBios)) };
-            Machine.Validate();
         }
         catch (ArgumentException e)
         {
@@ -244,6 +243,7 @@ public sealed class SnapshotFile
             {
                 InvalidStateException => Unusable($"{e.Message}. It was written by ToyVmm {WrittenBy}; this is {SnapshotFormat.ProductVersion}."),
                 InvalidImageException => Unusable($"the image in it does not load: {e.Message}"),
+                ArgumentException => _reader.Contradicts($"configuration ({e.Message})"),
                 DriveException drive => new SnapshotException(SnapshotProblem.Unreadable, $"cannot use the disk {drive.Path}: {drive.Message}", e),
                 _ => e,
             };
