@@ -43,7 +43,8 @@ internal sealed class BenchCommand(HostConsole console)
 
     private int Run(ParseResult parsed)
     {
-        if (parsed.GetValue(_names) is { } names && names.Contains(NeighbourBenchmark.Name))
+        string[] names = parsed.GetValue(_names) ?? [];
+        if (names.Contains(NeighbourBenchmark.Name))
         {
             return RunNeighbour(parsed, names);
         }
@@ -59,7 +60,6 @@ internal sealed class BenchCommand(HostConsole console)
         }
 
         ulong? scale = parsed.GetValue(_scale) is { } factor ? Quantity.Count("--scale", factor) : null;
-        string[] names = parsed.GetValue(_names) ?? [];
         bool paravirtual = names.Any(IsParavirtual);
         if (paravirtual && (all || !names.All(IsParavirtual)))
         {

@@ -26,6 +26,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         using VirtualMachine vm = MakeMachine(sink, tracing);
         sink.Machine = vm;
         tracing.StopWhenFull(vm);
+        ulong before = vm.InstructionsRetired;
         (StopReason stop, TimeSpan elapsed, int signal) = Run(vm, sink);
 
         try
@@ -49,7 +50,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         }
 
         int status = ReportFailedOutput(sink) ?? Status(stop, signal);
-        Verdict verdict = new(vm, stop, elapsed, status);
+        Verdict verdict = new(vm, stop, elapsed, status, before);
         Report(verdict, jsonFile, tracing);
         return status;
     }
