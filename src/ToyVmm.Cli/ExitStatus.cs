@@ -9,6 +9,9 @@ internal static class ExitStatus
     /// <summary>verify: a property does not hold of a case.</summary>
     public const int CounterexampleFound = 1;
 
+    /// <summary>run with several guests: one ended with status 0 where another was expected.</summary>
+    public const int UnexpectedSuccess = 1;
+
     /// <summary>The command line makes no sense (EX_USAGE of BSD's sysexits).</summary>
     public const int Usage = 64;
 

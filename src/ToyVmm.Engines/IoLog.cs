@@ -1,3 +1,5 @@
+using ToyVmm.Hardware.State;
+
 namespace ToyVmm.Engines;
 
 /// <summary>
@@ -6,8 +8,11 @@ namespace ToyVmm.Engines;
 /// an instruction may need several (a MOVS between devices, an access across a page edge). Writes are posted: the instruction
 /// completes, and the engine leaves behind it once for each.
 /// </summary>
-internal sealed class IoLog
+internal sealed class IoLog : ISavedState
 {
+    // An instruction makes some hundred accesses at most.
+    private const int Most = 1 << 12;
+
     private readonly List<(VmExit Request, ulong Value)> _answers = [];
     private readonly Queue<VmExit> _posted = new();
     private int _next;
@@ -55,6 +60,60 @@ internal sealed class IoLog
     {
         _answers.Clear();
         _next = 0;
+    }
+
+    /// <inheritdoc/>
+    public void Transfer(StateTransfer state)
+    {
+        (VmExit Request, ulong Value)[] answers = [.. _answers];
+        VmExit[] posted = [.. _posted];
+        int answerCount = state.Count(answers.Length, Most);
+        int postedCount = state.Count(posted.Length, Most);
+        if (state.IsRestoring)
+        {
+            _answers.Clear();
+            _posted.Clear();
+        }
+
+        for (int n = 0; n < answerCount; n++)
+        {
+            (VmExit request, ulong value) = state.IsRestoring ? default : answers[n];
+            request = Pass(state, request);
+            state.Value(ref value);
+            if (state.IsRestoring)
+            {
+                _answers.Add((request, value));
+            }
+        }
+
+        for (int n = 0; n < postedCount; n++)
+        {
+            VmExit write = Pass(state, state.IsRestoring ? default : posted[n]);
+            state.Require(write.Reason is ExitReason.PortIo or ExitReason.Mmio && write.IsWrite);
+            if (state.IsRestoring)
+            {
+                _posted.Enqueue(write);
+            }
+        }
+
+        state.Range(ref _next, 0, answerCount);
+        _open = Pass(state, _open);
+    }
+
+    private static VmExit Pass(StateTransfer state, VmExit exit)
+    {
+        ExitReason reason = (ExitReason)state.Choice((int)exit.Reason, (int)ExitReason.PortIoPerformed);
+        bool isWrite = state.Pass(exit.IsWrite);
+        int width = state.Choice(exit.Width, 8);
+        ulong address = state.Pass(exit.Address);
+        ulong value = state.Pass(exit.Value);
+        state.Require(reason switch
+        {
+            ExitReason.PortIo => width is 1 or 2 or 4 && address <= ushort.MaxValue,
+            ExitReason.Mmio => width > 0,
+            _ => width == 0,
+        });
+        return new VmExit(reason, isWrite, width, address, value);
     }
 
     /// <summary>Starts the instruction over, with the answers so far.</summary>

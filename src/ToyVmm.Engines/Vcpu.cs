@@ -11,7 +11,7 @@ namespace ToyVmm.Engines;
 /// One virtual CPU: its state, its MMU, the interrupts that the monitor has handed over, and the accesses that an instruction
 /// in flight has waiting outside. Engines run it; the monitor looks at it between runs. Not thread-safe.
 /// </summary>
-public sealed unsafe class Vcpu : IDisposable
+public sealed unsafe partial class Vcpu : IDisposable
 {
     // No port is a latch. Never freed: there is one.
     private static readonly byte* s_noLatches = MakeNoLatches();
@@ -72,6 +72,12 @@ public sealed unsafe class Vcpu : IDisposable
         }
     }
 
+    /// <summary>Sends accesses to latches (<see cref="IPortAccess.Latches"/>) through <see cref="Ports"/> like all others: where each exit has to be seen at once.</summary>
+    public bool LatchesHidden
+    {
+        set => Frame->PortLatches = value || Ports is null ? (nint)s_noLatches : (nint)Ports.Latches;
+    }
+
     /// <summary>Set by another thread to get the engine out of a REP string instruction, which can take seconds; budgets bound everything else.</summary>
     public bool CancelRequested
     {
@@ -125,6 +131,13 @@ public sealed unsafe class Vcpu : IDisposable
         {
             _state->Attention &= ~Attention.InterruptWindow;
         }
+    }
+
+    /// <summary>Asks the engine to leave soon: between two blocks, or two elements of a string. From the thread that runs it.</summary>
+    public void RequestLeave()
+    {
+        _state->Attention |= Attention.Leave;
+        CancelRequested = true;
     }
 
     /// <summary>Raises a non-maskable interrupt; it is delivered at the next boundary where NMIs are not blocked.</summary>

@@ -24,7 +24,7 @@ public enum ExitReason
     /// <summary>The monitor asked, and now an external interrupt can be delivered.</summary>
     InterruptWindow,
 
-    /// <summary><see cref="Vcpu.CancelRequested"/> was seen inside a long REP string instruction, or millions of its elements are done; its registers are exact, and it goes on when re-entered.</summary>
+    /// <summary>The monitor asked with <see cref="Vcpu.RequestLeave"/>; or <see cref="Vcpu.CancelRequested"/> was seen inside a long REP string instruction, or millions of its elements are done; its registers are exact, and it goes on when re-entered.</summary>
     Cancelled,
 
     /// <summary>A triple fault: the CPU is dead until reset. <see cref="Vcpu.Autopsy"/> tells why.</summary>

@@ -14,7 +14,7 @@ namespace ToyVmm.Hardware;
 /// A run loop advances <see cref="Clock"/> before each access to <see cref="Ports"/> or <see cref="Mmio"/>, and afterwards looks at
 /// <see cref="Request"/>, <see cref="InterruptRequested"/> and <see cref="NmiGate.Pending"/>.
 /// </remarks>
-public sealed class Machine : IDisposable
+public sealed partial class Machine : IDisposable
 {
     // Firmware writes progress codes to it, and guests write to it merely to wait for a bus cycle.
     private const ushort PostCodePort = 0x80;
@@ -29,6 +29,9 @@ public sealed class Machine : IDisposable
     private readonly ResetControl _resetControl;
     private readonly SystemControlPortA _controlA;
     private readonly SystemControlPortB _controlB;
+    private readonly CallbackLine _gate2;
+    private readonly SharedLine _irq3;
+    private readonly SharedLine _irq4;
     private readonly Dma8237 _dma1 = new();
     private readonly Dma8237 _dma2 = new(addressShift: 1);
     private readonly RegisterFile _dmaPages = new(16);
@@ -40,13 +43,18 @@ public sealed class Machine : IDisposable
     private PageKind _underLocalApic;
 
     /// <summary>Builds the board and switches it on.</summary>
+    /// <param name="config">What it is built from.</param>
+    /// <param name="image">RAM to go on from; its size is the one that counts. Null for new RAM.</param>
     /// <exception cref="ArgumentException">The configuration is not one a PC can have.</exception>
-    public Machine(MachineConfig config)
+    /// <exception cref="IOException">The host refuses to have the image's pages once more.</exception>
+    public Machine(MachineConfig config, MemoryImage? image = null)
     {
         ArgumentNullException.ThrowIfNull(config);
         config.Validate();
         _config = config;
-        Memory = new GuestMemory(config.MemorySize, config.SharedRam);
+        Memory = image is null
+            ? new GuestMemory(config.MemorySize, shared: true, config.MaximumMemory, config.MemoryLimit / GuestPhysicalAddress.PageSize)
+            : new GuestMemory(image) { PageLimit = config.MemoryLimit / GuestPhysicalAddress.PageSize };
         Clock = new VirtualClock(config.InstructionsPerSecond);
         A20.Set(config.A20AtReset);
 
@@ -68,14 +76,21 @@ public sealed class Machine : IDisposable
         KeyboardController = new Keyboard8042(Clock, Pic.Line(1), Pic.Line(12), A20, RequestReset, Keyboard, Mouse);
         GuestPhysicalAddress videoMemory = new(VideoMemory);
         Memory.SetKind(videoMemory, Vga.MemorySize, PageKind.Mmio);
-        Vga = new Vga(Clock, new VgaAperture(Memory, videoMemory, (first, length) => MemoryMapChanged?.Invoke(first, length)));
+        VgaAperture aperture = new(Memory, videoMemory, (first, length) => MemoryMapChanged?.Invoke(first, length)) { IsAsleep = image is not null };
+        Vga = new Vga(Clock, aperture);
+        aperture.IsAsleep = false;
         Mmio.Map(videoMemory, Vga.MemorySize, Vga);
         CoprocessorError = new CoprocessorErrorLatch(Pic.Line(13), () => CoprocessorErrorIgnored?.Invoke());
         DebugConsole = new DebugConsole(value => DebugConsoleWritten?.Invoke(value));
         _resetControl = new ResetControl(RequestReset);
         _controlA = new SystemControlPortA(A20, RequestReset);
-        _controlB = new SystemControlPortB(Clock, new CallbackLine(high => Pit.SetGate(2, high)), () => Pit.Output(2));
+        _gate2 = new CallbackLine(high => Pit.SetGate(2, high));
+        _controlB = new SystemControlPortB(Clock, _gate2, () => Pit.Output(2));
         PowerManagement = new PowerManagementPiix4(Clock, Pic.Line(9), () => Ask(new MachineRequest(MachineRequestKind.PowerOff)));
+
+        // COM1 and COM3 share IRQ4, COM2 and COM4 share IRQ3: an OR of their requests.
+        _irq4 = new SharedLine(Pic.Line(4));
+        _irq3 = new SharedLine(Pic.Line(3));
         _serialPorts = MakeSerialPorts(config.SerialPorts);
         PrimaryAta = new AtaChannel(Pic.Line(14));
         SecondaryAta = new AtaChannel(Pic.Line(15));
@@ -90,7 +105,7 @@ public sealed class Machine : IDisposable
 
         MapPorts();
         MapApics();
-        MapBios();
+        MapBios(isNew: image is null);
         StoreEquipment();
     }
 
@@ -299,13 +314,10 @@ public sealed class Machine : IDisposable
 
     private Serial16550[] MakeSerialPorts(int count)
     {
-        // COM1 and COM3 share IRQ4, COM2 and COM4 share IRQ3: an OR of their requests.
-        SharedLine irq4 = new(Pic.Line(4));
-        SharedLine irq3 = new(Pic.Line(3));
         Serial16550[] ports = new Serial16550[count];
         for (int index = 0; index < count; index++)
         {
-            ports[index] = new Serial16550(Clock, (index % 2 == 0 ? irq4 : irq3).AddInput());
+            ports[index] = new Serial16550(Clock, (index % 2 == 0 ? _irq4 : _irq3).AddInput());
         }
 
         return ports;
@@ -360,7 +372,7 @@ public sealed class Machine : IDisposable
     }
 
     // The image ends at 4 GiB, where the CPU starts; its last part, up to 128 KiB, shows below 1 MiB too.
-    private void MapBios()
+    private void MapBios(bool isNew)
     {
         if (_config.Bios is not { } bios)
         {
@@ -368,12 +380,16 @@ public sealed class Machine : IDisposable
         }
 
         uint padded = ((uint)bios.Length + 4095) & ~4095u;
+        _lowBiosFirst = OneMebibyte - Math.Min(padded, LowBiosLimit);
+        if (!isNew)
+        {
+            return;
+        }
+
         byte[] image = new byte[padded];
         bios.Span.CopyTo(image.AsSpan((int)padded - bios.Length));
         Memory.MapRom(new GuestPhysicalAddress(0x1_0000_0000UL - padded), image);
-        uint low = Math.Min(padded, LowBiosLimit);
-        _lowBiosFirst = OneMebibyte - low;
-        Memory.MapRom(new GuestPhysicalAddress(_lowBiosFirst), image.AsSpan((int)(padded - low)));
+        Memory.MapRom(new GuestPhysicalAddress(_lowBiosFirst), image.AsSpan((int)(padded - (OneMebibyte - _lowBiosFirst))));
     }
 
     private void RestoreLowBios()

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using ToyVmm.Hardware;
 using ToyVmm.Hardware.Devices;
+using ToyVmm.Hardware.State;
 using ToyVmm.VirtualMachines.Loading;
 
 namespace ToyVmm.VirtualMachines;
@@ -9,11 +10,16 @@ namespace ToyVmm.VirtualMachines;
 /// The drives of a machine: opens the images, plugs the drives in, and closes the images at the end. Hard disks and the CD-ROM are on
 /// the ATA channels; a floppy is read by the BIOS through <see cref="BiosDisk"/>.
 /// </summary>
-internal sealed class DriveBay(ILogger logger) : IDisposable
+internal sealed class DriveBay(ILogger logger) : IDisposable, ISavedState
 {
     private const int CdRomPlace = 2;       // the master of the second channel, where a PC has it
 
     private readonly List<FileDiskImage> _images = [];
+    private readonly List<IDiskImage> _drives = [];
+    private BiosDisk? _biosDisk;
+
+    /// <summary>Asked before each sector that is written, with its size in bytes; false: it is not written.</summary>
+    public required Func<int, bool> MayWrite { private get; init; }
 
     /// <summary>Plugs everything in: the image that is booted first, then the disks of the configuration, in the places that the CD-ROM leaves.</summary>
     /// <exception cref="DriveException">An image cannot be opened or is empty, or there are too many.</exception>
@@ -22,8 +28,10 @@ internal sealed class DriveBay(ILogger logger) : IDisposable
         Queue<int> places = new(Enumerable.Range(0, MachineConfig.AtaPlaces).Where(place => config.CdRom is null || place != CdRomPlace));
         if (boot is { Geometry.IsFloppy: true })
         {
-            BiosDrive floppy = new(boot.DriveNumber, boot.Geometry, new MemoryDiskImage(boot.Image));
-            machine.Ports.Map(BiosDisk.DefaultPort, BiosDisk.PortCount, new BiosDisk(machine.Memory, [floppy]));
+            MemoryDiskImage image = new(boot.Image);
+            _drives.Add(image);
+            _biosDisk = new BiosDisk(machine.Memory, [new BiosDrive(boot.DriveNumber, boot.Geometry, Limited(image))]);
+            machine.Ports.Map(BiosDisk.DefaultPort, BiosDisk.PortCount, _biosDisk);
         }
         else if (boot is not null)
         {
@@ -42,7 +50,31 @@ internal sealed class DriveBay(ILogger logger) : IDisposable
 
         if (config.CdRom is { } disc)
         {
-            machine.AttachAta(CdRomPlace, new AtapiCdRom(Open(disc, DiskAccess.ReadOnly), Serial(CdRomPlace)));
+            IDiskImage image = Open(disc, DiskAccess.ReadOnly);
+            _drives.Add(image);
+            machine.AttachAta(CdRomPlace, new AtapiCdRom(image, Serial(CdRomPlace)));
+        }
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>The floppy's registers, and what was written to the drives and is not in their images. The ATA drives' registers are their channels'.</remarks>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        int count = _drives.Count;
+        state.Range(ref count, count, count, "the number of drives");
+        bool hasFloppy = _biosDisk is not null;
+        state.Require(state.Pass(hasFloppy) == hasFloppy, "the machine has a floppy where the one that was saved had one");
+        if (_biosDisk is not null)
+        {
+            state.Section("floppy"u8, 1, _biosDisk);
+        }
+
+        foreach (IDiskImage drive in _drives)
+        {
+            if (drive is ISavedState saved)
+            {
+                state.Section("written sectors"u8, 1, saved);
+            }
         }
     }
 
@@ -55,7 +87,13 @@ internal sealed class DriveBay(ILogger logger) : IDisposable
         }
     }
 
-    private static void AttachDisk(Machine machine, int place, IDiskImage image) => machine.AttachAta(place, new AtaDisk(image, Serial(place)));
+    private void AttachDisk(Machine machine, int place, IDiskImage image)
+    {
+        _drives.Add(image);
+        machine.AttachAta(place, new AtaDisk(Limited(image), Serial(place)));
+    }
+
+    private LimitedDiskImage Limited(IDiskImage image) => new(image, MayWrite);
 
     private static string Serial(int place) => $"TOYVMM-{place + 1:d4}";
 

@@ -29,7 +29,13 @@ internal sealed class HostPace(VirtualClock clock)
         _started = null;
     }
 
+    /// <summary>The clock has another value now (a snapshot's), and keeps host time from here on.</summary>
+    public void Resume() => _before = Duration(clock.Now);
+
     /// <summary>The host time until the clock may have a value; negative when it lags.</summary>
     /// <param name="ticks">The value.</param>
-    public TimeSpan Until(ulong ticks) => TimeSpan.FromSeconds((double)ticks / clock.Frequency) - Elapsed;
+    public TimeSpan Until(ulong ticks) => Duration(ticks) - Elapsed;
+
+    // A slow clock's ticks can be more than a TimeSpan holds: a thousand years are as good.
+    private TimeSpan Duration(ulong ticks) => TimeSpan.FromSeconds(Math.Min((double)ticks / clock.Frequency, 3.2e10));
 }

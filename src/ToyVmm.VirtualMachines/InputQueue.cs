@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using ToyVmm.Hardware.Devices;
+using ToyVmm.Hardware.State;
 using ToyVmm.VirtualMachines.Hypercalls;
 
 namespace ToyVmm.VirtualMachines;
@@ -8,7 +9,7 @@ namespace ToyVmm.VirtualMachines;
 /// The one door for everything that the image does not determine: bytes for COM1, keys and the mouse, from any thread. The machine takes them
 /// between runs of the engine, when the device has room, at a moment that is therefore known; <see cref="Recorder"/> is told of it.
 /// </summary>
-public sealed class InputQueue : IDisposable
+public sealed class InputQueue : IDisposable, ISavedState
 {
     // A guest that never reads its keyboard must not make keys pile up: a real one would lose them after 16 bytes.
     private const int MostKeys = 4096;
@@ -16,7 +17,7 @@ public sealed class InputQueue : IDisposable
     private readonly ConcurrentQueue<byte> _bytes = new();
     private readonly ConcurrentQueue<KeyInput> _keys = new();
     private readonly ConcurrentQueue<MouseEvent> _mouse = new();
-    private readonly ConcurrentQueue<int> _events = new();
+    private readonly ConcurrentQueue<InputEvent> _hostEvents = new();
     private readonly AutoResetEvent _arrived = new(false);
     private volatile bool _open;
     private volatile bool _mayHaveInput;
@@ -25,7 +26,7 @@ public sealed class InputQueue : IDisposable
     public bool IsOpen => _open;
 
     /// <summary>True when nothing waits.</summary>
-    public bool IsEmpty => _bytes.IsEmpty && _keys.IsEmpty && _mouse.IsEmpty && _events.IsEmpty;
+    public bool IsEmpty => _bytes.IsEmpty && _keys.IsEmpty && _mouse.IsEmpty && _hostEvents.IsEmpty;
 
     /// <summary>Told of every event at the moment when the machine takes it, from the thread that runs the machine.</summary>
     public Action<StampedInput>? Recorder { get; set; }
@@ -86,9 +87,114 @@ public sealed class InputQueue : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(port, (int)HypercallCatalog.FirstEventPort);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(port, (int)HypercallCatalog.EventPorts);
-        _events.Enqueue(port);
+        Enqueue(new EventInput(port));
+    }
+
+    /// <summary>Asks the guest for memory: its balloon should hold so many pages. A guest without a clock page does not hear of it.</summary>
+    /// <param name="pages">Pages of 4 KiB; fewer than before give the guest some back.</param>
+    public void SetBalloonTarget(uint pages) => Enqueue(new BalloonTargetInput(pages));
+
+    /// <summary>Gives the guest more memory, behind what it has, as far as the machine has room for it.</summary>
+    /// <param name="bytes">How much.</param>
+    /// <exception cref="ArgumentOutOfRangeException">Not whole pages.</exception>
+    public void AddMemory(uint bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(bytes % Hardware.Memory.GuestPhysicalAddress.PageSize, 0u);
+        Enqueue(new AddMemoryInput(bytes));
+    }
+
+    private void Enqueue(InputEvent happened)
+    {
+        _hostEvents.Enqueue(happened);
         Arrived();
     }
+
+    /// <inheritdoc/>
+    /// <remarks>What waits. A queue that is restored loses what waited in it; whether more may come (<see cref="IsOpen"/>) is the host's affair.</remarks>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        byte[] bytes = [.. _bytes];
+        KeyInput[] keys = [.. _keys];
+        MouseEvent[] mouse = [.. _mouse];
+        int byteCount = state.Count(bytes.Length, int.MaxValue);
+        int keyCount = state.Count(keys.Length, MostKeys);
+        int mouseCount = state.Count(mouse.Length, int.MaxValue);
+        InputEvent[] events = [.. _hostEvents];
+        int eventCount = state.Count(events.Length, int.MaxValue);
+        if (!state.IsRestoring)
+        {
+            state.Bytes(bytes);
+            foreach (KeyInput key in keys)
+            {
+                _ = Pass(state, key);
+            }
+
+            foreach (MouseEvent one in mouse)
+            {
+                _ = Pass(state, one);
+            }
+
+            foreach (InputEvent happened in events)
+            {
+                _ = Pass(state, happened);
+            }
+
+            return;
+        }
+
+        _bytes.Clear();
+        _keys.Clear();
+        _mouse.Clear();
+        _hostEvents.Clear();
+        for (int n = 0; n < byteCount; n++)
+        {
+            _bytes.Enqueue(state.Pass((byte)0));
+        }
+
+        for (int n = 0; n < keyCount; n++)
+        {
+            _keys.Enqueue(Pass(state, new KeyInput(default, false)));
+        }
+
+        for (int n = 0; n < mouseCount; n++)
+        {
+            _mouse.Enqueue(Pass(state, default(MouseEvent)));
+        }
+
+        for (int n = 0; n < eventCount; n++)
+        {
+            _hostEvents.Enqueue(Pass(state, new EventInput((int)HypercallCatalog.FirstEventPort)));
+        }
+
+        Arrived();
+    }
+
+    private static InputEvent Pass(StateTransfer state, InputEvent happened)
+    {
+        const int Memory = 2;
+        (int kind, uint value) = happened switch
+        {
+            BalloonTargetInput target => (1, target.Pages),
+            AddMemoryInput more => (Memory, more.Bytes),
+            _ => (0, (uint)((EventInput)happened).Port),
+        };
+        kind = state.Choice(kind, Memory);
+        value = state.Pass(value);
+        state.Require(kind != 0 || value is >= HypercallCatalog.FirstEventPort and < HypercallCatalog.EventPorts, "a guest's bell has a port");
+        state.Require(kind != Memory || value % Hardware.Memory.GuestPhysicalAddress.PageSize == 0, "memory comes in pages");
+        return kind switch
+        {
+            1 => new BalloonTargetInput(value),
+            Memory => new AddMemoryInput(value),
+            _ => new EventInput((int)value),
+        };
+    }
+
+    private static KeyInput Pass(StateTransfer state, KeyInput key) =>
+        new((Ps2Key)state.Choice((int)key.Key, (int)Ps2Key.Pause), state.Pass(key.Pressed));
+
+    private static MouseEvent Pass(StateTransfer state, MouseEvent mouse) => new(
+        (int)state.Pass((uint)mouse.DeltaX), (int)state.Pass((uint)mouse.DeltaY), (int)state.Pass((uint)mouse.Wheel), (MouseButtons)state.Choice((int)mouse.Buttons, 7));
 
     /// <inheritdoc/>
     public void Dispose() => _arrived.Dispose();
@@ -119,13 +225,13 @@ public sealed class InputQueue : IDisposable
 
     internal bool HasKeys => !_keys.IsEmpty;
 
-    internal bool HasEvents => !_events.IsEmpty;
+    internal bool HasHostEvents => !_hostEvents.IsEmpty;
 
     internal bool HasMouseEvents => !_mouse.IsEmpty;
 
     internal bool TryTake(out byte value) => _bytes.TryDequeue(out value);
 
-    internal bool TryTake(out int port) => _events.TryDequeue(out port);
+    internal bool TryTake([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out InputEvent? happened) => _hostEvents.TryDequeue(out happened);
 
     internal bool TryTake(out MouseEvent mouse) => _mouse.TryDequeue(out mouse);
 

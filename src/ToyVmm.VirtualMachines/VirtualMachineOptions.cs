@@ -25,6 +25,9 @@ public sealed record VirtualMachineOptions
     /// <summary>How the translator goes about it.</summary>
     public TranslatorOptions Translator { get; init; } = new();
 
+    /// <summary>What the guest may use up over its whole life.</summary>
+    public ResourceLimits Limits { get; init; } = new();
+
     /// <summary>Takes what the guest sends through COM1, byte by byte; null collects it in <see cref="VirtualMachine.SerialOutput"/>.</summary>
     public Action<byte>? SerialOutput { get; init; }
 

@@ -89,4 +89,17 @@ public sealed class TranslatorTheoryAttribute : TheoryAttribute
 {
     /// <summary>Sets the reason to skip.</summary>
     public TranslatorTheoryAttribute() => Skip = VirtualMachine.TranslatorUnavailable;
+
+    /// <summary>A file, relative to the repository, that must be there too.</summary>
+    public string? NeedsFile
+    {
+        get;
+        set
+        {
+            field = value;
+            Skip ??= value is null || File.Exists(Path.Combine(GuestCatalog.RepositoryRoot, value))
+                ? null
+                : $"not there: {value} (tools/install-test-tools.sh fetches it)";
+        }
+    }
 }

@@ -25,6 +25,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         Tracing tracing = new(settings, traceFile ?? console.Error);
         using VirtualMachine vm = MakeMachine(sink, tracing);
         sink.Machine = vm;
+        tracing.StopWhenFull(vm);
         (StopReason stop, TimeSpan elapsed, int signal) = Run(vm, sink);
 
         try
@@ -124,6 +125,8 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             RunLimits limits = new()
             {
                 MaxInstructions = settings.MaxInstructions is { } most ? most - Math.Min(most, vm.InstructionsRetired) : ulong.MaxValue,
+                MaxExits = settings.MaxExits is { } exits ? exits - Math.Min(exits, vm.ExitsHandled) : ulong.MaxValue,
+                LookEvery = settings.MaxTrace is null ? RunLimits.LongestRun : settings.TraceLevel == VirtualMachines.Tracing.TraceLevel.Instructions ? 1ul : 64,
                 Timeout = settings.Timeout is not { } longest ? Timeout.InfiniteTimeSpan : longest > elapsed ? longest - elapsed : TimeSpan.Zero,
             };
             long started = Stopwatch.GetTimestamp();
@@ -239,14 +242,25 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
     /// <summary>What watches the run, as the settings ask.</summary>
     private sealed class Tracing
     {
+        private readonly TraceWriter? _writer;
+
         public Tracing(RunSettings settings, TextWriter output)
         {
-            TraceWriter? writer = settings.TraceLevel is { } level ? new TraceWriter(output, level) : null;
+            TraceWriter? writer = _writer = settings.TraceLevel is { } level ? new TraceWriter(output, level, settings.MaxTrace ?? ulong.MaxValue) : null;
             Hash = settings.TraceHash ? new TraceHash(writer) : null;
             Observer = (Engines.IEngineObserver?)Hash ?? writer;
             ExitObserver += writer is null ? null : writer.OnExit;
             ReadObserver = writer is null ? null : writer.OnRead;
             ExitObserver += Hash is null ? null : Hash.OnExit;
+        }
+
+        /// <summary>Ends the run when the trace must not grow any more.</summary>
+        public void StopWhenFull(VirtualMachine vm)
+        {
+            if (_writer is not null)
+            {
+                _writer.Full = most => vm.EndWith(new StopReason(StopKind.TraceLimit, 0, $"the limit of {most} bytes of trace is reached"));
+            }
         }
 
         public TraceHash? Hash { get; }

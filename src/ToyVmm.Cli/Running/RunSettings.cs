@@ -1,3 +1,4 @@
+using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Tracing;
 
 namespace ToyVmm.Cli.Running;
@@ -22,6 +23,15 @@ internal sealed record RunSettings
 
     /// <summary>The limit on instructions, or null.</summary>
     public ulong? MaxInstructions { get; init; }
+
+    /// <summary>The limit on exits, or null.</summary>
+    public ulong? MaxExits { get; init; }
+
+    /// <summary>The limit on the size of the trace, or null.</summary>
+    public ulong? MaxTrace { get; init; }
+
+    /// <summary>The limits on disk writes and serial output.</summary>
+    public ResourceLimits Limits { get; init; } = new();
 
     /// <summary>The limit on host time, or null.</summary>
     public TimeSpan? Timeout { get; init; }

@@ -138,6 +138,9 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
     public void Forget(uint eip) => _lookaside[Hash(_cpu.State->Cs.Base + eip) & (LookasideCount - 1)].Key = 0;
 
     /// <inheritdoc/>
+    public void PageReplaced(GuestPhysicalAddress page) => _cpu.Translated?.DropFrame(page);
+
+    /// <inheritdoc/>
     public void CodeWritten(GuestPhysicalAddress address, int length)
     {
         uint page = (uint)(address.Value >> 12);
@@ -303,7 +306,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
     {
         if (page < GuestMemory.MarkedPages)
         {
-            Memory.CodePages[page] = holdsCode ? (byte)1 : (byte)0;
+            Memory.Marks[page] = holdsCode ? Memory.Marks[page] | PageMarks.Code : Memory.Marks[page] & ~PageMarks.Code;
         }
     }
 

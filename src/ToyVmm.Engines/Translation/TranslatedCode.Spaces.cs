@@ -75,6 +75,16 @@ internal sealed unsafe partial class TranslatedCode
         }
     }
 
+    /// <summary>Other host memory is behind a physical page: it is mapped anew when it is needed.</summary>
+    /// <param name="page">Any address in it.</param>
+    public void DropFrame(GuestPhysicalAddress page)
+    {
+        foreach (AddressSpace space in _spaces.All)
+        {
+            space.View.DropFrame(page);
+        }
+    }
+
     private bool SharesSupervisorView => (_cpu.State->Cr4 & Cr4.PGE) != 0;
 
     private bool IsUser => (_cpu.State->Mode & DecodeMode.User) != 0;

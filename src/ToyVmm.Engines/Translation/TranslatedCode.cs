@@ -55,7 +55,7 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
     }
 
     /// <summary>Makes it for a virtual CPU.</summary>
-    /// <param name="cpu">The interpreter, whose memory must be shared (<see cref="GuestMemory.RamDescriptor"/>).</param>
+    /// <param name="cpu">The interpreter, whose memory must be shared (<see cref="GuestMemory.IsShared"/>).</param>
     /// <param name="options">How it goes about it.</param>
     /// <param name="unavailable">When there is none: why.</param>
     public static TranslatedCode? TryCreate(Interpreter cpu, TranslatorOptions options, out string? unavailable)
@@ -66,7 +66,7 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
         }
 
         ExecutableArena arena = ExecutableArena.Process;
-        unavailable = arena.Unavailable ?? (cpu.Vcpu.Memory.RamDescriptor < 0 ? "guest RAM cannot be mapped a second time" : null);
+        unavailable = arena.Unavailable ?? (!cpu.Vcpu.Memory.IsShared ? "guest RAM cannot be mapped a second time" : null);
         if (unavailable is not null)
         {
             return null;
@@ -75,7 +75,7 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
         CodeCache? code = CodeCache.TryCreate(arena, options.CodeCacheBytes);
         TranslationStatistics statistics = new();
         MappingBudget mappings = options.Mappings is { } most ? new MappingBudget(most) : arena.Mappings;
-        AddressSpacePool? spaces = AddressSpacePool.TryCreate(cpu.Vcpu.Memory, mappings, statistics, options.Views);
+        AddressSpacePool? spaces = AddressSpacePool.TryCreate(mappings, statistics, options.Views);
         if (code is null || spaces is null)
         {
             code?.Dispose();

@@ -40,6 +40,10 @@ public sealed class MmioBus
     public bool IsFree(GuestPhysicalAddress first, uint length) =>
         !_mappings.Exists(taken => first.Value < taken.First + taken.Length && taken.First < first.Value + length);
 
+    /// <summary>True when a device has a range.</summary>
+    /// <param name="device">The device.</param>
+    public bool IsMapped(IMmioDevice device) => _mappings.Exists(taken => ReferenceEquals(taken.Device, device));
+
     /// <summary>Takes the range that starts at <paramref name="first"/> off the bus (PCI functions move their ranges).</summary>
     /// <returns>False when no range starts there.</returns>
     public bool Unmap(GuestPhysicalAddress first) => _mappings.RemoveAll(mapping => mapping.First == first.Value) > 0;

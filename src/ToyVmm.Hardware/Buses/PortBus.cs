@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Buses;
 
@@ -8,7 +9,7 @@ namespace ToyVmm.Hardware.Buses;
 /// whole is split into halves, lower port first, down to bytes: so a word written to two byte-wide chips reaches both.
 /// Ports that nobody answers read as all-ones, as a bus with pull-ups does.
 /// </summary>
-public sealed unsafe class PortBus
+public sealed unsafe class PortBus : ISavedState
 {
     private const int PortCount = 0x1_0000;
 
@@ -16,6 +17,8 @@ public sealed unsafe class PortBus
 
     // Pinned: emitted code reads it.
     private readonly byte[] _latches = GC.AllocateArray<byte>(2 * PortCount, pinned: true);
+
+    private readonly List<ushort> _latchPorts = [];
 
     /// <summary>Makes a bus without devices.</summary>
     public PortBus() => _latches.AsSpan(0, PortCount).Fill(1);
@@ -35,6 +38,7 @@ public sealed unsafe class PortBus
     {
         Map(port, 1, new Latch(_latches, PortCount + port));
         _latches[port] = 0;
+        _latchPorts.Add(port);
     }
 
     /// <summary>Gives a range of ports to a device.</summary>
@@ -70,6 +74,17 @@ public sealed unsafe class PortBus
     {
         Array.Clear(_ports, first, count);
         _latches.AsSpan(first, count).Fill(1);
+        _ = _latchPorts.RemoveAll(port => port >= first && port < first + count);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>What the latches hold. What lies at which port is the board's.</remarks>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        foreach (ushort port in _latchPorts)
+        {
+            state.Value(ref _latches[PortCount + port]);
+        }
     }
 
     /// <summary>The guest executes IN.</summary>

@@ -1,5 +1,6 @@
 using ToyVmm.Hardware.Buses;
 using ToyVmm.Hardware.Interrupts;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Devices;
 
@@ -11,7 +12,7 @@ namespace ToyVmm.Hardware.Devices;
 /// Absent devices (ATA/ATAPI-6 9.16): device 0 answers for a device 1 that is not there, with Status 00h. Without a device 0 nobody
 /// drives the cable, and its pull-down on DD7 makes registers read 7Fh - not busy.
 /// </remarks>
-public sealed class AtaChannel
+public sealed class AtaChannel : ISavedState
 {
     internal const byte DeviceResetCommand = 0x08;
 
@@ -70,6 +71,23 @@ public sealed class AtaChannel
         _control = 0;
         ForEach(device => device.HardwareReset());
         UpdateInterrupt();
+    }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        state.Range(ref _selected, 0, 1);
+        state.Value(ref _control);
+        state.Value(ref _level);
+        foreach (AtaDevice? device in _devices)
+        {
+            int kind = device switch { null => 0, AtaDisk => 1, _ => 2 };
+            state.Range(ref kind, kind, kind, "the device at this place (0 none, 1 disk, 2 CD-ROM drive)");
+            if (device is not null)
+            {
+                state.Section(device is AtaDisk ? "ATA disk"u8 : "ATAPI CD-ROM"u8, 1, device);
+            }
+        }
     }
 
     private void ForEach(Action<AtaDevice> action)

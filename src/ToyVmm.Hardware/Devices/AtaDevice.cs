@@ -1,3 +1,5 @@
+using ToyVmm.Hardware.State;
+
 namespace ToyVmm.Hardware.Devices;
 
 /// <summary>
@@ -8,7 +10,7 @@ namespace ToyVmm.Hardware.Devices;
 /// <remarks>
 /// The <see cref="AtaChannel"/> calls a device; what a device changes it sees after the call. Nothing the guest writes may throw.
 /// </remarks>
-public abstract class AtaDevice
+public abstract class AtaDevice : ISavedState
 {
     private const byte TransferModeFeature = 0x03;
 
@@ -132,6 +134,30 @@ public abstract class AtaDevice
             BlockReceived();
         }
     }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        Registers.Transfer(state);
+        Status = (AtaStatus)state.Pass((byte)Status);
+        Error = (AtaError)state.Pass((byte)Error);
+        InterruptPending = state.Pass(InterruptPending);
+        Power = (PowerMode)state.Pass((byte)Power);
+        state.Require(Power is PowerMode.Standby or PowerMode.Idle or PowerMode.Active or PowerMode.Sleep);
+        _direction = (Direction)state.Choice((int)_direction, (int)Direction.ToDevice);
+        if (_direction != Direction.None)
+        {
+            // The block is filled anew for each transfer: without one nobody sees what is left in it.
+            state.Range(ref _position, 0, _block.Length - 2);
+            state.Range(ref _end, _position + 1, _block.Length - 1);
+            state.Bytes(_block.AsSpan(0, state.Error is null ? _end + 1 : 0));
+        }
+
+        TransferCommand(state);
+    }
+
+    /// <summary>The state of the command that goes on, and of the settings.</summary>
+    private protected abstract void TransferCommand(StateTransfer state);
 
     /// <summary>Runs a command; the registers hold its parameters.</summary>
     private protected abstract void Execute(byte command);

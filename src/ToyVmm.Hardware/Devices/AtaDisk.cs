@@ -1,3 +1,5 @@
+using ToyVmm.Hardware.State;
+
 namespace ToyVmm.Hardware.Devices;
 
 /// <summary>
@@ -208,6 +210,26 @@ public sealed class AtaDisk : AtaDevice
         {
             FinishWrites();
         }
+    }
+
+    /// <inheritdoc/>
+    private protected override void TransferCommand(StateTransfer state)
+    {
+        state.Bytes(_bufferCommands);
+        _transfer.Kind = (Kind)state.Choice((int)_transfer.Kind, (int)Kind.WriteBuffer);
+        _transfer.Addressing = (Addressing)state.Choice((int)_transfer.Addressing, (int)Addressing.Lba48);
+        state.Range(ref _transfer.Next, 0, 1L << 48);
+        state.Range(ref _transfer.Left, 0, 0x1_0000);
+        state.Range(ref _transfer.Block, 0, LargestMultiple);
+        (int cylinders, int heads, int perTrack) = _geometry;
+        state.Range(ref cylinders, 1, 0xFFFF);
+        state.Range(ref heads, 1, 16);
+        state.Range(ref perTrack, 1, 255);
+        _geometry = new AtaGeometry(cylinders, heads, perTrack);
+        state.Range(ref _multiple, 0, LargestMultiple);
+        state.Value(ref _writeCache);
+        state.Value(ref _lookAhead);
+        state.Value(ref _keepsSettings);
     }
 
     private void StartRead(bool extended, int block)

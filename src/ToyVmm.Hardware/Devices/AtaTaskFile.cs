@@ -1,3 +1,5 @@
+using ToyVmm.Hardware.State;
+
 namespace ToyVmm.Hardware.Devices;
 
 /// <summary>
@@ -96,6 +98,12 @@ internal sealed class AtaTaskFile
     {
         _previous[register] = _current[register];
         _current[register] = value;
+    }
+
+    public void Transfer(StateTransfer state)
+    {
+        state.Bytes(_current);
+        state.Bytes(_previous);
     }
 
     /// <summary>The signature that tells which kind of device answers (ATA/ATAPI-6 9.12).</summary>

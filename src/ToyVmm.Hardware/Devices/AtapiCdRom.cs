@@ -1,3 +1,5 @@
+using ToyVmm.Hardware.State;
+
 namespace ToyVmm.Hardware.Devices;
 
 /// <summary>
@@ -139,6 +141,28 @@ public sealed partial class AtapiCdRom : AtaDevice
             Complete(interrupt: false);             // IDENTIFY PACKET DEVICE ends like IDENTIFY DEVICE
         }
     }
+
+    /// <inheritdoc/>
+    private protected override void TransferCommand(StateTransfer state)
+    {
+        state.Bytes(_packet);
+        state.Value(ref _loaded);
+        state.Value(ref _locked);
+        _sense = Pass(state, _sense);
+        _attention = Pass(state, _attention);
+        state.Value(ref _mediumEvent);
+        bool fromDisc = state.Pass(_reply is null);
+        int length = state.Count(_reply?.Length ?? 0, 0x1_0000);
+        _reply = fromDisc ? null : state.IsRestoring ? new byte[length] : _reply;
+        state.Bytes(_reply);
+        long available = _reply?.Length ?? BlockCount * BlockSize;
+        state.Range(ref _position, 0, available);
+        state.Range(ref _left, 0, available - _position);
+        state.Range(ref _limit, 0, 0xFFFE);
+        state.Value(ref _isPacket);
+    }
+
+    private static AtapiSense Pass(StateTransfer state, AtapiSense sense) => new(state.Pass(sense.Key), state.Pass(sense.Code), state.Pass(sense.Qualifier));
 
     // ATA/ATAPI-6 9.8: the packet is asked for without an interrupt (word 0 of IDENTIFY says so).
     private void StartPacket()

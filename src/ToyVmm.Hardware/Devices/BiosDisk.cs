@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using ToyVmm.Hardware.Buses;
 using ToyVmm.Hardware.Memory;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Devices;
 
@@ -24,7 +25,7 @@ public sealed record BiosDrive(byte Number, DiskGeometry Geometry, IDiskImage Im
 /// <item><term>12</term><description>write: command | sectors &lt;&lt; 8; read: status | sectors done &lt;&lt; 8</description></item>
 /// </list>
 /// </remarks>
-public sealed class BiosDisk : IPortDevice
+public sealed class BiosDisk : IPortDevice, ISavedState
 {
     /// <summary>Where a board puts the first port; the BIOS looks there.</summary>
     public const ushort DefaultPort = 0x5E0;
@@ -136,6 +137,13 @@ public sealed class BiosDisk : IPortDevice
         {
             Execute();
         }
+    }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        state.Bytes(_registers);
+        state.Value(ref _result);
     }
 
     private byte ReadByte(uint offset) => offset switch

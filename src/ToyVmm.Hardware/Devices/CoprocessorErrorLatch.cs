@@ -1,5 +1,6 @@
 using ToyVmm.Hardware.Buses;
 using ToyVmm.Hardware.Interrupts;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Devices;
 
@@ -9,7 +10,7 @@ namespace ToyVmm.Hardware.Devices;
 /// </summary>
 /// <param name="request">IRQ 13.</param>
 /// <param name="ignoreError">Called when IGNNE# is asserted.</param>
-public sealed class CoprocessorErrorLatch(IInterruptLine request, Action ignoreError) : IPortDevice
+public sealed class CoprocessorErrorLatch(IInterruptLine request, Action ignoreError) : IPortDevice, ISavedState
 {
     private bool _asserted;
 
@@ -35,4 +36,7 @@ public sealed class CoprocessorErrorLatch(IInterruptLine request, Action ignoreE
             ignoreError();
         }
     }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state) => state.Value(ref _asserted);
 }

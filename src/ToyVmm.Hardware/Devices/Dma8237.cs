@@ -1,4 +1,5 @@
 using ToyVmm.Hardware.Buses;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Devices;
 
@@ -7,7 +8,7 @@ namespace ToyVmm.Hardware.Devices;
 /// data sheet. No device of this board asks for DMA, so nothing is ever transferred; firmware sets the chip up and reads it back.
 /// </summary>
 /// <param name="addressShift">1 where the board wires the chip to even ports only, as the AT does with the second controller.</param>
-public sealed class Dma8237(int addressShift = 0) : IPortDevice
+public sealed class Dma8237(int addressShift = 0) : IPortDevice, ISavedState
 {
     private readonly ushort[] _base = new ushort[8];    // address and count of each channel, as written
     private readonly byte[] _modes = new byte[4];
@@ -83,5 +84,15 @@ public sealed class Dma8237(int addressShift = 0) : IPortDevice
             default: // 8, the command register, steers transfers only
                 break;
         }
+    }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        state.Values(_base);
+        state.Bytes(_modes);
+        state.Value(ref _highByte);
+        state.Value(ref _requests);
+        state.Value(ref _mask);
     }
 }

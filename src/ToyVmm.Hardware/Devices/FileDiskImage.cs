@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Devices;
 
@@ -6,7 +7,7 @@ namespace ToyVmm.Hardware.Devices;
 /// A disk in a raw image file of the host. A host error while the guest runs is a failed sector and an event, never an
 /// exception.
 /// </summary>
-public sealed class FileDiskImage : IDiskImage, IDisposable
+public sealed class FileDiskImage : IDiskImage, IDisposable, ISavedState
 {
     private const int SectorSize = DiskGeometry.SectorSize;
 
@@ -123,4 +124,8 @@ public sealed class FileDiskImage : IDiskImage, IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
+
+    /// <inheritdoc/>
+    /// <remarks>The sectors that a <see cref="DiskAccess.Snapshot"/> holds back; what is in the file stays there.</remarks>
+    void ISavedState.Transfer(StateTransfer state) => WrittenSectors.Transfer(state, _written, SectorCount);
 }

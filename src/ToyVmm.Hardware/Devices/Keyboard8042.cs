@@ -1,5 +1,6 @@
 using ToyVmm.Hardware.Buses;
 using ToyVmm.Hardware.Interrupts;
+using ToyVmm.Hardware.State;
 using ToyVmm.Hardware.Time;
 
 namespace ToyVmm.Hardware.Devices;
@@ -14,7 +15,7 @@ namespace ToyVmm.Hardware.Devices;
 /// far less than the millisecond of the real cable, since guests poll by counting loops.
 /// After power-on the command byte is what firmware leaves: translation and keyboard interrupt on, auxiliary port off.
 /// </remarks>
-public sealed class Keyboard8042 : IPortDevice
+public sealed class Keyboard8042 : IPortDevice, ISavedState
 {
     /// <summary>Guest time that a byte from a device takes, in microseconds.</summary>
     public const ulong FrameMicroseconds = 50;
@@ -125,6 +126,28 @@ public sealed class Keyboard8042 : IPortDevice
         }
 
         UpdateLines();
+    }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        state.Bytes(_memory);
+        (byte Value, byte Status)[] answers = [.. _answers];
+        int count = state.Count(answers.Length, AnswerLimit);
+        _answers.Clear();
+        for (int n = 0; n < count; n++)
+        {
+            (byte value, byte status) = state.IsRestoring ? default : answers[n];
+            state.Value(ref value);
+            state.Value(ref status);
+            _answers.Enqueue((value, status));
+        }
+
+        state.Value(ref _data);
+        state.Value(ref _status);
+        state.Value(ref _outputPort);
+        state.Value(ref _argumentOf);
+        state.Value(ref _breakPrefix);
     }
 
     private byte Status() => (byte)(_status | NotLocked | (CommandByte & SystemFlag));

@@ -1,3 +1,5 @@
+using ToyVmm.Hardware.State;
+
 namespace ToyVmm.Hardware.Devices;
 
 /// <summary>
@@ -6,7 +8,7 @@ namespace ToyVmm.Hardware.Devices;
 /// </summary>
 /// <param name="content">The bytes; what is missing of the last sector reads as zeros.</param>
 /// <param name="isReadOnly">True to refuse writes.</param>
-public sealed class MemoryDiskImage(ReadOnlyMemory<byte> content, bool isReadOnly = false) : IDiskImage
+public sealed class MemoryDiskImage(ReadOnlyMemory<byte> content, bool isReadOnly = false) : IDiskImage, ISavedState
 {
     private const int SectorSize = DiskGeometry.SectorSize;
 
@@ -53,4 +55,8 @@ public sealed class MemoryDiskImage(ReadOnlyMemory<byte> content, bool isReadOnl
 
     /// <inheritdoc/>
     public bool TryFlush() => true;
+
+    /// <inheritdoc/>
+    /// <remarks>The sectors that were written; not the first content.</remarks>
+    void ISavedState.Transfer(StateTransfer state) => WrittenSectors.Transfer(state, _written, SectorCount);
 }

@@ -1,4 +1,5 @@
 using ToyVmm.Hardware.Buses;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Devices;
 
@@ -6,7 +7,7 @@ namespace ToyVmm.Hardware.Devices;
 /// PCI configuration mechanism 1 (PCI 2.1, 3.7.4.1): the doubleword at offset 0 (port 0xCF8) selects bus, device, function and
 /// register, offsets 4 to 7 are a window on it. Functions that do not exist read as all-ones. Only bus 0 exists.
 /// </summary>
-public sealed class PciConfigurationPorts
+public sealed class PciConfigurationPorts : ISavedState
 {
     private const uint Enable = 0x8000_0000;
 
@@ -46,6 +47,23 @@ public sealed class PciConfigurationPorts
         foreach (IPciFunction function in _functions.Values)
         {
             function.Reset();
+        }
+    }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        state.Value(ref _address);
+        int count = _functions.Count;
+        state.Range(ref count, count, count);
+        foreach ((int place, IPciFunction function) in _functions)
+        {
+            int number = place;
+            state.Range(ref number, place, place);
+            if (function is ISavedState saved)
+            {
+                saved.Transfer(state);
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Devices;
 
@@ -6,7 +7,7 @@ namespace ToyVmm.Hardware.Devices;
 /// A configuration space made of bytes: what each register holds after reset and which bits the guest may change. A function
 /// declares its header in its constructor; one that must act on a write overrides <see cref="ConfigurationWritten"/>.
 /// </summary>
-public abstract class PciFunction : IPciFunction
+public abstract class PciFunction : IPciFunction, ISavedState
 {
     /// <summary>Bytes of a configuration space.</summary>
     protected const int Size = 256;
@@ -36,6 +37,20 @@ public abstract class PciFunction : IPciFunction
         {
             ConfigurationWritten(register);
         }
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>What a write would have caused beside (<see cref="ConfigurationWritten"/>) is the board's state.</remarks>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        state.Bytes(_space);
+        bool same = true;
+        for (int offset = 0; offset < Size; offset++)
+        {
+            same &= ((_space[offset] ^ _initial[offset]) & ~_writable[offset]) == 0;
+        }
+
+        state.Require(same, "read-only registers hold what they hold in this machine");
     }
 
     /// <summary>Declares one byte.</summary>

@@ -1,5 +1,6 @@
 using ToyVmm.Hardware.Buses;
 using ToyVmm.Hardware.Interrupts;
+using ToyVmm.Hardware.State;
 using ToyVmm.Hardware.Time;
 
 namespace ToyVmm.Hardware.Devices;
@@ -8,7 +9,7 @@ namespace ToyVmm.Hardware.Devices;
 /// The 8254 interval timer: three counters clocked at 1.193182 MHz, all six modes, binary and BCD, latch and read-back commands.
 /// Counter 0's OUT is a wire; the clock is only asked to wake the chip at that wire's next change.
 /// </summary>
-public sealed class Pit8254 : IPortDevice
+public sealed class Pit8254 : IPortDevice, ISavedState
 {
     /// <summary>CLK pulses a second: a third of the colour subcarrier crystal's 14.31818 MHz, divided by four.</summary>
     public const ulong Frequency = 1_193_182;
@@ -85,6 +86,18 @@ public sealed class Pit8254 : IPortDevice
         }
 
         DriveOutput0();
+    }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        foreach (Pit8254Counter counter in _counters)
+        {
+            counter.Transfer(state, Pulse);
+        }
+
+        state.Range(ref _outputSampled, 0, Pulse);
+        state.Value(ref _output0High);
     }
 
     private void WriteControl(byte word)

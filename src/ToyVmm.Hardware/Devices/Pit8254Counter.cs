@@ -1,3 +1,5 @@
+using ToyVmm.Hardware.State;
+
 namespace ToyVmm.Hardware.Devices;
 
 /// <summary>
@@ -229,6 +231,35 @@ internal sealed class Pit8254Counter
 
     /// <summary>What the counter does.</summary>
     public PitCounterState State(long now) => new(Mode, Count(now), _reload, _gate, Output(now));
+
+    public void Transfer(StateTransfer state, long now)
+    {
+        const long MostBehind = 1L << 62;   // a counter that wraps goes on below zero
+        state.Range(ref _control, 0, 0x3F);
+        state.Value(ref _bcd);
+        state.Value(ref _gate);
+        state.Value(ref _programmed);
+        state.Value(ref _nullCount);
+        state.Value(ref _firstByte);
+        state.Value(ref _writeSecond);
+        state.Value(ref _readSecond);
+        state.Range(ref _latch, -1, 0xFFFF);
+        state.Range(ref _statusLatch, -1, 0xFF);
+        state.Range(ref _reload, 0, 0x1_0000);
+        state.Value(ref _counting);
+        state.Value(ref _everLoaded);
+        state.Range(ref _anchor, 0, now);
+        state.Range(ref _startRemaining, -MostBehind, 0x1_0000);
+        state.Range(ref _zeroAt, 0, Never);
+        state.Range(ref _period, 1, 0x1_0000);
+        state.Value(ref _lowHalf);
+        state.Range(ref _pendingAt, 0, Never);
+        state.Value(ref _pendingLowHalf);
+        Mode = state.Choice(Mode, 5);
+
+        // What is loaded next becomes a period.
+        state.Require(_reload > 0 || (!_programmed && _pendingAt == Never));
+    }
 
     // Mode 3 that was anchored in its low half is that many pulses into its cycle.
     private long CycleOffset => Mode == 3 && _lowHalf ? HighPulses : 0;

@@ -1,5 +1,6 @@
 using ToyVmm.Hardware.Buses;
 using ToyVmm.Hardware.Interrupts;
+using ToyVmm.Hardware.State;
 using ToyVmm.Hardware.Time;
 
 namespace ToyVmm.Hardware.Devices;
@@ -12,7 +13,7 @@ namespace ToyVmm.Hardware.Devices;
 /// The machine is always in ACPI mode: SCI_EN reads as one. Control written with SLP_EN set powers the machine off, whatever the
 /// sleep type, for S5 is the only sleep state; byte writes reach the halves of a register.
 /// </remarks>
-public sealed class PowerManagementPiix4 : IPortDevice
+public sealed class PowerManagementPiix4 : IPortDevice, ISavedState
 {
     /// <summary>The crystal of the power-management timer, in Hz.</summary>
     public const ulong TimerFrequency = 3_579_545;
@@ -113,6 +114,15 @@ public sealed class PowerManagementPiix4 : IPortDevice
         }
 
         Synchronize();
+    }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        state.Value(ref _status);
+        state.Value(ref _enable);
+        state.Value(ref _control);
+        state.Value(ref _flaggedUntil);
     }
 
     // Brings TMR_STS, the wire and the alarm up to the present.

@@ -1,3 +1,4 @@
+using ToyVmm.Hardware.State;
 using ToyVmm.Hardware.Time;
 
 namespace ToyVmm.Hardware.Devices;
@@ -6,7 +7,7 @@ namespace ToyVmm.Hardware.Devices;
 /// A PS/2 keyboard: scan code sets 1, 2 and 3, a 16-byte buffer with overrun, typematic repeat, and the commands of the IBM PS/2
 /// keyboard technical reference. Keys are pressed by <see cref="KeyEvent"/> or <see cref="Type"/>.
 /// </summary>
-public sealed class Ps2Keyboard : IPs2Device
+public sealed class Ps2Keyboard : IPs2Device, ISavedState
 {
     private const int BufferSize = 16;
     private const byte Acknowledge = 0xFA;
@@ -150,6 +151,37 @@ public sealed class Ps2Keyboard : IPs2Device
         }
 
         Execute(value);
+    }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        state.Queue(_responses, BufferSize);
+        state.Queue(_codes, BufferSize + 1);
+        (Ps2Key Key, bool Pressed)[] typed = [.. _typed];
+        int count = state.Count(typed.Length, int.MaxValue);
+        _typed.Clear();
+        for (int n = 0; n < count; n++)
+        {
+            (Ps2Key key, bool pressed) = state.IsRestoring ? default : typed[n];
+            key = (Ps2Key)state.Choice((int)key, (int)Ps2Key.Pause);
+            state.Value(ref pressed);
+            _typed.Enqueue((key, pressed));
+        }
+
+        state.Bytes(_types);
+        state.Value(ref _argumentOf);
+        state.Value(ref _lastSent);
+        state.Value(ref _typematic);
+        const int NoKey = (int)Ps2Key.Pause + 1;
+        int repeating = state.Choice(_repeating is { } held ? (int)held : NoKey, NoKey);
+        _repeating = repeating == NoKey ? null : (Ps2Key)repeating;
+        state.Value(ref _scanning);
+        state.Value(ref _control);
+        state.Value(ref _alt);
+        Leds = state.Pass(Leds);
+        ScanCodeSet = state.Choice(ScanCodeSet, 3);
+        state.Require(ScanCodeSet >= 1);
     }
 
     // An argument is below 0xED; anything else is a new command, and the old one is forgotten.

@@ -1,3 +1,4 @@
+using ToyVmm.Hardware.State;
 using ToyVmm.Hardware.Time;
 
 namespace ToyVmm.Hardware.Devices;
@@ -7,7 +8,7 @@ namespace ToyVmm.Hardware.Devices;
 /// a wheel mouse by Microsoft's knock: sample rates 200, 100, 80 in a row. It is moved by <see cref="Move"/>.
 /// </summary>
 /// <remarks>After power-on it has passed its self-test, and reports nothing until the host enables it.</remarks>
-public sealed class Ps2Mouse : IPs2Device
+public sealed class Ps2Mouse : IPs2Device, ISavedState
 {
     private const byte Acknowledge = 0xFA;
     private const byte ResendRequest = 0xFE;        // the host is to say that again
@@ -29,6 +30,9 @@ public sealed class Ps2Mouse : IPs2Device
 
     // The counters keep what does not make a whole count at the resolution in use: eighths.
     private const long EighthsPerCount = 8;
+
+    // A host that sends and never reads must not make the answers pile up.
+    private const int MostOutput = 16;
 
     private readonly VirtualClock _clock;
     private readonly ClockTimer _sample;
@@ -133,6 +137,33 @@ public sealed class Ps2Mouse : IPs2Device
 
         _refused = !understood && !_refused;
         StartSampling();
+    }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        state.Queue(_output, MostOutput);
+        int last = state.Count(_last.Length, MostOutput);
+        _last = state.IsRestoring ? new byte[last] : _last;
+        state.Bytes(_last);
+        state.Value(ref _argumentOf);
+        state.Value(ref _refused);
+        _mode = (Mode)state.Choice((int)_mode, (int)Mode.Remote);
+        state.Value(ref _wrap);
+        state.Value(ref _enabled);
+        state.Value(ref _doubled);
+        state.Value(ref _rate);
+        state.Require(_rate != 0);
+        state.Value(ref _resolution);
+        state.Require(_resolution <= 3);
+        state.Value(ref _knock);
+        state.Value(ref _id);
+        state.Range(ref _x, -EighthsPerCount << 16, EighthsPerCount << 16);
+        state.Range(ref _y, -EighthsPerCount << 16, EighthsPerCount << 16);
+        state.Range(ref _wheel, -8, 7);
+        _buttons = (MouseButtons)state.Choice((int)_buttons, 7);
+        _reported = (MouseButtons)state.Choice((int)_reported, 7);
+        state.Value(ref _nextSample);
     }
 
     // Two times the counts, but small movements stay exact.
@@ -311,6 +342,11 @@ public sealed class Ps2Mouse : IPs2Device
 
     private void Queue(byte[] packet)
     {
+        if (_output.Count + packet.Length > MostOutput)
+        {
+            _output.Clear();
+        }
+
         foreach (byte value in packet)
         {
             _output.Enqueue(value);

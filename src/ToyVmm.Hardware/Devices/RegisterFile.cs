@@ -1,10 +1,11 @@
 using ToyVmm.Hardware.Buses;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Devices;
 
 /// <summary>Byte-wide registers that only hold what is written, such as the DMA page registers of the AT.</summary>
 /// <param name="count">How many there are.</param>
-public sealed class RegisterFile(int count) : IPortDevice
+public sealed class RegisterFile(int count) : IPortDevice, ISavedState
 {
     private readonly byte[] _registers = new byte[count];
 
@@ -22,4 +23,7 @@ public sealed class RegisterFile(int count) : IPortDevice
             _registers[offset] = (byte)value;
         }
     }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state) => state.Bytes(_registers);
 }

@@ -1,4 +1,5 @@
 using ToyVmm.Hardware.Buses;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Devices;
 
@@ -6,7 +7,7 @@ namespace ToyVmm.Hardware.Devices;
 /// The chipset's reset control register (82371SB data sheet, 2.6.5): bit 1 chooses hard or soft, a rise of bit 2 resets.
 /// </summary>
 /// <param name="reset">The reset line.</param>
-public sealed class ResetControl(Action reset) : IPortDevice
+public sealed class ResetControl(Action reset) : IPortDevice, ISavedState
 {
     private const uint ResetCpu = 4;
     private uint _value;
@@ -27,4 +28,7 @@ public sealed class ResetControl(Action reset) : IPortDevice
             reset();
         }
     }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state) => state.Value(ref _value);
 }

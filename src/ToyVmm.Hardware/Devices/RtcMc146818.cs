@@ -1,5 +1,6 @@
 using ToyVmm.Hardware.Buses;
 using ToyVmm.Hardware.Interrupts;
+using ToyVmm.Hardware.State;
 using ToyVmm.Hardware.Time;
 
 namespace ToyVmm.Hardware.Devices;
@@ -12,7 +13,7 @@ namespace ToyVmm.Hardware.Devices;
 /// The 32768 Hz chain ends a second at each multiple of 32768 from its origin; that is the end of the update cycle, when the new
 /// time shows and UF is set. The daylight-saving bit is stored only, as in the chipsets that succeeded the chip.
 /// </remarks>
-public sealed class RtcMc146818 : IPortDevice
+public sealed class RtcMc146818 : IPortDevice, ISavedState
 {
     /// <summary>The crystal, in Hz.</summary>
     public const ulong Frequency = 32_768;
@@ -136,6 +137,17 @@ public sealed class RtcMc146818 : IPortDevice
         {
             WriteRegister(_index, (byte)value);
         }
+    }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        state.Bytes(_memory);
+        state.Range(ref _index, 0, Size - 1);
+        state.Range(ref _baseSecond, 0, RtcCalendar.SecondOf(DateTime.MaxValue));
+        state.Range(ref _baseTick, -TicksPerSecond, Tick);
+        state.Range(ref _dayOfWeekOffset, 0, 6);
+        state.Range(ref _flaggedUntil, 0, Tick);
     }
 
     private static bool IsTime(int register) => RtcCalendar.Registers.Contains((byte)register);

@@ -1,5 +1,6 @@
 using ToyVmm.Hardware.Buses;
 using ToyVmm.Hardware.Interrupts;
+using ToyVmm.Hardware.State;
 using ToyVmm.Hardware.Time;
 
 namespace ToyVmm.Hardware.Devices;
@@ -9,7 +10,7 @@ namespace ToyVmm.Hardware.Devices;
 /// character time-out, interrupt priorities, loopback, modem status. Transmission is immediate, so the transmitter is always empty;
 /// reception is as fast as the host delivers. Only the time-out interrupt uses the line's speed.
 /// </summary>
-public sealed class Serial16550 : IPortDevice
+public sealed class Serial16550 : IPortDevice, ISavedState
 {
     /// <summary>Characters the receive FIFO holds.</summary>
     public const int FifoSize = 16;
@@ -125,6 +126,36 @@ public sealed class Serial16550 : IPortDevice
     {
         WriteRegister(offset & 7, (byte)value);
         Update();
+    }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        (byte Value, byte Errors)[] received = [.. _received];
+        int count = state.Count(received.Length, FifoSize);
+        _received.Clear();
+        for (int n = 0; n < count; n++)
+        {
+            (byte value, byte errors) = state.IsRestoring ? default : received[n];
+            state.Value(ref value);
+            state.Value(ref errors);
+            _received.Enqueue((value, errors));
+        }
+
+        state.Value(ref _interruptEnable);
+        state.Value(ref _lineControl);
+        state.Value(ref _modemControl);
+        state.Value(ref _lineErrors);
+        state.Value(ref _modemInputs);
+        state.Value(ref _modemShown);
+        state.Value(ref _modemDeltas);
+        state.Value(ref _scratch);
+        state.Value(ref _lastReceived);
+        state.Value(ref _divisor);
+        state.Range(ref _trigger, 1, FifoSize);
+        state.Value(ref _fifoEnabled);
+        state.Value(ref _transmitPending);
+        state.Value(ref _timeOutPending);
     }
 
     private byte ReadRegister(uint register)

@@ -1,4 +1,5 @@
 using ToyVmm.Hardware.Buses;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Devices;
 
@@ -7,7 +8,7 @@ namespace ToyVmm.Hardware.Devices;
 /// </summary>
 /// <param name="a20">The gate, shared with the keyboard controller: whoever wrote last decides, and both read the same.</param>
 /// <param name="reset">The reset line.</param>
-public sealed class SystemControlPortA(A20Gate a20, Action reset) : IPortDevice
+public sealed class SystemControlPortA(A20Gate a20, Action reset) : IPortDevice, ISavedState
 {
     private const uint FastReset = 1;
     private const uint FastA20 = 2;
@@ -30,4 +31,7 @@ public sealed class SystemControlPortA(A20Gate a20, Action reset) : IPortDevice
             reset();
         }
     }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state) => state.Value(ref _value);
 }

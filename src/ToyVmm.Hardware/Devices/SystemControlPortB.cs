@@ -1,5 +1,6 @@
 using ToyVmm.Hardware.Buses;
 using ToyVmm.Hardware.Interrupts;
+using ToyVmm.Hardware.State;
 using ToyVmm.Hardware.Time;
 
 namespace ToyVmm.Hardware.Devices;
@@ -12,7 +13,7 @@ namespace ToyVmm.Hardware.Devices;
 /// <param name="clock">Where the refresh toggle comes from.</param>
 /// <param name="gate2">The GATE of counter 2.</param>
 /// <param name="output2">The OUT of counter 2.</param>
-public sealed class SystemControlPortB(VirtualClock clock, IInterruptLine gate2, Func<bool> output2) : IPortDevice
+public sealed class SystemControlPortB(VirtualClock clock, IInterruptLine gate2, Func<bool> output2) : IPortDevice, ISavedState
 {
     private const uint TimerGate = 0x01;
     private const uint Writable = 0x0F;
@@ -41,4 +42,7 @@ public sealed class SystemControlPortB(VirtualClock clock, IInterruptLine gate2,
         _value = value & Writable;
         gate2.SetLevel((value & TimerGate) != 0);
     }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state) => state.Value(ref _value);
 }

@@ -1,4 +1,5 @@
 using ToyVmm.Hardware.Buses;
+using ToyVmm.Hardware.State;
 using ToyVmm.Hardware.Time;
 
 namespace ToyVmm.Hardware.Devices;
@@ -13,7 +14,7 @@ namespace ToyVmm.Hardware.Devices;
 /// After power-on the chip is in the 80 x 25 colour text mode that a video BIOS sets, with its font in plane 2. Retrace is derived from the clock.
 /// The methods that only look (<see cref="ReadScreen"/>, <see cref="ReadFrame"/>) may be called from another thread.
 /// </remarks>
-public sealed class Vga : IPortDevice, IMmioDevice
+public sealed class Vga : IPortDevice, IMmioDevice, ISavedState
 {
     /// <summary>Bytes that the chip answers for in the physical address space.</summary>
     public const uint MemorySize = 0x2_0000;
@@ -215,6 +216,19 @@ public sealed class Vga : IPortDevice, IMmioDevice
             default:
                 break;
         }
+    }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        _registers.Transfer(state);
+        _dac.Transfer(state);
+        _memory.Transfer(state);
+        state.Value(ref _crtcIndex);
+        state.Value(ref _sequencerIndex);
+        state.Value(ref _graphicsIndex);
+        state.Value(ref _attributeData);
+        state.Value(ref _feature);
     }
 
     private static byte ReadIndexed(byte[] registers, int index) => index < registers.Length ? registers[index] : (byte)0;

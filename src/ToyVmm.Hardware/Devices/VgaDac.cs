@@ -1,3 +1,5 @@
+using ToyVmm.Hardware.State;
+
 namespace ToyVmm.Hardware.Devices;
 
 /// <summary>
@@ -85,6 +87,18 @@ internal sealed class VgaDac
     {
         int entry = (index & Mask) * 3;
         return (Expand(_entries[entry]) << 16) | (Expand(_entries[entry + 1]) << 8) | Expand(_entries[entry + 2]);
+    }
+
+    public void Transfer(StateTransfer state)
+    {
+        state.Bytes(_entries);
+        state.Bytes(_arriving);
+        state.Value(ref _readIndex);
+        state.Value(ref _writeIndex);
+        state.Range(ref _readComponent, 0, 2);
+        state.Range(ref _writeComponent, 0, 2);
+        state.Value(ref _reading);
+        Mask = state.Pass(Mask);
     }
 
     // Six bits of brightness on the scale of eight: 63 is 255.

@@ -1,3 +1,5 @@
+using ToyVmm.Hardware.State;
+
 namespace ToyVmm.Hardware.Devices;
 
 /// <summary>
@@ -14,6 +16,9 @@ internal sealed class VgaMemory
 {
     /// <summary>Places in a plane.</summary>
     public const int Places = 0x1_0000;
+
+    // What is saved, and left out where it is empty.
+    private const int Pieces = 64;
 
     private readonly VgaRegisters _registers;
     private readonly IVgaAperture? _aperture;
@@ -166,6 +171,38 @@ internal sealed class VgaMemory
         ref uint cell = ref _cells[Fold(address)];
         cell = (cell & ~mask) | (Combine(value) & mask);
     }
+
+    /// <summary>The memory, and what is open. The bytes of an open window are the board's RAM, and are not among these.</summary>
+    public void Transfer(StateTransfer state)
+    {
+        state.Value(ref _latches);
+        _wanted = (Window)state.Choice((int)_wanted, (int)Window.Chained);
+        Window open = (Window)state.Choice((int)_open, (int)Window.Chained);
+        state.Require(_wanted == FindWindow() && (open == Window.None || open == _wanted));
+        _open = open;
+
+        // Most of it is empty: a piece is there only where a bit says so. One that was empty and stays so is not even written to.
+        ulong used = 0;
+        for (int piece = 0; !state.IsRestoring && piece < Pieces; piece++)
+        {
+            used |= Piece(piece).ContainsAnyExcept(0u) ? 1ul << piece : 0;
+        }
+
+        state.Value(ref used);
+        for (int piece = 0; piece < Pieces; piece++)
+        {
+            if ((used & (1ul << piece)) != 0)
+            {
+                state.Values(Piece(piece));
+            }
+            else if (state.IsRestoring && Piece(piece).ContainsAnyExcept(0u))
+            {
+                Piece(piece).Clear();
+            }
+        }
+    }
+
+    private Span<uint> Piece(int index) => _cells.AsSpan(index * (Places / Pieces), Places / Pieces);
 
     /// <summary>A bit for each plane as eight.</summary>
     private static uint Spread(byte planes) =>

@@ -1,3 +1,5 @@
+using ToyVmm.Hardware.State;
+
 namespace ToyVmm.Hardware.Devices;
 
 /// <summary>
@@ -138,6 +140,16 @@ internal sealed class VgaRegisters
         }
 
         return address & 0xFFFF;
+    }
+
+    public void Transfer(StateTransfer state)
+    {
+        state.Bytes(Crtc);
+        state.Bytes(Sequencer);
+        state.Bytes(Graphics);
+        state.Bytes(Attribute);
+        Miscellaneous = state.Pass(Miscellaneous);
+        AttributeIndex = state.Pass(AttributeIndex);
     }
 
     // The ninth and tenth bit of a vertical value stand in CRTC register 7.

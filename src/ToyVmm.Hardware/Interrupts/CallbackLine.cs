@@ -1,8 +1,10 @@
+using ToyVmm.Hardware.State;
+
 namespace ToyVmm.Hardware.Interrupts;
 
 /// <summary>A wire that ends in a callback: how the board connects one chip's output to another chip's input.</summary>
 /// <param name="changed">Told of each change of level.</param>
-public sealed class CallbackLine(Action<bool> changed) : IInterruptLine
+public sealed class CallbackLine(Action<bool> changed) : IInterruptLine, ISavedState
 {
     /// <summary>The level last driven.</summary>
     public bool Level { get; private set; }
@@ -16,4 +18,9 @@ public sealed class CallbackLine(Action<bool> changed) : IInterruptLine
             changed(high);
         }
     }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state) => Transfer(state);
+
+    internal void Transfer(StateTransfer state) => Level = state.Pass(Level);
 }

@@ -1,4 +1,5 @@
 using ToyVmm.Hardware.Buses;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Interrupts;
 
@@ -7,7 +8,7 @@ namespace ToyVmm.Hardware.Interrupts;
 /// lie on the bus, the index IOREGSEL at offset 0 and the window IOWIN at 0x10.
 /// </summary>
 /// <remarks>A level-triggered pin sends once and then waits for the end-of-interrupt message (remote IRR); while it is high then, it sends again.</remarks>
-public sealed class IoApic : IMmioDevice
+public sealed class IoApic : IMmioDevice, ISavedState
 {
     /// <summary>Where it lies.</summary>
     public const uint DefaultAddress = 0xFEC0_0000;
@@ -35,7 +36,7 @@ public sealed class IoApic : IMmioDevice
     private readonly ulong[] _entries = new ulong[PinCount];
     private readonly bool[] _high = new bool[PinCount];
     private readonly bool[] _pending = new bool[PinCount];          // an edge that was seen while nobody could take it
-    private readonly IInterruptLine[] _lines = new IInterruptLine[PinCount];
+    private readonly CallbackLine[] _lines = new CallbackLine[PinCount];
     private uint _id;
     private uint _arbitration;
     private byte _select;
@@ -100,6 +101,22 @@ public sealed class IoApic : IMmioDevice
         {
             WriteRegister(_select, (uint)value);
         }
+    }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        state.Values(_entries);
+        state.Values(_high);
+        state.Values(_pending);
+        foreach (CallbackLine line in _lines)
+        {
+            line.Transfer(state);
+        }
+
+        state.Value(ref _id);
+        state.Value(ref _arbitration);
+        state.Value(ref _select);
     }
 
     private uint ReadRegister(int register)

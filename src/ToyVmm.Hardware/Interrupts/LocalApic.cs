@@ -1,4 +1,5 @@
 using ToyVmm.Hardware.Buses;
+using ToyVmm.Hardware.State;
 using ToyVmm.Hardware.Time;
 
 namespace ToyVmm.Hardware.Interrupts;
@@ -12,7 +13,7 @@ namespace ToyVmm.Hardware.Interrupts;
 /// BIOS leaves them, and while the APIC is disabled they bypass it. Registers take whole aligned doublewords: narrower stores are lost
 /// (SDM 3A 11.4.1 leaves them undefined).
 /// </remarks>
-public sealed class LocalApic : IMmioDevice
+public sealed class LocalApic : IMmioDevice, ISavedState
 {
     /// <summary>Where it lies after reset.</summary>
     public const uint DefaultAddress = 0xFEE0_0000;
@@ -41,6 +42,7 @@ public sealed class LocalApic : IMmioDevice
     private readonly VectorBitmap _levelTriggered = new();
     private readonly LocalApicTimer _timer;
     private readonly Action _initialize;
+    private readonly CallbackLine _lint0;
     private uint _id;
     private uint _taskPriority;
     private uint _logicalDestination;
@@ -61,7 +63,7 @@ public sealed class LocalApic : IMmioDevice
     {
         _initialize = initialize;
         _timer = new LocalApicTimer(clock, () => Deliver(_lvtTimer));
-        Lint0 = new CallbackLine(high => PinChanged(_pins[0], high));
+        _lint0 = new CallbackLine(high => PinChanged(_pins[0], high));
         Reset();
     }
 
@@ -72,7 +74,7 @@ public sealed class LocalApic : IMmioDevice
     public Action? AddressingChanged { get; set; }
 
     /// <summary>The pin of the 8259A's INTR.</summary>
-    public IInterruptLine Lint0 { get; }
+    public IInterruptLine Lint0 => _lint0;
 
     /// <summary>False while IA32_APIC_BASE switches the whole APIC off.</summary>
     public bool Present { get; private set; } = true;
@@ -223,6 +225,36 @@ public sealed class LocalApic : IMmioDevice
                 AddressingChanged?.Invoke();
             }
         }
+    }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        foreach (Pin pin in _pins)
+        {
+            pin.Entry = state.Pass(pin.Entry);
+            pin.High = state.Pass(pin.High);
+        }
+
+        _lint0.Transfer(state);
+        _requests.Transfer(state);
+        _inService.Transfer(state);
+        _levelTriggered.Transfer(state);
+        _timer.Transfer(state);
+        state.Value(ref _id);
+        state.Value(ref _taskPriority);
+        state.Value(ref _logicalDestination);
+        state.Value(ref _destinationFormat);
+        state.Value(ref _spurious);
+        state.Value(ref _commandLow);
+        state.Value(ref _commandHigh);
+        state.Value(ref _lvtTimer);
+        state.Value(ref _lvtCounter);
+        state.Value(ref _lvtError);
+        state.Value(ref _errors);
+        state.Value(ref _errorStatus);
+        Present = state.Pass(Present);
+        NmiRequested = state.Pass(NmiRequested);
     }
 
     // The registers of SDM 3A table 11-1, by address bits 11-4.

@@ -1,3 +1,4 @@
+using ToyVmm.Hardware.State;
 using ToyVmm.Hardware.Time;
 
 namespace ToyVmm.Hardware.Interrupts;
@@ -98,6 +99,18 @@ internal sealed class LocalApicTimer
         DivideConfiguration = 0;
         _divisor = 2;
         Start(0);
+    }
+
+    public void Transfer(StateTransfer state)
+    {
+        InitialCount = state.Pass(InitialCount);
+        DivideConfiguration = state.Pass(DivideConfiguration);
+        state.Value(ref _first);
+        state.Value(ref _start);
+        state.Value(ref _divisor);
+        state.Require(_start <= BusTick && uint.IsPow2(_divisor) && _divisor <= 128);
+        state.Value(ref _periodic);
+        state.Value(ref _watched);
     }
 
     // The count of now becomes the start of a new first period.

@@ -1,10 +1,12 @@
+using ToyVmm.Hardware.State;
+
 namespace ToyVmm.Hardware.Interrupts;
 
 /// <summary>
 /// The non-maskable interrupt on its way to the CPU: sources raise it, CMOS index port bit 7 masks it, the CPU takes it once. A
 /// request that arrives while the mask is set waits for the mask to fall, as the AT's NMI latch does.
 /// </summary>
-public sealed class NmiGate
+public sealed class NmiGate : ISavedState
 {
     private bool _raised;
 
@@ -35,5 +37,12 @@ public sealed class NmiGate
     {
         _raised = false;
         Masked = false;
+    }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        state.Value(ref _raised);
+        Masked = state.Pass(Masked);
     }
 }

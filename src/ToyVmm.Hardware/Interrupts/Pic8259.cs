@@ -1,4 +1,5 @@
 using ToyVmm.Hardware.Buses;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Interrupts;
 
@@ -10,7 +11,7 @@ namespace ToyVmm.Hardware.Interrupts;
 /// A request is remembered only while its input stays high, in edge mode too: an input that falls before the acknowledge gives the
 /// default level 7 without an in-service bit ("spurious"). Before the first ICW1 the chip is silent.
 /// </remarks>
-public sealed class Pic8259 : IPortDevice
+public sealed class Pic8259 : IPortDevice, ISavedState
 {
     private const byte Icw1Select = 0x10;       // ICW1 D4: distinguishes it from OCW2 and OCW3
     private const byte Icw1LevelTriggered = 8;  // ICW1 D3 LTIM
@@ -23,7 +24,7 @@ public sealed class Pic8259 : IPortDevice
     private const byte Ocw3Select = 8;          // D3: OCW3, not OCW2
 
     private readonly IInterruptLine _output;
-    private readonly IInterruptLine[] _inputs = new IInterruptLine[8];
+    private readonly CallbackLine[] _inputs = new CallbackLine[8];
     private byte _levels;           // the inputs as they are now
     private byte _icw1;
     private byte _icw2;             // T7-T3: the vector's upper bits
@@ -151,6 +152,32 @@ public sealed class Pic8259 : IPortDevice
         }
 
         Update();
+    }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        foreach (CallbackLine input in _inputs)
+        {
+            input.Transfer(state);
+        }
+
+        Requests = state.Pass(Requests);
+        InService = state.Pass(InService);
+        Mask = state.Pass(Mask);
+        EdgeLevelControl = state.Pass(EdgeLevelControl);
+        state.Value(ref _levels);
+        state.Value(ref _icw1);
+        state.Value(ref _icw2);
+        state.Value(ref _icw3);
+        state.Value(ref _icw4);
+        state.Range(ref _nextIcw, 0, 4);
+        state.Value(ref _initialized);
+        state.Range(ref _lowestPriority, 0, 7);
+        state.Value(ref _rotateOnAutomaticEoi);
+        state.Value(ref _specialMask);
+        state.Value(ref _poll);
+        state.Value(ref _readInService);
     }
 
     private void SetInput(int input, bool high)

@@ -1,4 +1,5 @@
 using ToyVmm.Hardware.Buses;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Interrupts;
 
@@ -6,7 +7,7 @@ namespace ToyVmm.Hardware.Interrupts;
 /// The two 8259As of a PC/AT: the slave's INT drives the master's IR2, the master's drives the CPU's INTR. IRQ 0-7 are the
 /// master's inputs, IRQ 8-15 the slave's; IRQ 2 itself is the cascade.
 /// </summary>
-public sealed class Pic8259Pair
+public sealed class Pic8259Pair : ISavedState
 {
     private const int Cascade = 2;
     private readonly CallbackLine _cpuInterrupt;
@@ -79,6 +80,19 @@ public sealed class Pic8259Pair
     {
         Master.Reset();
         Slave.Reset();
+    }
+
+    /// <inheritdoc/>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        _cpuInterrupt.Transfer(state);
+        foreach (CallbackLine line in _lines)
+        {
+            line.Transfer(state);
+        }
+
+        state.Section("8259A master"u8, 1, Master);
+        state.Section("8259A slave"u8, 1, Slave);
     }
 
     private sealed class EdgeLevelControlRegisters(Pic8259Pair pair) : IPortDevice

@@ -1,4 +1,5 @@
 using System.Numerics;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Interrupts;
 
@@ -40,6 +41,16 @@ internal sealed class VectorBitmap
 
     /// <summary>The register of 32 vectors.</summary>
     public uint Word(int index) => _words[index];
+
+    public void Transfer(StateTransfer state)
+    {
+        state.Values(_words);
+        _used = 0;
+        for (int index = 0; index < _words.Length; index++)
+        {
+            _used |= _words[index] != 0 ? 1u << index : 0;
+        }
+    }
 
     /// <summary>Clears all bits.</summary>
     public void Clear()

@@ -1,5 +1,6 @@
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Memory;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Paging;
 
@@ -9,7 +10,7 @@ namespace ToyVmm.Hardware.Paging;
 /// </summary>
 /// <param name="memory">Guest-physical memory.</param>
 /// <param name="state">The CPU whose CR0, CR3, CR4, EFER and PDPTE registers count.</param>
-public sealed unsafe class Mmu(GuestMemory memory, CpuState* state) : IDisposable
+public sealed unsafe class Mmu(GuestMemory memory, CpuState* state) : IDisposable, ISavedState
 {
     private const uint ErrorPresent = 1;
     private const uint ErrorReserved = 8;
@@ -121,6 +122,10 @@ public sealed unsafe class Mmu(GuestMemory memory, CpuState* state) : IDisposabl
 
         return (access & PageAccess.Write) == 0 || (rights & TlbRights.Writable) != 0 || (!user && (_state->Cr0 & Cr0.WP) == 0);
     }
+
+    /// <inheritdoc/>
+    /// <remarks>The TLB. <see cref="PhysicalMask"/> is the A20 gate's, and set by the monitor.</remarks>
+    void ISavedState.Transfer(StateTransfer state) => Tlb.Transfer(state, memory);
 
     /// <inheritdoc/>
     public void Dispose() => Tlb.Dispose();

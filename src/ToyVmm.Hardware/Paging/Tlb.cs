@@ -1,5 +1,6 @@
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Memory;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Paging;
 
@@ -149,6 +150,37 @@ public sealed class Tlb : IDisposable
 
         _global.Clear();
         Array.Clear(_lastUse);
+    }
+
+    /// <summary>Saves what is held, or replaces it: the entries of the address spaces that can still be found, stale ones too, for a guest sees those.</summary>
+    /// <param name="state">Where to, or from.</param>
+    /// <param name="memory">Where the tables lie.</param>
+    internal void Transfer(StateTransfer state, GuestMemory memory)
+    {
+        int current = CurrentSpace;
+        state.Range(ref current, 0, SpaceCount - 1);
+        CurrentSpace = state.Error is null ? current : 0;
+        state.Value(ref _switches);
+        state.Values(_lastUse);
+        state.Values(_keys);
+        bool replaced = state.Pass(_replacedLarge is not null);
+        ulong large = state.Pass(_replacedLarge ?? 0);
+        _replacedLarge = replaced ? large : null;
+        _global.Transfer(state, memory: null);
+        for (int space = 0; space < SpaceCount; space++)
+        {
+            // A space that is neither the current one nor can be found again is as good as empty.
+            if (space == CurrentSpace || _lastUse[space] != 0)
+            {
+                (_spaces[space] ??= new TlbSpace()).Transfer(state, memory);
+            }
+            else if (state.IsRestoring)
+            {
+                _spaces[space]?.Clear();
+            }
+        }
+
+        _current = _spaces[CurrentSpace] ??= new TlbSpace();
     }
 
     /// <inheritdoc/>

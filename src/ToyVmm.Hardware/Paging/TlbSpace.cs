@@ -1,6 +1,8 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Memory;
+using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Paging;
 
@@ -186,10 +188,37 @@ internal sealed unsafe class TlbSpace : IDisposable
                 slot->Generation = 0;
                 _used.RemoveAt(n);
             }
-            else if (slot->EntrySize != 0)
+            else if (slot->EntrySize != 0 && !CompareTable(index, slot, memory, dropped))
             {
-                CompareTable(index, slot, memory, dropped);
+                _used.RemoveAt(n);
             }
+        }
+    }
+
+    /// <summary>Saves the entries, or replaces them; where they were in this space before does not matter.</summary>
+    /// <param name="state">Where to, or from.</param>
+    /// <param name="memory">Where the tables lie; null where the entries will not be compared.</param>
+    public void Transfer(StateTransfer state, GuestMemory? memory)
+    {
+        int count = state.Count(_used.Count, SlotCount);
+        if (state.IsRestoring)
+        {
+            Clear();
+        }
+
+        for (int n = 0; n < count && state.Error is null; n++)
+        {
+            int index = state.IsRestoring ? 0 : _used[n];
+            state.Range(ref index, 0, SlotCount - 1);
+            Slot* slot = &_slots[index];
+            if (state.IsRestoring)
+            {
+                state.Require(slot->Generation != _generation, "a slot is there once");
+                *slot = new Slot { Generation = _generation, Copy = slot->Copy };
+                _used.Add(index);
+            }
+
+            TransferSlot(state, index, slot, memory);
         }
     }
 
@@ -249,16 +278,26 @@ internal sealed unsafe class TlbSpace : IDisposable
         Buffer.MemoryCopy(&leaf, slot->Copy + at, entrySize, entrySize);
     }
 
-    private void CompareTable(uint index, Slot* slot, GuestMemory memory, ICollection<uint> dropped)
+    // False where the table is no longer memory, and the slot is gone.
+    private bool CompareTable(uint index, Slot* slot, GuestMemory memory, ICollection<uint> dropped)
     {
         bool wide = slot->EntrySize == sizeof(ulong);
         int size = PagesPerSlot * slot->EntrySize;
-        byte* host = memory.HostPage(new GuestPhysicalAddress(slot->TableAddress)) + (slot->TableAddress & 0xFFF);
+        byte* host = memory.HostPage(new GuestPhysicalAddress(slot->TableAddress));
+        if (host == null)
+        {
+            // A device lies there by now (a local APIC that was moved, memory that was given back): nothing bears the entries out.
+            DropSlot(index, dropped);
+            slot->Generation = 0;
+            return false;
+        }
+
+        host += slot->TableAddress & 0xFFF;
         Span<byte> copy = new(slot->Copy, size);
         ReadOnlySpan<byte> now = new(host, size);
         if (copy.SequenceEqual(now))
         {
-            return;
+            return true;
         }
 
         for (uint n = 0; n < PagesPerSlot; n++)
@@ -273,6 +312,7 @@ internal sealed unsafe class TlbSpace : IDisposable
         }
 
         now.CopyTo(copy);
+        return true;
     }
 
     private void DropSlot(uint index, ICollection<uint> dropped)
@@ -288,6 +328,80 @@ internal sealed unsafe class TlbSpace : IDisposable
 
         _large[index] = 0;
         new Span<ulong>(_pages + (index * PagesPerSlot), PagesPerSlot).Clear();
+    }
+
+    private void TransferSlot(StateTransfer state, int index, Slot* slot, GuestMemory? memory)
+    {
+        const ulong EntryBits = PageMask | 0x1F;
+        const int BitmapWords = PagesPerSlot / 64;
+        state.Value(ref slot->DirectoryAddress);
+        state.Value(ref slot->DirectoryEntry);
+        state.Value(ref slot->TableAddress);
+        state.Value(ref slot->EntrySize);
+        state.Value(ref slot->PageShift);
+        state.Value(ref slot->Mixed);
+        ulong large = _large[index] >> GenerationShift == _generation ? _large[index] & EntryBits : 0;
+        bool hasLarge = state.Pass(_large[index] >> GenerationShift == _generation);
+        state.Value(ref large);
+        state.Require(slot->EntrySize is 0 or sizeof(uint) or sizeof(ulong));
+        state.Require(slot->PageShift is 0 or SlotShift or SlotShift + 1 && (!hasLarge || slot->PageShift != 0) && (large & ~EntryBits) == 0);
+        bool compares = memory is not null && !slot->Mixed;
+        if (state.IsRestoring)
+        {
+            bool tableIsMemory = slot->EntrySize == 0 || !compares
+                || (slot->TableAddress % (ulong)(PagesPerSlot * slot->EntrySize) == 0 && memory!.HostPage(new GuestPhysicalAddress(slot->TableAddress)) != null);
+            state.Require(tableIsMemory);
+            _large[index] = hasLarge ? (_generation << GenerationShift) | large : 0;
+            if (compares && slot->Copy == null)
+            {
+                slot->Copy = (byte*)NativeMemory.AllocZeroed(PagesPerSlot * sizeof(ulong));
+            }
+        }
+
+        // Which pages have entries, then these, then the table entries behind them. The table entries of other pages are not looked at.
+        Span<ulong> present = stackalloc ulong[BitmapWords];
+        Span<ulong> entries = stackalloc ulong[PagesPerSlot];
+        ulong* pages = _pages + (index * PagesPerSlot);
+        int used = 0;
+        if (!state.IsRestoring)
+        {
+            for (int page = 0; page < PagesPerSlot; page++)
+            {
+                if (pages[page] >> GenerationShift == _generation)
+                {
+                    present[page >> 6] |= 1ul << (page & 63);
+                    entries[used++] = pages[page] & EntryBits;
+                }
+            }
+        }
+
+        state.Values(present);
+        for (int word = 0; state.IsRestoring && word < BitmapWords; word++)
+        {
+            used += BitOperations.PopCount(present[word]);
+        }
+
+        state.Values(entries[..used]);
+        for (int page = 0, n = 0; page < PagesPerSlot; page++)
+        {
+            bool isPresent = (present[page >> 6] & (1ul << (page & 63))) != 0;
+            if (isPresent && compares && slot->EntrySize == sizeof(uint))
+            {
+                state.Value(ref ((uint*)slot->Copy)[page]);
+            }
+            else if (isPresent && compares && slot->EntrySize == sizeof(ulong))
+            {
+                state.Value(ref ((ulong*)slot->Copy)[page]);
+            }
+
+            if (isPresent && state.IsRestoring)
+            {
+                state.Require((entries[n] & ~EntryBits) == 0);
+                pages[page] = (_generation << GenerationShift) | (entries[n] & EntryBits);
+            }
+
+            n += isPresent ? 1 : 0;
+        }
     }
 
     // 2 MiB of linear addresses: the table entries behind the TLB entries in it.

@@ -34,6 +34,9 @@ public sealed class ClockTimer
         _clock.DeadlinesChanged();
     }
 
+    /// <summary>Sets the deadline, and tells nobody.</summary>
+    internal void Restore(ulong deadline) => Deadline = deadline;
+
     internal void Fire()
     {
         Deadline = ulong.MaxValue;

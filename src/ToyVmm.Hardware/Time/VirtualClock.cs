@@ -1,3 +1,5 @@
+using ToyVmm.Hardware.State;
+
 namespace ToyVmm.Hardware.Time;
 
 /// <summary>
@@ -10,8 +12,11 @@ namespace ToyVmm.Hardware.Time;
 /// During a timer's callback <see cref="Now"/> is that timer's deadline (or the time already reached, when that is later), and
 /// only after the last callback does it become the argument of <see cref="AdvanceTo"/>.
 /// </remarks>
-public sealed class VirtualClock
+public sealed class VirtualClock : ISavedState
 {
+    // 2^62 ticks are 146 years at the default rate. Further on, sums of times would overflow.
+    private const ulong LatestRestored = 1ul << 62;
+
     private readonly List<ClockTimer> _timers = [];
     private bool _advancing;
 
@@ -94,6 +99,27 @@ public sealed class VirtualClock
         {
             _advancing = false;
         }
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>The timers are those of the same board, in the order of their creation: which is the order in which equal deadlines fire.</remarks>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        ulong frequency = Frequency;
+        state.Value(ref frequency);
+        state.Require(frequency == Frequency, "the clock has the same rate");
+        Now = state.Pass(Now);
+        state.Require(Now <= LatestRestored);
+        int count = _timers.Count;
+        state.Range(ref count, _timers.Count, _timers.Count);
+        foreach (ClockTimer timer in _timers)
+        {
+            ulong deadline = state.Pass(timer.Deadline);
+            state.Require(deadline > Now, "a timer's deadline has not passed");
+            timer.Restore(deadline);
+        }
+
+        DeadlinesChanged();
     }
 
     internal void DeadlinesChanged() => NextDeadline = EarliestTimer()?.Deadline ?? ulong.MaxValue;

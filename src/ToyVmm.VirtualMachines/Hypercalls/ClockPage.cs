@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Memory;
+using ToyVmm.Hardware.State;
 using ToyVmm.Hardware.Time;
 
 namespace ToyVmm.VirtualMachines.Hypercalls;
@@ -9,7 +10,7 @@ namespace ToyVmm.VirtualMachines.Hypercalls;
 /// The page that a guest reads instead of asking (<see cref="HypercallCatalog.ClockPage"/>), the one-shot timer, and the interrupt that bits of its pending
 /// word raise. All of it happens at counts of instructions that do not depend on the engine, so that the page's bytes do not either.
 /// </summary>
-internal sealed class ClockPage
+internal sealed class ClockPage : ISavedState
 {
     private const ulong NanosecondsPerSecond = 1_000_000_000;
     private const int FirstUsableVector = 32;
@@ -110,6 +111,20 @@ internal sealed class ClockPage
         Address = null;
         _timer.Cancel();
         _vector = 0;
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>The timer's deadline is the clock's.</remarks>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        bool isPlaced = state.Pass(Address is not null);
+        ulong address = state.Pass(Address?.Value ?? 0);
+        state.Require(address % GuestPhysicalAddress.PageSize == 0 && address < _vm.Machine.Memory.Capacity, "the clock page is a page of RAM");
+        Address = isPlaced ? new GuestPhysicalAddress(address) : null;
+        state.Value(ref _version);
+        state.Range(ref _vector, 0, byte.MaxValue);
+        state.Require(_vector is 0 or >= FirstUsableVector, "the clock page's interrupt is none of an exception's");
+        BalloonTarget = state.Pass(BalloonTarget);
     }
 
     /// <summary>Writes what the monitor has to say.</summary>
