@@ -11,8 +11,9 @@ namespace ToyVmm.Engines.Interpretation;
 /// </summary>
 public sealed unsafe partial class Interpreter
 {
-    // P and A of a table entry (SDM 3A 4.5).
+    // P and A, and U/S, of a table entry (SDM 3A 4.5).
     private const ulong PresentAndUsed = 0x21;
+    private const ulong ForUsers = 4;
 
     /// <summary>True where paging is on, with PAE: page-table entries have 8 bytes.</summary>
     public bool HasWideTables => (State->Cr0 & Cr0.PG) != 0 && (State->Cr4 & Cr4.PAE) != 0;
@@ -73,11 +74,8 @@ public sealed unsafe partial class Interpreter
         {
             if (IsUsed(update, out uint linear))
             {
-                PageWalk walk = PageWalker.Walk(Memory, State, Vcpu.Mmu.PhysicalMask, linear);
-                if (walk.Result == PageWalkResult.Mapped)
-                {
-                    _ = Vcpu.Mmu.Translate(linear, AccessOf(walk.Rights), out _, out _, out _);
-                }
+                // Where the levels above say otherwise nothing comes of it.
+                _ = Vcpu.Mmu.Translate(linear, (update.Value & ForUsers) != 0 ? PageAccess.User : 0, out _, out _, out _);
             }
         }
     }
@@ -88,19 +86,31 @@ public sealed unsafe partial class Interpreter
         return update.Linear is not null && (update.Value & PresentAndUsed) == PresentAndUsed;
     }
 
-    private static PageAccess AccessOf(TlbRights rights) => (rights & TlbRights.User) != 0 ? PageAccess.User : 0;
-
     private bool ForgetTableEntries(ReadOnlySpan<TableUpdate> updates)
     {
+        const int SmallBatch = 128;
+        Span<ulong> entries = updates.Length <= SmallBatch ? stackalloc ulong[SmallBatch] : new ulong[updates.Length];
+        entries = entries[..updates.Length];
+        ulong lowest = ulong.MaxValue;
+        ulong highest = 0;
+        for (int n = 0; n < updates.Length; n++)
+        {
+            ulong entry = updates[n].Entry.Value;
+            entries[n] = entry;
+            lowest = Math.Min(lowest, entry);
+            highest = Math.Max(highest, entry);
+        }
+
         bool lost = false;
+        if (updates.IsEmpty)
+        {
+            return lost;
+        }
+
         for (int space = 0; space < Tlb.SpaceCount; space++)
         {
             _dropped.Clear();
-            foreach (TableUpdate update in updates)
-            {
-                Vcpu.Mmu.Tlb.ForgetTableEntry(space, update.Entry.Value, _dropped);
-            }
-
+            Vcpu.Mmu.Tlb.ForgetTableEntries(space, entries, lowest, highest, _dropped);
             if (_dropped.Count > 0)
             {
                 Translated?.Drop(space, _dropped);

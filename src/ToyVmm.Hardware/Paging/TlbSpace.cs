@@ -109,24 +109,38 @@ internal sealed unsafe class TlbSpace : IDisposable
     /// <summary>Removes the entry of a large page in one slot.</summary>
     public void DropLarge(uint linear) => _large[linear >> SlotShift] = 0;
 
-    /// <summary>Removes what was filled from one table entry, wherever in the address space its table is used.</summary>
-    /// <param name="address">Where the page-table or directory entry lies.</param>
+    /// <summary>Removes what was filled from table entries, wherever in the address space their tables are used.</summary>
+    /// <param name="addresses">Where the page-table or directory entries lie.</param>
+    /// <param name="lowest">The least of them.</param>
+    /// <param name="highest">The greatest.</param>
     /// <param name="dropped">Receives the linear pages (numbers) that lost their entries.</param>
-    public void ForgetTableEntry(ulong address, ICollection<uint> dropped)
+    public void ForgetTableEntries(ReadOnlySpan<ulong> addresses, ulong lowest, ulong highest, ICollection<uint> dropped)
     {
         for (int n = _used.Count - 1; n >= 0; n--)
         {
             uint index = (uint)_used[n];
             Slot* slot = &_slots[index];
-            if (slot->Mixed || slot->DirectoryAddress == address)
+            if (slot->Mixed || (slot->DirectoryAddress >= lowest && slot->DirectoryAddress <= highest && addresses.Contains(slot->DirectoryAddress)))
             {
                 DropSlot(index, dropped);
                 slot->Generation = 0;
                 _used.RemoveAt(n);
             }
-            else if (slot->EntrySize != 0 && address - slot->TableAddress < (ulong)(PagesPerSlot * slot->EntrySize))
+            else if (slot->EntrySize != 0 && slot->TableAddress <= highest && slot->TableAddress + ((ulong)PagesPerSlot * slot->EntrySize) > lowest)
             {
-                uint page = (index * PagesPerSlot) + (uint)((address - slot->TableAddress) / slot->EntrySize);
+                ForgetIn(index, slot, addresses, dropped);
+            }
+        }
+    }
+
+    private void ForgetIn(uint index, Slot* slot, ReadOnlySpan<ulong> addresses, ICollection<uint> dropped)
+    {
+        uint size = PagesPerSlot * (uint)slot->EntrySize;
+        foreach (ulong address in addresses)
+        {
+            if (address - slot->TableAddress < size)
+            {
+                uint page = (index * PagesPerSlot) + ((uint)(address - slot->TableAddress) / slot->EntrySize);
                 if (_pages[page] >> GenerationShift == _generation)
                 {
                     _pages[page] = 0;

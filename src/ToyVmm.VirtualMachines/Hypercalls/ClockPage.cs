@@ -22,12 +22,14 @@ internal sealed class ClockPage : ISavedState
     private readonly ClockTimer _timer;
     private readonly uint _multiplier;
     private readonly int _shift;
+    private readonly ulong _wallTime;
     private uint _version;
     private int _vector;
 
     public ClockPage(VirtualMachine vm)
     {
         _vm = vm;
+        _wallTime = (ulong)(vm.Configuration.StartTime - DateTimeOffset.UnixEpoch).Ticks * 100;
         _timer = Clock.CreateTimer("paravirtual timer", () => Raise(TimerBit));
 
         // The finest fraction that fits.
@@ -140,18 +142,26 @@ internal sealed class ClockPage : ISavedState
         Put(memory, page, 0, ++_version);
         ulong idle = _vm.IdleTicks;
         ulong retired = Clock.Now - idle;
-        Put(memory, page, 0x08, retired + _vm.Cpu.TscOffset);
-        Put(memory, page, 0x10, Clock.Ticks(NanosecondsPerSecond));
-        Put(memory, page, 0x18, _multiplier);
-        Put(memory, page, 0x1C, (uint)_shift);
-        Put(memory, page, 0x20, (ulong)(_vm.Configuration.StartTime - DateTimeOffset.UnixEpoch).Ticks * 100);
-        Put(memory, page, 0x2C, _vm.GuestNumber);
-        Put(memory, page, 0x30, BalloonTarget);
-        Put(memory, page, 0x34, memory.RamSize / GuestPhysicalAddress.PageSize);
-        Put(memory, page, 0x38, retired);
-        Put(memory, page, 0x40, (ulong)((UInt128)idle * NanosecondsPerSecond / Clock.Frequency));
+
+        // In two pieces, as this happens at every call: what the guest writes lies between them.
+        Span<byte> bytes = stackalloc byte[0x48];
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes[0x08..], retired + _vm.Cpu.TscOffset);
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes[0x10..], Clock.Ticks(NanosecondsPerSecond));
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes[0x18..], _multiplier);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes[0x1C..], (uint)_shift);
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes[0x20..], _wallTime);
+        _ = memory.TryWrite(page + 0x08, bytes[0x08..0x28]);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes[0x2C..], _vm.GuestNumber);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes[0x30..], BalloonTarget);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes[0x34..], (uint)(memory.RamSize / GuestPhysicalAddress.PageSize));
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes[0x38..], retired);
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes[0x40..], IdleNanoseconds(idle));
+        _ = memory.TryWrite(page + 0x2C, bytes[0x2C..]);
         Put(memory, page, 0, ++_version);
     }
+
+    private ulong IdleNanoseconds(ulong ticks) =>
+        Clock.Frequency == NanosecondsPerSecond ? ticks : (ulong)((UInt128)ticks * NanosecondsPerSecond / Clock.Frequency);
 
     private VirtualClock Clock => _vm.Machine.Clock;
 
@@ -159,13 +169,6 @@ internal sealed class ClockPage : ISavedState
     {
         Span<byte> bytes = stackalloc byte[sizeof(uint)];
         BinaryPrimitives.WriteUInt32LittleEndian(bytes, value);
-        _ = memory.TryWrite(page + offset, bytes);
-    }
-
-    private static void Put(GuestMemory memory, GuestPhysicalAddress page, uint offset, ulong value)
-    {
-        Span<byte> bytes = stackalloc byte[sizeof(ulong)];
-        BinaryPrimitives.WriteUInt64LittleEndian(bytes, value);
         _ = memory.TryWrite(page + offset, bytes);
     }
 

@@ -11,6 +11,9 @@ internal sealed unsafe class HypercallHandler
 {
     private const uint PageMask = GuestPhysicalAddress.PageSize - 1;
 
+    private const int SmallBatch = 64;
+
+    private readonly TableUpdate[] _updates = new TableUpdate[SmallBatch];
     private readonly VirtualMachine _vm;
     private readonly VirtualMachineOptions _options;
 
@@ -154,8 +157,10 @@ internal sealed unsafe class HypercallHandler
         uint size = wide ? 8u : 4u;
         ulong reserved = !wide ? 0xFFFF_FFFF_0000_0000
             : ~((1ul << PaeWalker.PhysicalAddressBits) - 1) & ((_vm.Cpu.Efer & Efer.NXE) != 0 ? ulong.MaxValue >> 1 : ulong.MaxValue);
-        TableUpdate[] updates = new TableUpdate[count];
-        byte[] bytes = new byte[count * EntrySize];
+        // Batches are small and many: their room is kept.
+        Span<TableUpdate> updates = count <= SmallBatch ? _updates.AsSpan(0, (int)count) : new TableUpdate[count];
+        Span<byte> bytes = count <= SmallBatch ? stackalloc byte[SmallBatch * EntrySize] : new byte[count * EntrySize];
+        bytes = bytes[..(int)(count * EntrySize)];
         _ = Memory.TryRead(new GuestPhysicalAddress(address), bytes);
         ReadOnlySpan<ulong> words = MemoryMarshal.Cast<byte, ulong>(bytes);
         for (int n = 0; n < updates.Length; n++)
