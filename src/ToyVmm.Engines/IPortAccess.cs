@@ -1,7 +1,7 @@
 namespace ToyVmm.Engines;
 
 /// <summary>
-/// Port accesses performed where they happen, without leaving the engine (<see cref="Vcpu.Ports"/>). A guest's delay loops and drivers
+/// Port accesses, and hypercalls, performed where they happen, without leaving the engine (<see cref="Vcpu.Ports"/>). A guest's delay loops and drivers
 /// make millions of them, and most concern nobody but one chip: the trip through the monitor's loop would cost many times the access.
 /// </summary>
 /// <remarks>
@@ -37,4 +37,10 @@ public unsafe interface IPortAccess
     /// <param name="retired">Instructions retired, this one included where it is complete with this access.</param>
     /// <returns>How many instructions may retire from <paramref name="retired"/> on; 0 to make the engine leave.</returns>
     ulong Write(ushort port, int width, uint value, ulong retired);
+
+    /// <summary>The guest makes a hypercall: the registers are those of the call. It counts as an exit (<see cref="ExitReason.Hypercall"/>) too.</summary>
+    /// <param name="retired">Instructions retired, this one included.</param>
+    /// <param name="budget">How many instructions may retire from <paramref name="retired"/> on; 0 to make the engine leave.</param>
+    /// <returns>False where nothing has happened: the call must be an exit.</returns>
+    bool TryCall(ulong retired, out ulong budget);
 }

@@ -1,5 +1,6 @@
 using ToyVmm.Engines;
 using ToyVmm.Hardware.Buses;
+using ToyVmm.VirtualMachines.Hypercalls;
 
 namespace ToyVmm.VirtualMachines;
 
@@ -21,7 +22,7 @@ internal sealed unsafe class PortAccess(VirtualMachine vm) : IPortAccess
     /// <inheritdoc/>
     public ulong Read(ushort port, int width, ulong retired, out uint value)
     {
-        vm.BeginAccess(retired);
+        vm.BeginAccess(ExitReason.PortIo, retired);
         value = _ports.Read(port, width);
         return vm.EndAccess(retired);
     }
@@ -29,8 +30,24 @@ internal sealed unsafe class PortAccess(VirtualMachine vm) : IPortAccess
     /// <inheritdoc/>
     public ulong Write(ushort port, int width, uint value, ulong retired)
     {
-        vm.BeginAccess(retired);
+        vm.BeginAccess(ExitReason.PortIo, retired);
         _ports.Write(port, width, value);
         return vm.EndAccess(retired);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Calls that may end the run, or concern others than this guest, are exits.</remarks>
+    public bool TryCall(ulong retired, out ulong budget)
+    {
+        budget = 0;
+        if ((Hypercall)vm.Vcpu.State->Eax is not (Hypercall.ConsoleWrite or Hypercall.ClockPage or Hypercall.SetTimer or Hypercall.MmuUpdate or Hypercall.SetPageTable))
+        {
+            return false;
+        }
+
+        vm.BeginAccess(ExitReason.Hypercall, retired);
+        _ = vm.Hypercalls.Call();
+        budget = vm.EndAccess(retired);
+        return true;
     }
 }

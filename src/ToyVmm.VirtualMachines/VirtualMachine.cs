@@ -363,13 +363,14 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         return Math.Min(Math.Min(clock.NextDeadline - clock.Now, _lookEvery), _lastInstruction - retired);
     }
 
-    /// <summary>A port access in place: what the loop does when the engine leaves for one. <see cref="EndAccess"/> follows.</summary>
+    /// <summary>A port access or a hypercall in place: what the loop does when the engine leaves for one. <see cref="EndAccess"/> follows.</summary>
+    /// <param name="reason">What it would have left for.</param>
     /// <param name="retired">Instructions retired so far.</param>
-    internal void BeginAccess(ulong retired)
+    internal void BeginAccess(ExitReason reason, ulong retired)
     {
-        _costs?.Enter(ExitReason.PortIo);
+        _costs?.Enter(reason);
         Machine.Clock.AdvanceTo(retired + _idle);
-        Statistics.Count(ExitReason.PortIo);
+        Statistics.Count(reason);
         _exitsHandled++;
     }
 

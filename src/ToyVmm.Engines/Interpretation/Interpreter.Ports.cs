@@ -83,6 +83,26 @@ public sealed unsafe partial class Interpreter
         return goesOn;
     }
 
+    /// <summary>Makes a hypercall, which ends its block.</summary>
+    /// <param name="eip">Where the guest goes on.</param>
+    /// <returns>False when the engine must leave behind it.</returns>
+    internal bool CallMonitor(uint eip)
+    {
+        ulong retired = RetiredNow;
+        State->Retired = retired;
+        State->Eip = eip;
+        ulong budget = 0;
+        bool isPerformed = Vcpu.Ports is { } ports && ports.TryCall(retired, out budget);
+        if (budget != 0)
+        {
+            RenewBudget(retired, budget);
+            return true;
+        }
+
+        RequestedExit = new VmExit(isPerformed ? ExitReason.PortIoPerformed : ExitReason.Hypercall);
+        return false;
+    }
+
     // The budget of the run, as if it had begun when so many instructions were retired; those of the running block are taken off it already.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void RenewBudget(ulong retired, ulong budget)
