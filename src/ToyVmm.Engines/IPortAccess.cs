@@ -14,7 +14,7 @@ public unsafe interface IPortAccess
     /// <summary>
     /// Two tables of 64 Ki bytes, one behind the other, at one address as long as this exists. The first has a zero for each port that is a latch:
     /// a byte in the second table that reads and writes reach, without any other effect. Emitted code then reaches it itself, and counts (guests write to
-    /// port 80 merely to wait).
+    /// port 80 merely to wait). Null: no port is one, and each access is told of.
     /// </summary>
     byte* Latches { get; }
 

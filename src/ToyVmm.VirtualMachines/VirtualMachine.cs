@@ -11,6 +11,7 @@ using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.Hardware.Memory;
 using ToyVmm.Hardware.Time;
+using ToyVmm.VirtualMachines.Advising;
 using ToyVmm.VirtualMachines.FirmwareTables;
 using ToyVmm.VirtualMachines.Hypercalls;
 using ToyVmm.VirtualMachines.Loading;
@@ -89,7 +90,9 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             GuestNumber = options.GuestNumber,
             MostPages = machine.Memory.Capacity / GuestPhysicalAddress.PageSize,
         });
-        Vcpu.Costs = _costs = options.MeterCosts ? new CostMeter() : null;
+        InterventionProfile? profile = options.Advise ? new InterventionProfile(Vcpu) : null;
+        Vcpu.Costs = _costs = options.MeterCosts || options.Advise ? new CostMeter(profile) : null;
+        Advisor = profile is null ? null : new ExitAdvisor(this, profile);
         Statistics.Meter = _costs;
         _traps = new TrapCounter(Statistics, options.Observer);
         Vcpu.Observer = _traps;
@@ -124,7 +127,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         }
 
         // Whoever wants to be told of every exit gets every exit.
-        Vcpu.Ports = options.ExitObserver is null && options.ReadObserver is null ? new PortAccess(this) : null;
+        Vcpu.Ports = options.ExitObserver is not null || options.ReadObserver is not null ? null : Advisor is null ? new PortAccess(this) : new AdvisedPortAccess(this, Advisor);
     }
 
     /// <summary>The board.</summary>
@@ -167,6 +170,9 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
 
     /// <summary>What happened so far.</summary>
     public RunStatistics Statistics { get; } = new();
+
+    /// <summary>Says in the end what paravirtual calls would save; null without <see cref="VirtualMachineOptions.Advise"/>.</summary>
+    public ExitAdvisor? Advisor { get; }
 
     /// <summary>Input for the guest: COM1, the keyboard and the mouse.</summary>
     public InputQueue Input { get; } = new();
@@ -329,7 +335,12 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             _accessesLeft = PrepareAccesses(budget);
             _hostLookAt = retired + _lookEvery;
             VmExit exit = _engine.Run(budget);
-            _costs?.Begin(exit.Reason);
+            if (_costs is not null)
+            {
+                _costs.Begin(exit.Reason);
+                Advisor?.BeginExit(exit);
+            }
+
             Machine.Clock.AdvanceTo(InstructionsRetired + _idle);
             StopReason? stop = _hypercallStop;
             _hypercallStop = null;

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using ToyVmm.Engines.Decoding;
 using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation;
@@ -34,6 +35,7 @@ public sealed unsafe partial class Interpreter
             ulong retired = RetiredNow - 1;
             State->Retired = retired;
             State->Eip = eip;
+            Vcpu.ExitInstruction = eip;
             ulong budget = ports.Read((ushort)port, size, retired, out value);
             if (budget == 0)
             {
@@ -52,17 +54,18 @@ public sealed unsafe partial class Interpreter
     /// <param name="port">The port.</param>
     /// <param name="size">Bytes.</param>
     /// <param name="value">The value.</param>
-    /// <param name="eip">Where the guest goes on: behind the instruction, or at it where elements are left.</param>
+    /// <param name="i">The instruction. The guest goes on behind it, or at it where elements are left.</param>
     /// <param name="completes">True where the instruction is complete with this access.</param>
     /// <returns>False when the engine must leave behind the access.</returns>
-    internal bool WritePort(uint port, int size, uint value, uint eip, bool completes)
+    internal bool WritePort(uint port, int size, uint value, DecodedInstruction* i, bool completes)
     {
         bool goesOn = false;
         if (Vcpu.Ports is { } ports)
         {
             ulong retired = completes ? RetiredNow : RetiredNow - 1;
             State->Retired = retired;
-            State->Eip = eip;
+            State->Eip = completes ? i->NextEip : i->Eip;
+            Vcpu.ExitInstruction = i->Eip;
             ulong budget = ports.Write((ushort)port, size, value, retired);
             goesOn = budget != 0;
             if (goesOn)

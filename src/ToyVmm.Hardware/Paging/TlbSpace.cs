@@ -26,10 +26,20 @@ internal sealed unsafe class TlbSpace : IDisposable
     private const ulong PageMask = ((1ul << GenerationShift) - 1) & ~0xFFFul;
 
     private readonly List<int> _used = [];
-    private ulong* _pages = (ulong*)NativeMemory.AllocZeroed(PageCount, sizeof(ulong));
-    private ulong* _large = (ulong*)NativeMemory.AllocZeroed(SlotCount, sizeof(ulong));
-    private Slot* _slots = (Slot*)NativeMemory.AllocZeroed(SlotCount, (nuint)sizeof(Slot));
+    private ulong* _pages;
+    private ulong* _large;
+    private Slot* _slots;
     private ulong _generation = 1;
+
+    /// <summary>Makes a space without entries.</summary>
+    public TlbSpace()
+    {
+        _pages = (ulong*)SparseMemory.Allocate(TableBytes);
+        _large = _pages + PageCount;
+        _slots = (Slot*)(_large + SlotCount);
+    }
+
+    private static nuint TableBytes => ((nuint)(PageCount + SlotCount) * sizeof(ulong)) + ((nuint)SlotCount * (nuint)sizeof(Slot));
 
     /// <summary>The entry of a 4 KiB page; 0 where there is none.</summary>
     public ulong PageEntry(uint linear)
@@ -245,9 +255,7 @@ internal sealed unsafe class TlbSpace : IDisposable
             NativeMemory.Free(_slots[n].Copy);
         }
 
-        NativeMemory.Free(_pages);
-        NativeMemory.Free(_large);
-        NativeMemory.Free(_slots);
+        SparseMemory.Free(_pages, TableBytes);
         _pages = null;
         _large = null;
         _slots = null;
