@@ -22,6 +22,7 @@ public sealed class Fleet : IGuestNetwork, IDisposable
     private readonly List<FleetGuest> _guests = [];
     private readonly Dictionary<FairQueueMember, FleetGuest> _byShare = [];
     private readonly FairQueue _queue;
+    private readonly MemoryPressure? _memory;
     private readonly FleetProcessors _processors;
     private readonly object _gate = new();
     private readonly HashSet<(int From, int To)> _connections = [];
@@ -41,6 +42,7 @@ public sealed class Fleet : IGuestNetwork, IDisposable
     {
         ArgumentNullException.ThrowIfNull(guests);
         Options = options ?? new FleetOptions();
+        _memory = Options.HostMemory is { } most ? new MemoryPressure(most) : null;
         ArgumentOutOfRangeException.ThrowIfZero(Options.Slice);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(Options.Slice, FleetOptions.LongestSlice);
         ArgumentOutOfRangeException.ThrowIfZero(Options.Frequency);
@@ -212,9 +214,9 @@ public sealed class Fleet : IGuestNetwork, IDisposable
             }
         }
 
-        foreach ((int from, _) in _connections)
+        foreach (FleetGuest guest in _guests.Where(guest => Options.HostMemory is not null || _connections.Any(pair => pair.From == guest.Number)))
         {
-            _guests[from].ListenToOthers();
+            guest.ListenToOthers();
         }
     }
 
@@ -244,6 +246,7 @@ public sealed class Fleet : IGuestNetwork, IDisposable
 
                 _processors.End(processor, slice.Charge);
                 Settle(guest, slice, waited);
+                _memory?.AfterSlice(_guests, Raise);
                 Observe(new FleetSlice(number, guest, now, slice.Charge, slice.Instructions, slice.Exits, waited, guest.State) { WaitedTime = waitedTime, Woken = woken });
             }
 
