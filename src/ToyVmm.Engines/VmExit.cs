@@ -31,7 +31,7 @@ public enum ExitReason
     Shutdown,
 
     /// <summary>
-    /// <see cref="IPortAccess"/> has performed an access, counted as a <see cref="PortIo"/>, and wants the monitor to look before the guest goes on.
+    /// <see cref="IPortAccess"/> has performed an access or a hypercall, counted as <see cref="PortIo"/> or <see cref="Hypercall"/>, and wants the monitor to look before the guest goes on.
     /// Nothing is left to do for the access itself; a read has its answer already.
     /// </summary>
     PortIoPerformed,

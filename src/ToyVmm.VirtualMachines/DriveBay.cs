@@ -53,6 +53,15 @@ internal sealed class DriveBay(ILogger logger, DiskMeter meter) : IDisposable, I
         }
     }
 
+    /// <summary>Makes sure that what was written is in the images' files. What fails is reported as the guest's own flush would be.</summary>
+    public void Flush()
+    {
+        foreach (IDiskImage drive in _drives)
+        {
+            _ = drive.TryFlush();
+        }
+    }
+
     /// <inheritdoc/>
     /// <remarks>The floppy's registers, and what was written to the drives and is not in their images. The ATA drives' registers are their channels'.</remarks>
     void ISavedState.Transfer(StateTransfer state)

@@ -11,6 +11,7 @@ using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.Hardware.Memory;
 using ToyVmm.Hardware.Time;
+using ToyVmm.VirtualMachines.Advising;
 using ToyVmm.VirtualMachines.FirmwareTables;
 using ToyVmm.VirtualMachines.Hypercalls;
 using ToyVmm.VirtualMachines.Loading;
@@ -68,6 +69,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     private ulong _exitsHandled;
     private bool _asleep;
     private bool _mustLook;
+    private StopReason? _hypercallStop;
     private int _accessesLeft;
     private ulong _hostLookAt;
     private ulong _lastInstruction;
@@ -88,7 +90,9 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             GuestNumber = options.GuestNumber,
             MostPages = machine.Memory.Capacity / GuestPhysicalAddress.PageSize,
         });
-        Vcpu.Costs = _costs = options.MeterCosts ? new CostMeter() : null;
+        InterventionProfile? profile = options.Advise ? new InterventionProfile(Vcpu) : null;
+        Vcpu.Costs = _costs = options.MeterCosts || options.Advise ? new CostMeter(profile) : null;
+        Advisor = profile is null ? null : new ExitAdvisor(this, profile);
         Statistics.Meter = _costs;
         _traps = new TrapCounter(Statistics, options.Observer);
         Vcpu.Observer = _traps;
@@ -123,7 +127,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         }
 
         // Whoever wants to be told of every exit gets every exit.
-        Vcpu.Ports = options.ExitObserver is null && options.ReadObserver is null ? new PortAccess(this) : null;
+        Vcpu.Ports = options.ExitObserver is not null || options.ReadObserver is not null ? null : Advisor is null ? new PortAccess(this) : new AdvisedPortAccess(this, Advisor);
     }
 
     /// <summary>The board.</summary>
@@ -166,6 +170,9 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
 
     /// <summary>What happened so far.</summary>
     public RunStatistics Statistics { get; } = new();
+
+    /// <summary>Says in the end what paravirtual calls would save; null without <see cref="VirtualMachineOptions.Advise"/>.</summary>
+    public ExitAdvisor? Advisor { get; }
 
     /// <summary>Input for the guest: COM1, the keyboard and the mouse.</summary>
     public InputQueue Input { get; } = new();
@@ -328,9 +335,15 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             _accessesLeft = PrepareAccesses(budget);
             _hostLookAt = retired + _lookEvery;
             VmExit exit = _engine.Run(budget);
-            _costs?.Begin(exit.Reason);
+            if (_costs is not null)
+            {
+                _costs.Begin(exit.Reason);
+                Advisor?.BeginExit(exit);
+            }
+
             Machine.Clock.AdvanceTo(InstructionsRetired + _idle);
-            StopReason? stop = null;
+            StopReason? stop = _hypercallStop;
+            _hypercallStop = null;
             if (exit.Reason != ExitReason.PortIoPerformed)
             {
                 Statistics.Count(exit.Reason);
@@ -367,12 +380,20 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
 
     /// <summary>A port access in place: what the loop does when the engine leaves for one. <see cref="EndAccess"/> follows.</summary>
     /// <param name="retired">Instructions retired so far.</param>
-    internal void BeginAccess(ulong retired)
+    /// <param name="reason">What the engine would have left for.</param>
+    internal void BeginAccess(ulong retired, ExitReason reason = ExitReason.PortIo)
     {
-        _costs?.Enter(ExitReason.PortIo);
+        _costs?.Enter(reason);
         Machine.Clock.AdvanceTo(retired + _idle);
-        Statistics.Count(ExitReason.PortIo);
+        Statistics.Count(reason);
         _exitsHandled++;
+    }
+
+    /// <summary>A hypercall in place.</summary>
+    internal void PerformHypercall()
+    {
+        _hypercallStop = Hypercalls.Call();
+        _mustLook |= _hypercallStop is not null;
     }
 
     /// <summary>Accesses to latches, which emitted code has performed.</summary>

@@ -102,11 +102,34 @@ internal sealed class AddressSpacePool : IDisposable
         {
             if (candidate.Space == space || (candidate.Space == Shared && candidate.LocalSpace == space))
             {
-                foreach (uint page in dropped)
-                {
-                    candidate.ForgetPages(new Run(page, 1));
-                }
+                ForgetPages(candidate, dropped);
             }
+        }
+    }
+
+    // Pages that follow each other are one run, and one call to the host.
+    private static void ForgetPages(AddressSpace space, IReadOnlyCollection<uint> pages)
+    {
+        Run run = default;
+        foreach (uint page in pages)
+        {
+            if (run.Count > 0 && page == run.End)
+            {
+                run = new Run(run.First, run.Count + 1);
+                continue;
+            }
+
+            if (run.Count > 0)
+            {
+                space.ForgetPages(run);
+            }
+
+            run = new Run(page, 1);
+        }
+
+        if (run.Count > 0)
+        {
+            space.ForgetPages(run);
         }
     }
 

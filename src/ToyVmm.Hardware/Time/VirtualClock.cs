@@ -41,6 +41,11 @@ public sealed class VirtualClock : ISavedState
     /// <summary>How many periods of a clock of <paramref name="hz"/> have ended: floor(Now x hz / Frequency), exact; saturates at <see cref="ulong.MaxValue"/>.</summary>
     public ulong Ticks(ulong hz)
     {
+        if (hz == Frequency)
+        {
+            return Now;
+        }
+
         UInt128 ticks = (UInt128)Now * hz / Frequency;
         return ticks > ulong.MaxValue ? ulong.MaxValue : (ulong)ticks;
     }
@@ -111,7 +116,7 @@ public sealed class VirtualClock : ISavedState
         Now = state.Pass(Now);
         state.Require(Now <= LatestRestored);
         int count = _timers.Count;
-        state.Range(ref count, _timers.Count, _timers.Count);
+        state.Range(ref count, _timers.Count, _timers.Count, "the number of timers (and so of chips)");
         foreach (ClockTimer timer in _timers)
         {
             ulong deadline = state.Pass(timer.Deadline);
