@@ -12,6 +12,9 @@ internal static class ExitStatus
     /// <summary>run with several guests: one ended with status 0 where another was expected.</summary>
     public const int UnexpectedSuccess = 1;
 
+    /// <summary>snapshot: the guest ended before the moment at which it was to be saved.</summary>
+    public const int MomentNotReached = 1;
+
     /// <summary>The command line makes no sense (EX_USAGE of BSD's sysexits).</summary>
     public const int Usage = 64;
 

@@ -297,7 +297,11 @@ public sealed partial class Machine : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Memory.Dispose();
+    public void Dispose()
+    {
+        Memory.Dispose();
+        Ports.Release();
+    }
 
     // The 8259A's INTR, where an APIC lets it pass.
     private bool ExternalInterrupt => Pic.Output && (LocalApic.PassesExternalInterrupts || IoApic.PassesExternalInterrupts);

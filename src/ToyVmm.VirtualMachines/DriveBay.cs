@@ -10,16 +10,13 @@ namespace ToyVmm.VirtualMachines;
 /// The drives of a machine: opens the images, plugs the drives in, and closes the images at the end. Hard disks and the CD-ROM are on
 /// the ATA channels; a floppy is read by the BIOS through <see cref="BiosDisk"/>.
 /// </summary>
-internal sealed class DriveBay(ILogger logger) : IDisposable, ISavedState
+internal sealed class DriveBay(ILogger logger, DiskMeter meter) : IDisposable, ISavedState
 {
     private const int CdRomPlace = 2;       // the master of the second channel, where a PC has it
 
     private readonly List<FileDiskImage> _images = [];
     private readonly List<IDiskImage> _drives = [];
     private BiosDisk? _biosDisk;
-
-    /// <summary>Asked before each sector that is written, with its size in bytes; false: it is not written.</summary>
-    public required Func<int, bool> MayWrite { private get; init; }
 
     /// <summary>Plugs everything in: the image that is booted first, then the disks of the configuration, in the places that the CD-ROM leaves.</summary>
     /// <exception cref="DriveException">An image cannot be opened or is empty, or there are too many.</exception>
@@ -30,7 +27,7 @@ internal sealed class DriveBay(ILogger logger) : IDisposable, ISavedState
         {
             MemoryDiskImage image = new(boot.Image);
             _drives.Add(image);
-            _biosDisk = new BiosDisk(machine.Memory, [new BiosDrive(boot.DriveNumber, boot.Geometry, Limited(image))]);
+            _biosDisk = new BiosDisk(machine.Memory, [new BiosDrive(boot.DriveNumber, boot.Geometry, Metered(image))]);
             machine.Ports.Map(BiosDisk.DefaultPort, BiosDisk.PortCount, _biosDisk);
         }
         else if (boot is not null)
@@ -53,6 +50,15 @@ internal sealed class DriveBay(ILogger logger) : IDisposable, ISavedState
             IDiskImage image = Open(disc, DiskAccess.ReadOnly);
             _drives.Add(image);
             machine.AttachAta(CdRomPlace, new AtapiCdRom(image, Serial(CdRomPlace)));
+        }
+    }
+
+    /// <summary>Makes sure that what was written is in the images' files. What fails is reported as the guest's own flush would be.</summary>
+    public void Flush()
+    {
+        foreach (IDiskImage drive in _drives)
+        {
+            _ = drive.TryFlush();
         }
     }
 
@@ -90,10 +96,10 @@ internal sealed class DriveBay(ILogger logger) : IDisposable, ISavedState
     private void AttachDisk(Machine machine, int place, IDiskImage image)
     {
         _drives.Add(image);
-        machine.AttachAta(place, new AtaDisk(Limited(image), Serial(place)));
+        machine.AttachAta(place, new AtaDisk(Metered(image), Serial(place)));
     }
 
-    private LimitedDiskImage Limited(IDiskImage image) => new(image, MayWrite);
+    private MeteredDiskImage Metered(IDiskImage image) => new(image, meter);
 
     private static string Serial(int place) => $"TOYVMM-{place + 1:d4}";
 

@@ -87,7 +87,12 @@ public sealed class InputQueue : IDisposable, ISavedState
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(port, (int)HypercallCatalog.FirstEventPort);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(port, (int)HypercallCatalog.EventPorts);
-        Enqueue(new EventInput(port));
+
+        // A bit that is still to be set is set once: or a guest could fill the host's memory with bells for one that sleeps.
+        if (!_hostEvents.Any(waiting => waiting is EventInput bell && bell.Port == port))
+        {
+            Enqueue(new EventInput(port));
+        }
     }
 
     /// <summary>Asks the guest for memory: its balloon should hold so many pages. A guest without a clock page does not hear of it.</summary>

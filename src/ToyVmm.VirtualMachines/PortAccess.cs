@@ -1,11 +1,10 @@
 using ToyVmm.Engines;
 using ToyVmm.Hardware.Buses;
-using ToyVmm.VirtualMachines.Hypercalls;
 
 namespace ToyVmm.VirtualMachines;
 
 /// <summary>
-/// The monitor's loop around one port access, without leaving the engine: what <see cref="VirtualMachine.Run"/> does at an exit, in the
+/// The monitor's loop around one port access or hypercall, without leaving the engine: what <see cref="VirtualMachine.Run"/> does at an exit, in the
 /// same order. Where the loop would have more to do - a request of the guest, a stop, a look at the host - it is asked to.
 /// </summary>
 /// <param name="vm">The machine.</param>
@@ -22,7 +21,7 @@ internal sealed unsafe class PortAccess(VirtualMachine vm) : IPortAccess
     /// <inheritdoc/>
     public ulong Read(ushort port, int width, ulong retired, out uint value)
     {
-        vm.BeginAccess(ExitReason.PortIo, retired);
+        vm.BeginAccess(retired);
         value = _ports.Read(port, width);
         return vm.EndAccess(retired);
     }
@@ -30,24 +29,16 @@ internal sealed unsafe class PortAccess(VirtualMachine vm) : IPortAccess
     /// <inheritdoc/>
     public ulong Write(ushort port, int width, uint value, ulong retired)
     {
-        vm.BeginAccess(ExitReason.PortIo, retired);
+        vm.BeginAccess(retired);
         _ports.Write(port, width, value);
         return vm.EndAccess(retired);
     }
 
     /// <inheritdoc/>
-    /// <remarks>Calls that may end the run, or concern others than this guest, are exits.</remarks>
-    public bool TryCall(ulong retired, out ulong budget)
+    public ulong Hypercall(ulong retired)
     {
-        budget = 0;
-        if ((Hypercall)vm.Vcpu.State->Eax is not (Hypercall.ConsoleWrite or Hypercall.ClockPage or Hypercall.SetTimer or Hypercall.MmuUpdate or Hypercall.SetPageTable))
-        {
-            return false;
-        }
-
-        vm.BeginAccess(ExitReason.Hypercall, retired);
-        _ = vm.Hypercalls.Call();
-        budget = vm.EndAccess(retired);
-        return true;
+        vm.BeginAccess(retired, ExitReason.Hypercall);
+        vm.PerformHypercall();
+        return vm.EndAccess(retired);
     }
 }

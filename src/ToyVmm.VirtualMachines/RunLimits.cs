@@ -30,6 +30,9 @@ public sealed record RunLimits
     /// </summary>
     public ulong IdleUntil { get; init; } = ulong.MaxValue;
 
-    /// <summary>True where one string instruction that goes on for millions of elements ends the run too (<see cref="StopKind.Preempted"/>): others wait for the host.</summary>
-    public bool EndsInLongInstructions { get; init; }
+    /// <summary>
+    /// True where what takes the host long ends the run too (<see cref="StopKind.Preempted"/>), because others wait: one string instruction that goes on for millions of
+    /// elements, or a disk that the guest has told to flush.
+    /// </summary>
+    public bool EndsAtLongWork { get; init; }
 }

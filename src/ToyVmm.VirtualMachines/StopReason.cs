@@ -59,7 +59,7 @@ public enum StopKind
     /// <summary>Not an end: the guest gave the rest of its time slice away; see <see cref="RunLimits.EndsAtYield"/>.</summary>
     Yielded,
 
-    /// <summary>Not an end: one string instruction takes longer than a slice, and goes on in the next run (<see cref="RunLimits.EndsInLongInstructions"/>).</summary>
+    /// <summary>Not an end: something took the host long, or still does; the guest goes on in the next run (<see cref="RunLimits.EndsAtLongWork"/>).</summary>
     Preempted,
 }
 

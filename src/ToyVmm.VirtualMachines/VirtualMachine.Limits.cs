@@ -5,7 +5,7 @@ public sealed unsafe partial class VirtualMachine
 {
     private ulong _lastExit = ulong.MaxValue;
     private ulong _lookEvery = RunLimits.LongestRun;
-    private bool _stringPaused;
+    private bool _longWork;
     private bool _endsAtYield;
     private StopReason? _limitStop;
 
@@ -16,7 +16,13 @@ public sealed unsafe partial class VirtualMachine
     public ulong ExitsHandled => _exitsHandled;
 
     /// <summary>Bytes that the guest has written to its disks.</summary>
-    public ulong DiskBytesWritten { get; private set; }
+    public ulong DiskBytesWritten => _disks.BytesWritten;
+
+    /// <summary>Sectors that the guest has read from its disks.</summary>
+    public ulong DiskSectorsRead => _disks.SectorsRead;
+
+    /// <summary>How often the guest has asked its disks to make sure that what it wrote is kept: the host then waits for its own.</summary>
+    public ulong DiskFlushes => _disks.Flushes;
 
     /// <summary>Bytes that the guest has sent through COM1 and the console hypercall.</summary>
     public ulong SerialBytesSent { get; private set; }
@@ -53,16 +59,16 @@ public sealed unsafe partial class VirtualMachine
         _lastExit = Saturate(_exitsHandled, limits.MaxExits);
         _lookEvery = Math.Clamp(limits.LookEvery, 1, RunLimits.LongestRun);
         _endsAtYield = limits.EndsAtYield;
-        _stringPaused = false;
+        _longWork = false;
     }
 
     private StopReason? LimitStop(RunLimits limits)
     {
-        bool paused = _stringPaused;
-        _stringPaused = false;
+        bool paused = _longWork;
+        _longWork = false;
         return _limitStop is not null ? _limitStop
             : _exitsHandled >= _lastExit ? new StopReason(StopKind.ExitLimit, 0, $"the limit of {limits.MaxExits} exits is reached")
-            : paused && limits.EndsInLongInstructions ? new StopReason(StopKind.Preempted, 0, "a string instruction takes longer than a slice")
+            : paused && limits.EndsAtLongWork ? new StopReason(StopKind.Preempted, 0, "something took the host long")
             : null;
     }
 
@@ -76,17 +82,14 @@ public sealed unsafe partial class VirtualMachine
         Vcpu.RequestLeave();
     }
 
-    private bool TakeDiskWrite(int bytes)
+    private void NoticeFlush()
     {
-        if (_options.Limits.DiskWriteBytes - DiskBytesWritten < (ulong)bytes)
-        {
-            EndWith(new StopReason(StopKind.DiskWriteLimit, 0, $"the limit of {_options.Limits.DiskWriteBytes} bytes written to disks is reached"));
-            return false;
-        }
-
-        DiskBytesWritten += (ulong)bytes;
-        return true;
+        _longWork = true;
+        _mustLook = true;
     }
+
+    private void ExceedDiskLimit() =>
+        EndWith(new StopReason(StopKind.DiskWriteLimit, 0, $"the limit of {_options.Limits.DiskWriteBytes} bytes written to disks is reached"));
 
     private bool TakeSerialByte()
     {

@@ -37,6 +37,15 @@ public sealed unsafe partial class VirtualMachine
         SetA20(Machine.A20Enabled);
     }
 
+    /// <summary>What the machine was built from.</summary>
+    internal VirtualMachineOptions Options => _options;
+
+    /// <summary>The image's file, which a reset loads again; empty where a drive is booted.</summary>
+    internal ReadOnlyMemory<byte> ImageFile => _imageFile;
+
+    /// <summary>What was written to the drives' files is in them.</summary>
+    internal void FlushDrives() => _drives.Flush();
+
     private void Transfer(StateTransfer state)
     {
         string model = state.Text(Vcpu.Model.Name);
@@ -45,7 +54,7 @@ public sealed unsafe partial class VirtualMachine
         state.Section("CPU"u8, 1, Vcpu);
         state.Section("engine"u8, 1, _engine);
         state.Section("run loop"u8, 1, new LoopState(this));
-        state.Section("paravirtual"u8, 1, Hypercalls.Clock);
+        state.Section("clock page"u8, 1, Hypercalls.Clock);
         state.Section("drives"u8, 1, _drives);
         state.Section("input"u8, 1, Input);
     }

@@ -11,6 +11,7 @@ using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.Hardware.Memory;
 using ToyVmm.Hardware.Time;
+using ToyVmm.VirtualMachines.Advising;
 using ToyVmm.VirtualMachines.FirmwareTables;
 using ToyVmm.VirtualMachines.Hypercalls;
 using ToyVmm.VirtualMachines.Loading;
@@ -54,6 +55,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     private readonly TrapCounter _traps;
     private readonly StringBuilder _serialOutput = new();
     private readonly DriveBay _drives;
+    private readonly DiskMeter _disks;
     private readonly VirtualMachineOptions _options;
     private readonly MachineConfig _config;
     private readonly ILogger _logger;
@@ -67,6 +69,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     private ulong _exitsHandled;
     private bool _asleep;
     private bool _mustLook;
+    private StopReason? _hypercallStop;
     private int _accessesLeft;
     private ulong _hostLookAt;
     private ulong _lastInstruction;
@@ -87,7 +90,9 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             GuestNumber = options.GuestNumber,
             MostPages = machine.Memory.Capacity / GuestPhysicalAddress.PageSize,
         });
-        Vcpu.Costs = _costs = options.MeterCosts ? new CostMeter() : null;
+        InterventionProfile? profile = options.Advise ? new InterventionProfile(Vcpu) : null;
+        Vcpu.Costs = _costs = options.MeterCosts || options.Advise ? new CostMeter(profile) : null;
+        Advisor = profile is null ? null : new ExitAdvisor(this, profile);
         Statistics.Meter = _costs;
         _traps = new TrapCounter(Statistics, options.Observer);
         Vcpu.Observer = _traps;
@@ -104,7 +109,8 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
 
         Hypercalls = new HypercallHandler(this, options);
         _exits = new ExitHandler(this, options);
-        _drives = new DriveBay(_logger) { MayWrite = TakeDiskWrite };
+        _disks = new DiskMeter(options.Limits.DiskWriteBytes, ExceedDiskLimit, NoticeFlush);
+        _drives = new DriveBay(_logger, _disks);
         machine.SerialPorts[0].Peer = this;
         machine.A20.Changed = SetA20;
         machine.CoprocessorErrorIgnored = () =>
@@ -121,7 +127,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         }
 
         // Whoever wants to be told of every exit gets every exit.
-        Vcpu.Ports = options.ExitObserver is null && options.ReadObserver is null ? new PortAccess(this) : null;
+        Vcpu.Ports = options.ExitObserver is not null || options.ReadObserver is not null ? null : Advisor is null ? new PortAccess(this) : new AdvisedPortAccess(this, Advisor);
     }
 
     /// <summary>The board.</summary>
@@ -164,6 +170,9 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
 
     /// <summary>What happened so far.</summary>
     public RunStatistics Statistics { get; } = new();
+
+    /// <summary>Says in the end what paravirtual calls would save; null without <see cref="VirtualMachineOptions.Advise"/>.</summary>
+    public ExitAdvisor? Advisor { get; }
 
     /// <summary>Input for the guest: COM1, the keyboard and the mouse.</summary>
     public InputQueue Input { get; } = new();
@@ -326,9 +335,15 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             _accessesLeft = PrepareAccesses(budget);
             _hostLookAt = retired + _lookEvery;
             VmExit exit = _engine.Run(budget);
-            _costs?.Begin(exit.Reason);
+            if (_costs is not null)
+            {
+                _costs.Begin(exit.Reason);
+                Advisor?.BeginExit(exit);
+            }
+
             Machine.Clock.AdvanceTo(InstructionsRetired + _idle);
-            StopReason? stop = null;
+            StopReason? stop = _hypercallStop;
+            _hypercallStop = null;
             if (exit.Reason != ExitReason.PortIoPerformed)
             {
                 Statistics.Count(exit.Reason);
@@ -342,7 +357,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
                     WaitForHost();
                 }
 
-                _stringPaused |= exit.Reason == ExitReason.Cancelled;
+                _longWork |= exit.Reason == ExitReason.Cancelled;
                 stop = exit.Reason == ExitReason.Halt
                     ? Sleep(limits, started)
                     : _exits.Handle(exit);
@@ -363,15 +378,22 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         return Math.Min(Math.Min(clock.NextDeadline - clock.Now, _lookEvery), _lastInstruction - retired);
     }
 
-    /// <summary>A port access or a hypercall in place: what the loop does when the engine leaves for one. <see cref="EndAccess"/> follows.</summary>
-    /// <param name="reason">What it would have left for.</param>
+    /// <summary>A port access in place: what the loop does when the engine leaves for one. <see cref="EndAccess"/> follows.</summary>
     /// <param name="retired">Instructions retired so far.</param>
-    internal void BeginAccess(ExitReason reason, ulong retired)
+    /// <param name="reason">What the engine would have left for.</param>
+    internal void BeginAccess(ulong retired, ExitReason reason = ExitReason.PortIo)
     {
         _costs?.Enter(reason);
         Machine.Clock.AdvanceTo(retired + _idle);
         Statistics.Count(reason);
         _exitsHandled++;
+    }
+
+    /// <summary>A hypercall in place.</summary>
+    internal void PerformHypercall()
+    {
+        _hypercallStop = Hypercalls.Call();
+        _mustLook |= _hypercallStop is not null;
     }
 
     /// <summary>Accesses to latches, which emitted code has performed.</summary>

@@ -58,6 +58,9 @@ public sealed record VirtualMachineOptions
     /// <summary>Measure what host time is spent on (<see cref="RunStatistics.Costs"/>). Reading the clock makes the run slower; when false nothing is.</summary>
     public bool MeterCosts { get; init; }
 
+    /// <summary>Attribute what the guest leaves its code for to its instructions (<see cref="VirtualMachine.Advisor"/>). Measures costs too; when false nothing is done.</summary>
+    public bool Advise { get; init; }
+
     /// <summary>Where log messages go; nothing is logged on the hot path.</summary>
     public ILoggerFactory Logging { get; init; } = NullLoggerFactory.Instance;
 }

@@ -43,7 +43,7 @@ public sealed class CommandLineFleetTests
         Assert.Equal(alone, guests[1].GetProperty("trace_hash").GetString());
 
         // The same again, to the last slice.
-        using JsonDocument second = JsonDocument.Parse(CommandLine.Run("run", "hello", "compute-fib", "--serial", "none", "--json", "-", "-q").Output);
+        using JsonDocument second = JsonDocument.Parse(CommandLine.Run("run", "hello", "compute-fib", "--serial", "none", "--json", "-", "-q", "--trace-hash").Output);
         Assert.Equal(report.RootElement.GetProperty("schedule_hash").GetString(), second.RootElement.GetProperty("schedule_hash").GetString());
     }
 

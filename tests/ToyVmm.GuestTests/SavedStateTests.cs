@@ -1,10 +1,10 @@
 using System.Text;
 using ToyVmm.Engines;
 using ToyVmm.Hardware;
-using ToyVmm.Hardware.Memory;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Comparing;
 using ToyVmm.VirtualMachines.Loading;
+using ToyVmm.VirtualMachines.Snapshots;
 using ToyVmm.VirtualMachines.Tracing;
 using Xunit;
 using Xunit.Abstractions;
@@ -35,7 +35,7 @@ public sealed class SavedStateTests(ITestOutputHelper output)
         Random random = new(name.Aggregate(17, (hash, letter) => (hash * 31) + letter));
         for (int moment = 0; moment < Moments; moment++)
         {
-            Check(engine => Create(guest, engine), savedOn, restoredOn, (ulong)random.NextInt64((long)length));
+            Check(host => Create(guest, host), savedOn, restoredOn, (ulong)random.NextInt64((long)length), new TranslatorOptions { Hotness = 0, Verify = true });
         }
     }
 
@@ -44,48 +44,52 @@ public sealed class SavedStateTests(ITestOutputHelper output)
     [InlineData(EngineKind.Translator, EngineKind.Translator, 1_234_567_891)]
     [InlineData(EngineKind.Translator, EngineKind.Interpreter, 2_718_281_828)]
     [InlineData(EngineKind.Interpreter, EngineKind.Translator, 314_159_265)]
-    public void Debians_kernel_goes_on_from_a_saved_state(EngineKind savedOn, EngineKind restoredOn, ulong at) => Check(Linux, savedOn, restoredOn, at);
+    public void Debians_kernel_goes_on_from_a_saved_state(EngineKind savedOn, EngineKind restoredOn, ulong at) =>
+        Check(Linux, savedOn, restoredOn, at, new TranslatorOptions());
 
-    private static Recorded Create(GuestImage guest, EngineKind engine)
+    private static VirtualMachine Create(GuestImage guest, VirtualMachineOptions host)
     {
-        TailTrace trace = new();
-        TraceHash unused = new();
-        VirtualMachineOptions options = GuestRunner.Options(guest, engine, unused) with { Observer = trace, ExitObserver = (vm, exit) => trace.Hash.OnExit(vm, exit) };
-        VirtualMachine vm = VirtualMachine.Create(File.ReadAllBytes(guest.ImagePath), options);
+        VirtualMachineOptions options = GuestRunner.Options(guest, host.Engine, new TraceHash());
+        VirtualMachine vm = VirtualMachine.Create(File.ReadAllBytes(guest.ImagePath), host with { Machine = options.Machine, Load = options.Load });
         if (guest.SerialInput is { } typed)
         {
             vm.Input.Enqueue(Encoding.Latin1.GetBytes(typed));
         }
 
-        return new Recorded(vm, trace);
+        return vm;
     }
 
-    private static Recorded Linux(EngineKind engine)
+    private static VirtualMachine Linux(VirtualMachineOptions host) => VirtualMachine.Create(
+        File.ReadAllBytes(LinuxGuest.Kernel),
+        host with
+        {
+            Machine = new MachineConfig { MemorySize = 128u << 20 },
+            Load = new LoadOptions { CommandLine = "console=ttyS0 quiet", InitialRamDisk = File.ReadAllBytes(LinuxGuest.InitialRamDisk) },
+        });
+
+    private static Recorded Make(EngineKind engine, TranslatorOptions translator, Func<VirtualMachineOptions, VirtualMachine> make)
     {
         TailTrace trace = new();
-        VirtualMachine vm = VirtualMachine.Create(
-            File.ReadAllBytes(LinuxGuest.Kernel),
-            new VirtualMachineOptions
-            {
-                Engine = engine,
-                Observer = trace,
-                ExitObserver = (vm, exit) => trace.Hash.OnExit(vm, exit),
-                Machine = new MachineConfig { MemorySize = 128u << 20 },
-                Load = new LoadOptions { CommandLine = "console=ttyS0 quiet", InitialRamDisk = File.ReadAllBytes(LinuxGuest.InitialRamDisk) },
-            });
-        return new Recorded(vm, trace);
+        return new Recorded(make(new VirtualMachineOptions { Engine = engine, Translator = translator, Observer = trace, ExitObserver = (vm, exit) => trace.Hash.OnExit(vm, exit) }), trace);
     }
 
-    private void Check(Func<EngineKind, Recorded> make, EngineKind savedOn, EngineKind restoredOn, ulong at)
+    // The way through the file.
+    private static VirtualMachine Again(VirtualMachine vm, VirtualMachineOptions host)
     {
-        using Recorded first = make(savedOn);
+        using MemoryStream file = new();
+        SnapshotFile.WriteTo(vm, file);
+        file.Position = 0;
+        return SnapshotFile.Read("a stream", file).CreateMachine(host);
+    }
+
+    private void Check(Func<VirtualMachineOptions, VirtualMachine> make, EngineKind savedOn, EngineKind restoredOn, ulong at, TranslatorOptions translator)
+    {
+        using Recorded first = Make(savedOn, translator, make);
         _ = first.Vm.Run(new RunLimits { MaxInstructions = at, Timeout = s_limit });
         byte[] state = first.Vm.SaveState();
         int printed = first.Vm.SerialOutput.Length;
         first.Trace.Hash = new TraceHash();
-        using Recorded second = make(restoredOn);
-        CopyMemory(first.Vm.Machine.Memory, second.Vm.Machine.Memory);
-        second.Vm.RestoreState(state);
+        using Recorded second = Make(restoredOn, translator, host => Again(first.Vm, host));
         string where = $"saved on the {savedOn} at {at}, restored on the {restoredOn}";
         Assert.Equal(state, second.Vm.SaveState());
         AssertEqual(first.Vm, second.Vm, where + ", at once");
@@ -111,22 +115,6 @@ public sealed class SavedStateTests(ITestOutputHelper output)
             StateHash.OfMemory(first.Machine.Memory) == StateHash.OfMemory(second.Machine.Memory),
             $"{where}: {StateDifference.OfMemories(first.Machine.Memory, second.Machine.Memory)}");
         Assert.True(StateHash.OfTlb(first.Vcpu.Mmu.Tlb) == StateHash.OfTlb(second.Vcpu.Mmu.Tlb), $"{where}: the TLBs differ");
-    }
-
-    private static void CopyMemory(GuestMemory from, GuestMemory to)
-    {
-        byte[] page = new byte[GuestPhysicalAddress.PageSize];
-        unsafe
-        {
-            for (uint at = 0; at < from.RamSize; at += GuestPhysicalAddress.PageSize)
-            {
-                new ReadOnlySpan<byte>(from.RamBase + at, page.Length).CopyTo(page);
-                if (!page.AsSpan().SequenceEqual(new ReadOnlySpan<byte>(to.RamBase + at, page.Length)))
-                {
-                    Assert.True(to.TryWrite(new GuestPhysicalAddress(at), page));
-                }
-            }
-        }
     }
 
     private sealed record Recorded(VirtualMachine Vm, TailTrace Trace) : IDisposable

@@ -13,6 +13,7 @@ internal static class HelpText
           toyvmm run hello                     run a built-in guest
           toyvmm run kernel.elf --stats        run a Multiboot kernel of yours, with counts at the end
           toyvmm run boot.asm --trace traps    assemble a source with nasm, run it, show every trap
+          toyvmm snapshot bzImage -o booted.toyvmm --at-serial "login:"    save a machine, to go on from it: run --from
           toyvmm disasm hello                  the code at a guest's entry
           toyvmm bench                         how fast it is
           toyvmm classify                      why this processor could not be virtualized by trapping alone
@@ -30,6 +31,7 @@ internal static class HelpText
           toyvmm run kernel.elf --trace exits:trace.txt
           echo 'a line for COM1' | toyvmm run kernel.elf
           toyvmm run server.elf client.elf client.elf          several guests, which share the host
+          toyvmm run --from booted.toyvmm                      go on from a snapshot
 
         On a terminal every key goes to the guest, Ctrl-C too - to COM1, with --display text to the PS/2 keyboard - but for:
           Ctrl-A X leaves    Ctrl-A C the monitor prompt (help lists its commands)    Ctrl-A A sends Ctrl-A    Ctrl-A H help
@@ -48,6 +50,19 @@ internal static class HelpText
           76-80  a limit is reached: exits, memory, disk writes, trace, serial output
           128+n  signal n stopped the run: 130 for Ctrl-C, or Ctrl-A X on a terminal, 141 when nobody reads the output
         Of several guests the first that did not end as it should gives the status, in the order in which they are named.
+        """;
+
+    private const string Snapshot = """
+        Examples:
+          toyvmm snapshot tasks -o tasks.toyvmm --at-instructions 100_000
+          toyvmm snapshot bzImage --initrd initramfs.gz --append console=ttyS0 -o booted.toyvmm --at-serial "login: "
+          toyvmm snapshot kernel.elf -o ready.toyvmm --at-mark 1     where the guest makes the hypercall trace_mark(1, ...)
+          toyvmm snapshot --from ready.toyvmm -o later.toyvmm --at-time 2.5
+          toyvmm run --from ready.toyvmm --engine interpreter
+
+        The file has everything but the contents of disks: these must be there, and the same, when a run goes on. docs/snapshots.md tells the format.
+
+        Exit status: 0 the snapshot is written; 1 the guest ended before the moment came; otherwise as of `toyvmm run`.
         """;
 
     private const string Disasm = """
@@ -105,6 +120,7 @@ internal static class HelpText
     {
         RootCommand => Root,
         { Name: "run" } => Run,
+        { Name: "snapshot" } => Snapshot,
         { Name: "disasm" } => Disasm,
         { Name: "guests" } => Guests,
         { Name: "bench" } => Bench,

@@ -50,6 +50,7 @@ internal sealed class MachineArguments
     private readonly Option<string> _format = new("--format") { HelpName = "FORMAT", Description = "What the image is, when detection should not decide: raw, boot-sector, multiboot, elf, linux." };
     private readonly Option<string> _entry = new("--entry") { HelpName = "MODE", Description = "How a raw image is entered: real (16-bit, the default) or protected (flat 32-bit)." };
     private readonly Option<string> _loadAddress = new("--load-address") { HelpName = "ADDR", Description = "Where a raw image goes, for example 0x100000; the default is 0x7C00." };
+    private readonly Option<string> _from = new("--from") { HelpName = "FILE", Description = "Go on from a snapshot (toyvmm snapshot) instead of starting: no image is named then, and the machine is the snapshot's." };
     private readonly Option<string> _startTime = new("--start-time") { HelpName = "TIME", Description = "What the guest's clock shows at power-on: an ISO 8601 time, or 'now'. The default is a fixed moment, so that runs repeat." };
 
     /// <summary>Makes the arguments.</summary>
@@ -74,7 +75,7 @@ internal sealed class MachineArguments
     public void AddTo(Command command)
     {
         command.Arguments.Add(_several ? _images : _image);
-        foreach (Option option in (ReadOnlySpan<Option>)[_memory, _cpu, _append, _initrd, _module, _disk, _cdrom, _bios, _vgaBios, _format, _entry, _loadAddress, _startTime])
+        foreach (Option option in (ReadOnlySpan<Option>)[_memory, _cpu, _append, _initrd, _module, _disk, _cdrom, _bios, _vgaBios, _format, _entry, _loadAddress, _startTime, _from])
         {
             command.Options.Add(option);
         }
@@ -100,7 +101,7 @@ internal sealed class MachineArguments
 
     /// <summary>True where an image or a drive is named.</summary>
     public bool NamesImage(ParseResult parsed) =>
-        Images(parsed).Count > 0 || parsed.GetValue(_cdrom) is not null || parsed.GetValue(_disk) is { Length: > 0 };
+        Images(parsed).Count > 0 || parsed.GetValue(_from) is not null || parsed.GetValue(_cdrom) is not null || parsed.GetValue(_disk) is { Length: > 0 };
 
     /// <summary>The images that are named.</summary>
     public IReadOnlyList<string> Images(ParseResult parsed) => _several ? parsed.GetValue(_images) ?? [] : parsed.GetValue(_image) is { } image ? [image] : [];
@@ -115,6 +116,11 @@ internal sealed class MachineArguments
     /// <exception cref="UserErrorException">There is neither, or the image cannot be read.</exception>
     public ImageSource ReadImage(ParseResult parsed)
     {
+        if (parsed.GetValue(_from) is { } from)
+        {
+            return ReadSnapshot(parsed, from);
+        }
+
         if (Images(parsed) is [string name, ..])
         {
             return ImageSource.Open(name);
@@ -144,6 +150,11 @@ internal sealed class MachineArguments
     /// <exception cref="UserErrorException">An argument makes no sense, or a file cannot be read.</exception>
     public VirtualMachineOptions ReadOptions(ParseResult parsed, ImageSource image)
     {
+        if (image.Snapshot is { } snapshot)
+        {
+            return new VirtualMachineOptions { Machine = snapshot.Machine, Cpu = snapshot.Cpu, Load = snapshot.Load };
+        }
+
         MachineConfig machine = new() { Disks = [.. (parsed.GetValue(_disk) ?? []).Select(ReadDisk)], CdRom = parsed.GetValue(_cdrom) };
         if (parsed.GetValue(_memory) is { } memory)
         {
@@ -177,6 +188,38 @@ internal sealed class MachineArguments
 
         CpuModel cpu = CpuModels.Find(parsed.GetValue(_cpu) ?? "") ?? CpuModels.Default;
         return new VirtualMachineOptions { Machine = machine, Cpu = cpu, Load = ReadLoadOptions(parsed, image) };
+    }
+
+    // What a machine is cannot be changed in its middle: an option may say the same again, or is a misunderstanding.
+    private ImageSource ReadSnapshot(ParseResult parsed, string from)
+    {
+        if (Images(parsed) is [string image, ..])
+        {
+            throw UserErrorException.Usage($"{image} and --from {from}: a run starts an image, or goes on from a snapshot (which has its image in it)");
+        }
+
+        foreach (Option option in (ReadOnlySpan<Option>)[_append, _initrd, _module, _disk, _cdrom, _bios, _vgaBios, _format, _entry, _loadAddress])
+        {
+            if (parsed.GetResult(option) is { Implicit: false })
+            {
+                throw UserErrorException.Usage($"{option.Name} with --from: the machine of a snapshot is complete and in the middle of its run; leave {option.Name} out, or take a new snapshot");
+            }
+        }
+
+        ImageSource source = ImageSource.FromSnapshot(from);
+        MachineConfig machine = source.Snapshot!.Machine;
+        Agree(parsed, _memory, text => Quantity.Bytes("--memory", text) == machine.MemorySize, $"{machine.MemorySize >> 20}M");
+        Agree(parsed, _cpu, text => text == source.Snapshot.Cpu.Name, source.Snapshot.Cpu.Name);
+        Agree(parsed, _startTime, text => StartTime(text) == machine.StartTime, machine.StartTime.ToString("u", System.Globalization.CultureInfo.InvariantCulture));
+        return source;
+    }
+
+    private static void Agree(ParseResult parsed, Option<string> option, Func<string, bool> isSame, string present)
+    {
+        if (parsed.GetValue(option) is { } text && !isSame(text))
+        {
+            throw UserErrorException.Usage($"{option.Name} {text} contradicts the snapshot, whose machine has {present}: leave {option.Name} out");
+        }
     }
 
     private LoadOptions ReadLoadOptions(ParseResult parsed, ImageSource image) => new()

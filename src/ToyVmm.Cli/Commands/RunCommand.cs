@@ -24,9 +24,19 @@ internal sealed class RunCommand(HostConsole console)
     private readonly Option<string> _timeout = new("--timeout") { HelpName = "SECONDS", Description = "Stop after so much host time, status 73." };
     private readonly Option<string> _maxExits = new("--max-exits") { HelpName = "N", Description = "Stop after N exits from guest code to the monitor, status 76." };
     private readonly Option<string> _maxDiskWrites = new("--max-disk-writes") { HelpName = "SIZE", Description = "Stop before the guest has written more than that to its disks, status 78." };
+    private readonly Option<string> _maxMemory = new("--max-memory") { HelpName = "SIZE", Description = "Stop before the guest's RAM takes more host memory than that, status 77; --memory may be larger." };
     private readonly Option<string> _maxTrace = new("--max-trace") { HelpName = "SIZE", Description = "Stop before --trace has written more than that, status 79." };
     private readonly Option<string> _maxSerial = new("--max-serial") { HelpName = "SIZE", Description = "Stop before the guest has sent more than that through COM1, status 80." };
     private readonly Option<bool> _stats = new("--stats") { Description = "Print exits, traps, speed, and what host time was spent on when the guest stops." };
+    private readonly Option<bool> _advise = new("--advise") { Description = "Print where the guest leaves its code, what that costs, and which paravirtual calls would spare it (docs/advise.md)." };
+    private readonly Option<string[]> _symbols = new("--symbols")
+    {
+        HelpName = "FILE",
+        Description = "With --advise: names for the guest's addresses, from an ELF file or a System.map; may be repeated. An ELF image brings its own.",
+        Arity = ArgumentArity.OneOrMore,
+        AllowMultipleArgumentsPerToken = false,
+    };
+
     private readonly Option<string> _json = new("--json") { HelpName = "FILE", Description = "Write the report as a JSON document (docs/json.md); - is standard output." };
     private readonly Option<string> _trace = new("--trace") { HelpName = "LEVEL[:FILE]", Description = "One line for each event, to standard error or a file: traps, exits or instructions." };
     private readonly Option<bool> _traceHash = new("--trace-hash") { Description = "Print a fingerprint of the run: equal runs have equal ones." };
@@ -47,7 +57,7 @@ internal sealed class RunCommand(HostConsole console)
         _ = _display.AcceptOnlyFromAmong("none", "text");
         Command command = new("run", "Run a guest image.");
         _machine.AddTo(command);
-        foreach (Option option in (ReadOnlySpan<Option>)[_engine, _verifyTranslations, _serial, _display, _screen, _screenshot, _maxInstructions, _maxExits, _maxDiskWrites, _maxTrace, _maxSerial, _timeout, _stats, _json,
+        foreach (Option option in (ReadOnlySpan<Option>)[_engine, _verifyTranslations, _serial, _display, _screen, _screenshot, _maxInstructions, _maxExits, _maxMemory, _maxDiskWrites, _maxTrace, _maxSerial, _timeout, _stats, _advise, _symbols, _json,
             _trace, _traceHash, _haltOk, _pace, _noPace, _quiet, _verbose])
         {
             command.Options.Add(option);
@@ -76,7 +86,7 @@ internal sealed class RunCommand(HostConsole console)
 
         _fleet.Refuse(parsed, "for several guests: name more than one image, or a --fleet file");
         Guests.ImageSource image = _machine.ReadImage(parsed);
-        VirtualMachineOptions options = _machine.ReadOptions(parsed, image) with { Engine = engine, Translator = new TranslatorOptions { Verify = verify }, Limits = settings.Limits };
+        VirtualMachineOptions options = ReadOptions(parsed, image, engine, verify) with { Limits = settings.Limits };
         return new GuestRun(console, settings, image, options).Execute();
     }
 
@@ -97,7 +107,7 @@ internal sealed class RunCommand(HostConsole console)
 
     private void RefuseForSeveral(ParseResult parsed, RunSettings settings)
     {
-        foreach (Option option in (ReadOnlySpan<Option>)[_display, _screen, _screenshot, _stats, _trace, _maxTrace, _pace, _noPace])
+        foreach (Option option in (ReadOnlySpan<Option>)[_display, _screen, _screenshot, _stats, _advise, _trace, _maxTrace, _pace, _noPace])
         {
             if (parsed.GetResult(option) is { Implicit: false })
             {
@@ -107,7 +117,7 @@ internal sealed class RunCommand(HostConsole console)
 
         if (_fleet.File(parsed) is not null)
         {
-            foreach (Option option in (ReadOnlySpan<Option>)[_engine, _verifyTranslations, _serial, _maxInstructions, _maxExits, _maxDiskWrites, _maxSerial, _haltOk])
+            foreach (Option option in (ReadOnlySpan<Option>)[_engine, _verifyTranslations, _serial, _maxInstructions, _maxExits, _maxMemory, _maxDiskWrites, _maxSerial, _haltOk])
             {
                 if (parsed.GetResult(option) is { Implicit: false })
                 {
@@ -137,12 +147,20 @@ internal sealed class RunCommand(HostConsole console)
             {
                 Name = names[n],
                 Image = image,
-                Options = _machine.ReadOptions(parsed, image) with { Engine = engine, Translator = new TranslatorOptions { Verify = verify } },
+                Options = ReadOptions(parsed, image, engine, verify),
                 Limits = new GuestLimits { Instructions = settings.MaxInstructions ?? ulong.MaxValue, Exits = settings.MaxExits ?? ulong.MaxValue, Resources = settings.Limits },
                 SuccessStatuses = settings.HaltOk ? [0, 70] : [0],
                 SerialToOutput = settings.SerialToOutput,
             })],
         };
+    }
+
+    private VirtualMachineOptions ReadOptions(ParseResult parsed, Guests.ImageSource image, EngineKind engine, bool verify)
+    {
+        VirtualMachineOptions options = _machine.ReadOptions(parsed, image) with { Engine = engine, Translator = new TranslatorOptions { Verify = verify } };
+        return parsed.GetValue(_maxMemory) is { } most
+            ? options with { Machine = options.Machine with { MemoryLimit = (uint)Math.Min(Quantity.Bytes("--max-memory", most), uint.MaxValue) } }
+            : options;
     }
 
     private RunSettings ReadSettings(ParseResult parsed)
@@ -171,6 +189,8 @@ internal sealed class RunCommand(HostConsole console)
             },
             Timeout = parsed.GetValue(_timeout) is { } seconds ? Quantity.Seconds("--timeout", seconds) : null,
             Statistics = parsed.GetValue(_stats),
+            Advise = parsed.GetValue(_advise),
+            Symbols = ReadSymbols(parsed),
             Json = parsed.GetValue(_json),
             TraceLevel = trace?.Level,
             TraceFile = trace?.File,
@@ -180,6 +200,12 @@ internal sealed class RunCommand(HostConsole console)
             Quiet = parsed.GetValue(_quiet),
             Verbosity = parsed.GetResult(_verbose)?.IdentifierTokenCount ?? 0,
         };
+    }
+
+    private string[] ReadSymbols(ParseResult parsed)
+    {
+        string[] files = parsed.GetValue(_symbols) ?? [];
+        return files.Length == 0 || parsed.GetValue(_advise) ? files : throw UserErrorException.Usage("--symbols: only --advise has a use for them");
     }
 
     private bool? ReadPace(ParseResult parsed) => (parsed.GetValue(_pace), parsed.GetValue(_noPace)) switch

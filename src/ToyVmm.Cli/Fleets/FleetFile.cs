@@ -129,6 +129,11 @@ internal sealed class FleetFile
             Connect = [.. (map["connect"]?.List() ?? []).Select(other => other.Text("other-guest"))],
             SerialToOutput = where == "stdio",
         };
+        if (map["limits"]?.Map()["memory"] is { } most)
+        {
+            member = member with { Options = member.Options with { Machine = member.Options.Machine with { MemoryLimit = (uint)most.Bytes(1 << 20, uint.MaxValue) / 4096 * 4096 } } };
+        }
+
         map.Done("a guest");
         for (int n = 1; n <= count; n++)
         {
@@ -231,6 +236,7 @@ internal sealed class FleetFile
                 SerialBytes = map["serial"]?.Bytes() ?? ulong.MaxValue,
             },
         };
+        _ = map["memory"]; // the machine's
         map.Done("limits");
         return limits;
     }

@@ -116,6 +116,9 @@ internal sealed record FleetGuestReport
     /// <summary>Bytes sent through COM1.</summary>
     public required ulong SerialBytes { get; init; }
 
+    /// <summary>Host memory that its RAM took at the end.</summary>
+    public required ulong MemoryBytes { get; init; }
+
     /// <summary>Host time in which it ran.</summary>
     public required double HostMilliseconds { get; init; }
 
@@ -144,6 +147,7 @@ internal sealed record FleetGuestReport
             TimesThrottled = status.TimesThrottled,
             DiskBytesWritten = status.DiskBytesWritten,
             SerialBytes = status.SerialBytes,
+            MemoryBytes = status.MemoryBytes,
             HostMilliseconds = Math.Round(status.HostTime.TotalMilliseconds, 3),
             TraceHash = hash is null ? null : $"{hash.Value:x16}",
         };

@@ -93,7 +93,7 @@ internal sealed class FleetTable : IDisposable
                 new Text(FleetText.Share(now.Work - before.Work, work)),
                 new Text(Rate(now.Instructions - before.Instructions, seconds)),
                 new Text(Rate(now.Exits - before.Exits, seconds)),
-                new Text(guest.Machine is { } vm ? $"{vm.Configuration.MemorySize >> 20} MiB" : ""),
+                new Text(string.Create(CultureInfo.InvariantCulture, $"{now.MemoryBytes / 1048576.0:0.0} MiB")),
                 new Text(guest.Stop?.Detail ?? ""));
         }
 

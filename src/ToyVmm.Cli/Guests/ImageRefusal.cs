@@ -1,18 +1,23 @@
 using ToyVmm.Cli.Hosting;
 using ToyVmm.VirtualMachines;
+using ToyVmm.VirtualMachines.Snapshots;
 
 namespace ToyVmm.Cli.Guests;
 
 /// <summary>Builds a machine for an image, and tells the user why when that is refused.</summary>
 internal static class ImageRefusal
 {
+    /// <summary>What the user is told of a snapshot that cannot be used.</summary>
+    public static UserErrorException Of(SnapshotException e) =>
+        new(e.Problem == SnapshotProblem.Unreadable ? ExitStatus.BadFile : ExitStatus.BadImage, e.Message);
+
     /// <summary>Builds the machine.</summary>
     /// <exception cref="UserErrorException">The image is refused, or the host lacks memory.</exception>
     public static VirtualMachine Create(ImageSource image, VirtualMachineOptions options, HostConsole console)
     {
         try
         {
-            return image.Bytes is { } bytes ? VirtualMachine.Create(bytes, options) : VirtualMachine.CreateFromDrives(options);
+            return image.Snapshot is { } snapshot ? snapshot.CreateMachine(options) : image.Bytes is { } bytes ? VirtualMachine.Create(bytes, options) : VirtualMachine.CreateFromDrives(options);
         }
         catch (InvalidImageException e)
         {
@@ -22,6 +27,10 @@ internal static class ImageRefusal
             }
 
             throw new UserErrorException(ExitStatus.BadImage, $"{image.Name}: {e.Message}");
+        }
+        catch (SnapshotException e)
+        {
+            throw Of(e);
         }
         catch (DriveException e)
         {

@@ -1,14 +1,32 @@
+using ToyVmm.VirtualMachines.Snapshots;
+
 namespace ToyVmm.Cli.Guests;
 
 /// <summary>A guest image as the user names it: a file, an assembly source, or a built-in guest; or none, and the BIOS boots a drive.</summary>
 /// <param name="Name">The name for people.</param>
 /// <param name="Bytes">The image; null when the BIOS boots a drive.</param>
 /// <param name="Origin">Where it comes from, one sentence.</param>
-internal sealed record ImageSource(string Name, byte[]? Bytes, string Origin)
+/// <param name="Snapshot">The snapshot to go on from, which then has the image too; null where a machine starts.</param>
+internal sealed record ImageSource(string Name, byte[]? Bytes, string Origin, SnapshotFile? Snapshot = null)
 {
     /// <summary>No image: what the BIOS finds on the drives.</summary>
     /// <param name="drive">The first drive that is given.</param>
     public static ImageSource OnDrive(string drive) => new(drive, null, $"No image: the BIOS boots a drive, {drive} or one after it.");
+
+    /// <summary>A snapshot, checked.</summary>
+    /// <exception cref="UserErrorException">It cannot be read, or is no whole snapshot.</exception>
+    public static ImageSource FromSnapshot(string path)
+    {
+        try
+        {
+            SnapshotFile snapshot = SnapshotFile.Open(path);
+            return new(path, null, snapshot.ToString(), snapshot);
+        }
+        catch (SnapshotException e)
+        {
+            throw ImageRefusal.Of(e);
+        }
+    }
 
     /// <summary>Finds and reads an image.</summary>
     /// <param name="name">A path, or the name of a built-in guest.</param>

@@ -1,11 +1,14 @@
 using System.Diagnostics;
 using System.Text;
+using ToyVmm.Cli.Advising;
 using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Interactive;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.VirtualMachines;
+using ToyVmm.VirtualMachines.Advising;
 using ToyVmm.VirtualMachines.Monitoring;
+using ToyVmm.VirtualMachines.Symbols;
 using ToyVmm.VirtualMachines.Tracing;
 
 namespace ToyVmm.Cli.Running;
@@ -18,6 +21,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
     /// <exception cref="UserErrorException">The image is refused, or a file cannot be opened.</exception>
     public int Execute()
     {
+        SymbolTable symbols = settings.Advise ? GuestSymbols.Read(settings.Symbols, image, console) : SymbolTable.Empty;
         using TextWriter? traceFile = settings.TraceFile is { } path ? new StreamWriter(HostFile.Create(path, "trace"), Encoding.UTF8, 1 << 16) : null;
         using SerialSink sink = OpenSerial();
         using FileStream? jsonFile = settings.Json is { } json and not "-" ? HostFile.Create(json, "report") : null;
@@ -26,6 +30,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         using VirtualMachine vm = MakeMachine(sink, tracing);
         sink.Machine = vm;
         tracing.StopWhenFull(vm);
+        ulong before = vm.InstructionsRetired;
         (StopReason stop, TimeSpan elapsed, int signal) = Run(vm, sink);
 
         try
@@ -49,8 +54,8 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         }
 
         int status = ReportFailedOutput(sink) ?? Status(stop, signal);
-        Verdict verdict = new(vm, stop, elapsed, status);
-        Report(verdict, jsonFile, tracing);
+        Verdict verdict = new(vm, stop, elapsed, status, before);
+        Report(verdict, vm.Advisor?.Report(symbols), jsonFile, tracing);
         return status;
     }
 
@@ -64,6 +69,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             ExitObserver = tracing.ExitObserver,
             ReadObserver = tracing.ReadObserver,
             MeterCosts = settings.Statistics,
+            Advise = settings.Advise,
             Logging = ErrorLogger.Create(settings.Verbosity, console),
         };
         VirtualMachine vm = ImageRefusal.Create(image, complete, console);
@@ -174,7 +180,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         _ => stop.ExitStatus,
     };
 
-    private void Report(Verdict verdict, FileStream? jsonFile, Tracing tracing)
+    private void Report(Verdict verdict, AdviceReport? advice, FileStream? jsonFile, Tracing tracing)
     {
         // A screen that was drawn live is still there.
         if (settings.PrintScreen || (settings.Display && !console.OutputIsTerminal))
@@ -192,6 +198,11 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             StatisticsText.Write(console.Error, verdict);
         }
 
+        if (advice is not null)
+        {
+            AdviceText.Write(console.Error, advice);
+        }
+
         if (tracing.Hash is { } hash)
         {
             console.Error.WriteLine($"trace hash {hash.Value:x16} over {hash.Events} events");
@@ -199,7 +210,8 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
 
         if (settings.Json is not null)
         {
-            WriteJson(RunReport.From(verdict, image, tracing.Hash), jsonFile);
+            RunReport report = RunReport.From(verdict, image, tracing.Hash);
+            WriteJson(report with { Costs = settings.Statistics ? report.Costs : null, Advice = advice is null ? null : AdviceDocument.From(advice) }, jsonFile);
         }
 
         if (!settings.Quiet)

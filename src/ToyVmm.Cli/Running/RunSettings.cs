@@ -39,6 +39,12 @@ internal sealed record RunSettings
     /// <summary>True to print statistics.</summary>
     public bool Statistics { get; init; }
 
+    /// <summary>True to say what paravirtual calls would save.</summary>
+    public bool Advise { get; init; }
+
+    /// <summary>Files with names for the guest's addresses.</summary>
+    public IReadOnlyList<string> Symbols { get; init; } = [];
+
     /// <summary>The file for the report; "-" is standard output; null is none.</summary>
     public string? Json { get; init; }
 

@@ -8,10 +8,11 @@ namespace ToyVmm.Cli.Running;
 /// <param name="Stop">Why it stopped.</param>
 /// <param name="Elapsed">Host time of the run alone.</param>
 /// <param name="Status">The exit status of the process.</param>
-internal sealed record Verdict(VirtualMachine Machine, StopReason Stop, TimeSpan Elapsed, int Status)
+/// <param name="Before">Instructions that were retired before the run: a snapshot's.</param>
+internal sealed record Verdict(VirtualMachine Machine, StopReason Stop, TimeSpan Elapsed, int Status, ulong Before = 0)
 {
     /// <summary>Millions of guest instructions a second; 0 for a run too short to tell.</summary>
-    public double MillionsPerSecond => Elapsed.TotalSeconds > 0 ? Machine.InstructionsRetired / Elapsed.TotalSeconds / 1e6 : 0;
+    public double MillionsPerSecond => Elapsed.TotalSeconds > 0 ? (Machine.InstructionsRetired - Before) / Elapsed.TotalSeconds / 1e6 : 0;
 
     /// <summary>The verdict line.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,

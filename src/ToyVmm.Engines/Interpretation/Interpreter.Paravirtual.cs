@@ -11,9 +11,8 @@ namespace ToyVmm.Engines.Interpretation;
 /// </summary>
 public sealed unsafe partial class Interpreter
 {
-    // P and A, and U/S, of a table entry (SDM 3A 4.5).
+    // P and A of a table entry (SDM 3A 4.5).
     private const ulong PresentAndUsed = 0x21;
-    private const ulong ForUsers = 4;
 
     /// <summary>True where paging is on, with PAE: page-table entries have 8 bytes.</summary>
     public bool HasWideTables => (State->Cr0 & Cr0.PG) != 0 && (State->Cr4 & Cr4.PAE) != 0;
@@ -45,6 +44,12 @@ public sealed unsafe partial class Interpreter
         foreach (TableUpdate update in updates)
         {
             ulong value = update.Value;
+            if (size == sizeof(uint) && Memory.IsPlainRam(update.Entry))
+            {
+                *(uint*)(Memory.RamBase + update.Entry.Value) = (uint)value;
+                continue;
+            }
+
             _ = Memory.TryWrite(update.Entry, MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in value))[..size]);
         }
 
@@ -74,8 +79,11 @@ public sealed unsafe partial class Interpreter
         {
             if (IsUsed(update, out uint linear))
             {
-                // Where the levels above say otherwise nothing comes of it.
-                _ = Vcpu.Mmu.Translate(linear, (update.Value & ForUsers) != 0 ? PageAccess.User : 0, out _, out _, out _);
+                PageWalk walk = PageWalker.Walk(Memory, State, Vcpu.Mmu.PhysicalMask, linear);
+                if (walk.Result == PageWalkResult.Mapped)
+                {
+                    _ = Vcpu.Mmu.Translate(linear, AccessOf(walk.Rights), out _, out _, out _);
+                }
             }
         }
     }
@@ -86,38 +94,46 @@ public sealed unsafe partial class Interpreter
         return update.Linear is not null && (update.Value & PresentAndUsed) == PresentAndUsed;
     }
 
+    private static PageAccess AccessOf(TlbRights rights) => (rights & TlbRights.User) != 0 ? PageAccess.User : 0;
+
     private bool ForgetTableEntries(ReadOnlySpan<TableUpdate> updates)
     {
-        const int SmallBatch = 128;
-        Span<ulong> entries = updates.Length <= SmallBatch ? stackalloc ulong[SmallBatch] : new ulong[updates.Length];
-        entries = entries[..updates.Length];
-        ulong lowest = ulong.MaxValue;
-        ulong highest = 0;
-        for (int n = 0; n < updates.Length; n++)
-        {
-            ulong entry = updates[n].Entry.Value;
-            entries[n] = entry;
-            lowest = Math.Min(lowest, entry);
-            highest = Math.Max(highest, entry);
-        }
-
         bool lost = false;
-        if (updates.IsEmpty)
-        {
-            return lost;
-        }
 
-        for (int space = 0; space < Tlb.SpaceCount; space++)
+        // Neighbours in a batch are in the same table, mostly: one look at each address space serves them all.
+        while (updates.Length > 0)
         {
-            _dropped.Clear();
-            Vcpu.Mmu.Tlb.ForgetTableEntries(space, entries, lowest, highest, _dropped);
-            if (_dropped.Count > 0)
+            ulong table = updates[0].Entry.Value >> 12;
+            int count = 1;
+            while (count < updates.Length && updates[count].Entry.Value >> 12 == table)
             {
-                Translated?.Drop(space, _dropped);
-                lost = true;
+                count++;
             }
+
+            for (int space = 0; space < Tlb.SpaceCount; space++)
+            {
+                lost |= Vcpu.Mmu.Tlb.KnowsTable(space, table) && ForgetTableEntries(space, updates[..count]);
+            }
+
+            updates = updates[count..];
         }
 
         return lost;
+    }
+
+    private bool ForgetTableEntries(int space, ReadOnlySpan<TableUpdate> updates)
+    {
+        _dropped.Clear();
+        foreach (TableUpdate update in updates)
+        {
+            Vcpu.Mmu.Tlb.ForgetTableEntry(space, update.Entry.Value, _dropped);
+        }
+
+        if (_dropped.Count > 0)
+        {
+            Translated?.Drop(space, _dropped);
+        }
+
+        return _dropped.Count > 0;
     }
 }

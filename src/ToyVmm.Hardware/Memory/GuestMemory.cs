@@ -54,7 +54,7 @@ public sealed unsafe partial class GuestMemory : IDisposable
             RamBase = _pages.Address;
         }
 
-        _kinds = (byte*)NativeMemory.AllocZeroed(2 * MarkedPages);
+        _kinds = SparseMemory.Allocate(2 * MarkedPages);
         Marks = (PageMarks*)(_kinds + MarkedPages);
         RomPages = new RomPages();
         SetKind(new GuestPhysicalAddress(0), ramSize, PageKind.Ram);
@@ -257,7 +257,7 @@ public sealed unsafe partial class GuestMemory : IDisposable
         }
         else
         {
-            NativeMemory.Free(_kinds);
+            SparseMemory.Free(_kinds, 2 * MarkedPages);
         }
 
         RamBase = null;

@@ -93,14 +93,16 @@ public sealed class Tlb : IDisposable
     /// <param name="linear">Any address in the page.</param>
     public bool MayBeLarge(uint linear) => LargeEntry(linear) != 0;
 
-    /// <summary>Removes what one of the address spaces was filled with from table entries. Global pages are not known by their tables.</summary>
+    /// <summary>False where one of the address spaces was filled with nothing from a page of page-table or directory entries.</summary>
     /// <param name="space">Which: 0 to <see cref="SpaceCount"/> - 1.</param>
-    /// <param name="addresses">Where the page-table or directory entries lie.</param>
-    /// <param name="lowest">The least of them.</param>
-    /// <param name="highest">The greatest.</param>
+    /// <param name="table">The physical page's number.</param>
+    public bool KnowsTable(int space, ulong table) => _spaces[space]?.KnowsTable(table) ?? false;
+
+    /// <summary>Removes what one of the address spaces was filled with from a table entry. Global pages are not known by their tables.</summary>
+    /// <param name="space">Which: 0 to <see cref="SpaceCount"/> - 1.</param>
+    /// <param name="address">Where the page-table or directory entry lies.</param>
     /// <param name="dropped">Receives the linear pages (numbers) that lost their entries.</param>
-    public void ForgetTableEntries(int space, ReadOnlySpan<ulong> addresses, ulong lowest, ulong highest, ICollection<uint> dropped) =>
-        _spaces[space]?.ForgetTableEntries(addresses, lowest, highest, dropped);
+    public void ForgetTableEntry(int space, ulong address, ICollection<uint> dropped) => _spaces[space]?.ForgetTableEntry(address, dropped);
 
     /// <summary>MOV CR3: goes over to an address space, and removes every entry of it that its tables no longer bear out.</summary>
     /// <param name="memory">Where the tables lie.</param>

@@ -26,10 +26,20 @@ internal sealed unsafe class TlbSpace : IDisposable
     private const ulong PageMask = ((1ul << GenerationShift) - 1) & ~0xFFFul;
 
     private readonly List<int> _used = [];
-    private ulong* _pages = (ulong*)NativeMemory.AllocZeroed(PageCount, sizeof(ulong));
-    private ulong* _large = (ulong*)NativeMemory.AllocZeroed(SlotCount, sizeof(ulong));
-    private Slot* _slots = (Slot*)NativeMemory.AllocZeroed(SlotCount, (nuint)sizeof(Slot));
+    private ulong* _pages;
+    private ulong* _large;
+    private Slot* _slots;
     private ulong _generation = 1;
+
+    /// <summary>Makes a space without entries.</summary>
+    public TlbSpace()
+    {
+        _pages = (ulong*)SparseMemory.Allocate(TableBytes);
+        _large = _pages + PageCount;
+        _slots = (Slot*)(_large + SlotCount);
+    }
+
+    private static nuint TableBytes => ((nuint)(PageCount + SlotCount) * sizeof(ulong)) + ((nuint)SlotCount * (nuint)sizeof(Slot));
 
     /// <summary>The entry of a 4 KiB page; 0 where there is none.</summary>
     public ulong PageEntry(uint linear)
@@ -109,38 +119,39 @@ internal sealed unsafe class TlbSpace : IDisposable
     /// <summary>Removes the entry of a large page in one slot.</summary>
     public void DropLarge(uint linear) => _large[linear >> SlotShift] = 0;
 
-    /// <summary>Removes what was filled from table entries, wherever in the address space their tables are used.</summary>
-    /// <param name="addresses">Where the page-table or directory entries lie.</param>
-    /// <param name="lowest">The least of them.</param>
-    /// <param name="highest">The greatest.</param>
+    /// <summary>False where nothing was filled from entries in a physical page (its number).</summary>
+    public bool KnowsTable(ulong table)
+    {
+        foreach (int index in _used)
+        {
+            Slot* slot = &_slots[index];
+            if (slot->Mixed || slot->DirectoryAddress >> PageShift == table || (slot->EntrySize != 0 && slot->TableAddress >> PageShift == table))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>Removes what was filled from one table entry, wherever in the address space its table is used.</summary>
+    /// <param name="address">Where the page-table or directory entry lies.</param>
     /// <param name="dropped">Receives the linear pages (numbers) that lost their entries.</param>
-    public void ForgetTableEntries(ReadOnlySpan<ulong> addresses, ulong lowest, ulong highest, ICollection<uint> dropped)
+    public void ForgetTableEntry(ulong address, ICollection<uint> dropped)
     {
         for (int n = _used.Count - 1; n >= 0; n--)
         {
             uint index = (uint)_used[n];
             Slot* slot = &_slots[index];
-            if (slot->Mixed || (slot->DirectoryAddress >= lowest && slot->DirectoryAddress <= highest && addresses.Contains(slot->DirectoryAddress)))
+            if (slot->Mixed || slot->DirectoryAddress == address)
             {
                 DropSlot(index, dropped);
                 slot->Generation = 0;
                 _used.RemoveAt(n);
             }
-            else if (slot->EntrySize != 0 && slot->TableAddress <= highest && slot->TableAddress + ((ulong)PagesPerSlot * slot->EntrySize) > lowest)
+            else if (slot->EntrySize != 0 && address - slot->TableAddress < (ulong)(PagesPerSlot * slot->EntrySize))
             {
-                ForgetIn(index, slot, addresses, dropped);
-            }
-        }
-    }
-
-    private void ForgetIn(uint index, Slot* slot, ReadOnlySpan<ulong> addresses, ICollection<uint> dropped)
-    {
-        uint size = PagesPerSlot * (uint)slot->EntrySize;
-        foreach (ulong address in addresses)
-        {
-            if (address - slot->TableAddress < size)
-            {
-                uint page = (index * PagesPerSlot) + ((uint)(address - slot->TableAddress) / slot->EntrySize);
+                uint page = (index * PagesPerSlot) + (uint)((address - slot->TableAddress) / slot->EntrySize);
                 if (_pages[page] >> GenerationShift == _generation)
                 {
                     _pages[page] = 0;
@@ -244,9 +255,7 @@ internal sealed unsafe class TlbSpace : IDisposable
             NativeMemory.Free(_slots[n].Copy);
         }
 
-        NativeMemory.Free(_pages);
-        NativeMemory.Free(_large);
-        NativeMemory.Free(_slots);
+        SparseMemory.Free(_pages, TableBytes);
         _pages = null;
         _large = null;
         _slots = null;

@@ -116,7 +116,7 @@ public sealed class VirtualClock : ISavedState
         Now = state.Pass(Now);
         state.Require(Now <= LatestRestored);
         int count = _timers.Count;
-        state.Range(ref count, _timers.Count, _timers.Count);
+        state.Range(ref count, _timers.Count, _timers.Count, "the number of timers (and so of chips)");
         foreach (ClockTimer timer in _timers)
         {
             ulong deadline = state.Pass(timer.Deadline);

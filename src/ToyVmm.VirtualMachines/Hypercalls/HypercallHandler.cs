@@ -11,11 +11,10 @@ internal sealed unsafe class HypercallHandler
 {
     private const uint PageMask = GuestPhysicalAddress.PageSize - 1;
 
-    private const int SmallBatch = 64;
-
-    private readonly TableUpdate[] _updates = new TableUpdate[SmallBatch];
     private readonly VirtualMachine _vm;
     private readonly VirtualMachineOptions _options;
+    private TableUpdate[] _updates = new TableUpdate[64];
+    private ulong[] _words = new ulong[128];
 
     public HypercallHandler(VirtualMachine vm, VirtualMachineOptions options)
     {
@@ -68,6 +67,11 @@ internal sealed unsafe class HypercallHandler
     {
         const ulong Display = 0xA_0000;
         const ulong DisplayEnd = 0xC_0000;
+        if (length > 0 && length <= GuestPhysicalAddress.PageSize - (address & PageMask) && address is < (uint)Display or >= (uint)DisplayEnd)
+        {
+            return Memory.KindAt(new GuestPhysicalAddress(address)) == PageKind.Ram;
+        }
+
         ulong end = address + length;
         if (end > Memory.RamSize)
         {
@@ -157,12 +161,15 @@ internal sealed unsafe class HypercallHandler
         uint size = wide ? 8u : 4u;
         ulong reserved = !wide ? 0xFFFF_FFFF_0000_0000
             : ~((1ul << PaeWalker.PhysicalAddressBits) - 1) & ((_vm.Cpu.Efer & Efer.NXE) != 0 ? ulong.MaxValue >> 1 : ulong.MaxValue);
-        // Batches are small and many: their room is kept.
-        Span<TableUpdate> updates = count <= SmallBatch ? _updates.AsSpan(0, (int)count) : new TableUpdate[count];
-        Span<byte> bytes = count <= SmallBatch ? stackalloc byte[SmallBatch * EntrySize] : new byte[count * EntrySize];
-        bytes = bytes[..(int)(count * EntrySize)];
-        _ = Memory.TryRead(new GuestPhysicalAddress(address), bytes);
-        ReadOnlySpan<ulong> words = MemoryMarshal.Cast<byte, ulong>(bytes);
+        if (count > _updates.Length)
+        {
+            _updates = new TableUpdate[count];
+            _words = new ulong[2 * count];
+        }
+
+        Span<TableUpdate> updates = _updates.AsSpan(0, (int)count);
+        Span<ulong> words = _words.AsSpan(0, 2 * (int)count);
+        _ = Memory.TryRead(new GuestPhysicalAddress(address), MemoryMarshal.AsBytes(words));
         for (int n = 0; n < updates.Length; n++)
         {
             uint entry = (uint)words[2 * n];

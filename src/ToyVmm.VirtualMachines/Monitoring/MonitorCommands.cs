@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using ToyVmm.VirtualMachines.Snapshots;
 
 namespace ToyVmm.VirtualMachines.Monitoring;
 
@@ -23,6 +24,7 @@ public sealed class MonitorCommands
         ("xp", "/NFU ADDRESS", "show physical memory"),
         ("screen", "", "print the text screen"),
         ("sendkey", "KEYS", "press keys together, for example ctrl-alt-delete"),
+        ("snapshot", "FILE", "save the machine to a file; toyvmm run --from FILE goes on from it"),
         ("reset", "", "reset the machine: the image is loaded again"),
         ("stop", "", "does nothing here: the guest is stopped while there is a prompt"),
         ("cont", "", "let the guest go on (c; Ctrl-D does the same)"),
@@ -74,6 +76,7 @@ public sealed class MonitorCommands
             "x" or "xp" => MemoryDump.Show(_vm, isPhysical: command == "xp", format, arguments),
             "screen" => NoArguments(command, arguments) ?? new MonitorReply(Screen()),
             "sendkey" => SendKey(arguments),
+            "snapshot" => Snapshot(line.Trim()["snapshot".Length..].Trim()),
             "reset" or "system_reset" => NoArguments(command, arguments) ?? Reset(),
             "stop" => NoArguments(command, arguments) ?? new MonitorReply("the guest is stopped; cont lets it go on"),
             "cont" or "c" => NoArguments(command, arguments) ?? new MonitorReply("", MonitorAction.Continue),
@@ -127,6 +130,25 @@ public sealed class MonitorCommands
 
         IEnumerable<KeyInput> events = keys.Select(key => new KeyInput(key, true)).Concat(Enumerable.Reverse(keys).Select(key => new KeyInput(key, false)));
         return _vm.Input.Enqueue([.. events]) ? new MonitorReply("") : MonitorReply.Error("sendkey: the guest does not take its keys, and no more fit");
+    }
+
+    // The rest of the line is the name: it may have spaces.
+    private MonitorReply Snapshot(string path)
+    {
+        if (path.Length == 0)
+        {
+            return MonitorReply.Error("snapshot: to which file?");
+        }
+
+        try
+        {
+            SnapshotFile.Write(_vm, path);
+            return new MonitorReply($"{path} is written; toyvmm run --from {path} goes on from here");
+        }
+        catch (SnapshotException e)
+        {
+            return MonitorReply.Error($"snapshot: {e.Message}");
+        }
     }
 
     private MonitorReply Reset()

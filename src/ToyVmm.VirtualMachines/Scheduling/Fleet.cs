@@ -228,6 +228,8 @@ public sealed class Fleet : IGuestNetwork, IDisposable
                 ulong now = _processors.Begin(processor);
                 ulong waited = Slices - guest.ReadySinceSlice;
                 ulong number = Slices++;
+                (TimeSpan waitedTime, bool woken) = (Stopwatch.GetElapsedTime(guest.ReadySince), guest.HasSlept);
+                guest.HasSlept = false;
                 TimeSpan left = _timeout == TimeSpan.MaxValue ? TimeSpan.MaxValue : _timeout - Elapsed;
                 SliceResult slice;
                 Monitor.Exit(_gate);
@@ -242,7 +244,7 @@ public sealed class Fleet : IGuestNetwork, IDisposable
 
                 _processors.End(processor, slice.Charge);
                 Settle(guest, slice, waited);
-                Observe(new FleetSlice(number, guest, now, slice.Charge, slice.Instructions, slice.Exits, waited, guest.State));
+                Observe(new FleetSlice(number, guest, now, slice.Charge, slice.Instructions, slice.Exits, waited, guest.State) { WaitedTime = waitedTime, Woken = woken });
             }
 
             Monitor.PulseAll(_gate);
@@ -294,6 +296,7 @@ public sealed class Fleet : IGuestNetwork, IDisposable
         // What it gives away it has had its turn for; otherwise it would be next again, because it used so little.
         _queue.Charge(guest.Share, slice.Yielded ? Math.Max(slice.Charge, guest.Share.RequestedWork) : slice.Charge);
         guest.ReadySinceSlice = Slices;
+        guest.ReadySince = Stopwatch.GetTimestamp();
         bool sleeps = guest.State is FleetGuestState.Asleep or FleetGuestState.Waiting;
         if (guest.State != FleetGuestState.Ready)
         {
@@ -315,8 +318,10 @@ public sealed class Fleet : IGuestNetwork, IDisposable
 
     private void Wake(FleetGuest guest)
     {
+        guest.HasSlept = guest.State is FleetGuestState.Asleep or FleetGuestState.Waiting;
         guest.Wake();
         guest.ReadySinceSlice = Slices;
+        guest.ReadySince = Stopwatch.GetTimestamp();
         _queue.Enter(guest.Share);
     }
 

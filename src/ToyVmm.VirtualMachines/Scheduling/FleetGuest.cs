@@ -23,7 +23,7 @@ public sealed class FleetGuest
         Share = new FairQueueMember(options.Weight);
         Bites = new SliceBites(fleet.Options);
         Caps = new CapMeter(options.Caps);
-        _status = new GuestStatus(FleetGuestState.Ready, 0, 0, 0, TimeSpan.Zero, 0, 0, 0, 0, 0, 0);
+        _status = new GuestStatus(FleetGuestState.Ready, 0, 0, 0, TimeSpan.Zero, 0, 0, 0, 0, 0, 0, 0);
     }
 
     /// <summary>Its place in the fleet, from 0.</summary>
@@ -60,7 +60,13 @@ public sealed class FleetGuest
 
     internal FairQueueMember Share { get; }
 
+    /// <summary>How many slices had begun when it became ready.</summary>
     internal ulong ReadySinceSlice { get; set; }
+
+    /// <summary>The same as a time of the host's clock (Stopwatch).</summary>
+    internal long ReadySince { get; set; } = Stopwatch.GetTimestamp();
+
+    internal bool HasSlept { get; set; }
 
     internal bool EventPending { get; set; }
 
@@ -164,6 +170,7 @@ public sealed class FleetGuest
         Restarts,
         _used.DiskBytes + (Machine?.DiskBytesWritten ?? 0),
         _used.SerialBytes + (Machine?.SerialBytesSent ?? 0),
+        Machine?.Machine.Memory.ResidentBytes ?? 0,
         _longestWait,
         _timesThrottled);
 
@@ -219,7 +226,7 @@ public sealed class FleetGuest
             Timeout = time == TimeSpan.MaxValue ? Timeout.InfiniteTimeSpan : time > TimeSpan.Zero ? time : TimeSpan.Zero,
             IdleUntil = FleetTime.ToGuest(now - _bornAt, _fleet.Options.Frequency, vm.Machine.Clock.Frequency),
             EndsAtYield = true,
-            EndsInLongInstructions = true,
+            EndsAtLongWork = true,
         };
     }
 

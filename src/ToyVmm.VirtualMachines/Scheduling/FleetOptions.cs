@@ -50,4 +50,11 @@ public enum FleetAccounting
 /// <param name="Exits">Exits handled in it.</param>
 /// <param name="Waited">Slices that began between the guest's becoming ready and this one.</param>
 /// <param name="State">What the guest does now.</param>
-public readonly record struct FleetSlice(ulong Number, FleetGuest Guest, ulong StartedAt, ulong Work, ulong Instructions, ulong Exits, ulong Waited, FleetGuestState State);
+public readonly record struct FleetSlice(ulong Number, FleetGuest Guest, ulong StartedAt, ulong Work, ulong Instructions, ulong Exits, ulong Waited, FleetGuestState State)
+{
+    /// <summary>Host time between the guest's becoming ready and this slice. Unlike all else it differs from run to run.</summary>
+    public TimeSpan WaitedTime { get; init; }
+
+    /// <summary>True for the first slice after the guest has slept.</summary>
+    public bool Woken { get; init; }
+}

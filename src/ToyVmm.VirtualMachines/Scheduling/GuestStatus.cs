@@ -10,6 +10,7 @@ namespace ToyVmm.VirtualMachines.Scheduling;
 /// <param name="Restarts">How often it was started again.</param>
 /// <param name="DiskBytesWritten">Bytes written to disks, over all its lives.</param>
 /// <param name="SerialBytes">Bytes sent through COM1, over all its lives.</param>
+/// <param name="MemoryBytes">Host memory that its RAM takes.</param>
 /// <param name="LongestWait">The most slices of others between its becoming ready and its running.</param>
 /// <param name="TimesThrottled">Periods in which it has used up a cap.</param>
 public sealed record GuestStatus(
@@ -22,5 +23,6 @@ public sealed record GuestStatus(
     uint Restarts,
     ulong DiskBytesWritten,
     ulong SerialBytes,
+    ulong MemoryBytes,
     ulong LongestWait,
     ulong TimesThrottled);

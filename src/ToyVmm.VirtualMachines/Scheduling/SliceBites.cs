@@ -9,11 +9,13 @@ internal sealed class SliceBites(FleetOptions options)
     // A bite is at most a sixteenth of a slice in instructions.
     private const ulong BitesOfSlice = 16;
     private const int CostBits = 8;
-    private const ulong FewestInstructions = 256;
+    // Nothing is known of a new machine: decoding and translating come first, at any rate.
+    private const ulong FirstCost = 1024 << CostBits;
+    private const ulong FewestInstructions = 16;
     private const ulong StringExits = 4096;
 
     private ulong _workBefore;
-    private ulong _cost = 1 << CostBits;        // work per instruction, times 2^CostBits
+    private ulong _cost = FirstCost;            // work per instruction, times 2^CostBits
     private bool _entered;
 
     private ulong MostBite => Math.Max(options.Slice / BitesOfSlice, FewestInstructions);
@@ -61,5 +63,5 @@ internal sealed class SliceBites(FleetOptions options)
     }
 
     /// <summary>A new machine.</summary>
-    public void Reset() => _cost = 1 << CostBits;
+    public void Reset() => _cost = FirstCost;
 }
