@@ -9,6 +9,9 @@ internal static class ExitStatus
     /// <summary>verify: a property does not hold of a case.</summary>
     public const int CounterexampleFound = 1;
 
+    /// <summary>run with several guests: one ended with status 0 where another was expected.</summary>
+    public const int UnexpectedSuccess = 1;
+
     /// <summary>snapshot: the guest ended before the moment at which it was to be saved.</summary>
     public const int MomentNotReached = 1;
 

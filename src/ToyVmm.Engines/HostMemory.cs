@@ -43,15 +43,15 @@ internal static unsafe partial class HostMemory
         return address;
     }
 
-    /// <summary>Maps a part of a file at an address that is reserved.</summary>
+    /// <summary>Maps a part of a file at an address that is reserved, or zeros.</summary>
     /// <param name="address">Where.</param>
     /// <param name="length">Bytes, whole pages.</param>
     /// <param name="protection">What may be done with it.</param>
-    /// <param name="descriptor">The file.</param>
+    /// <param name="descriptor">The file; -1 for zeros, which are only read.</param>
     /// <param name="offset">Its first byte.</param>
     /// <param name="populate">True to have the pages there at once, where each will be used.</param>
     public static bool MapShared(nint address, nuint length, int protection, int descriptor, nint offset, bool populate) =>
-        Map(address, length, protection, FlagShared | MapFixed | (populate ? MapPopulate : 0), descriptor, offset) != 0;
+        Map(address, length, protection, (descriptor < 0 ? MapPrivate | MapAnonymous | MapNoReserve : FlagShared) | MapFixed | (populate ? MapPopulate : 0), descriptor, offset) != 0;
 
     /// <summary>Changes the protection of whole pages.</summary>
     public static bool Protect(nint address, nuint length, int protection) => MProtect(address, length, protection) == 0;

@@ -1,7 +1,7 @@
 namespace ToyVmm.Engines;
 
 /// <summary>
-/// Port accesses performed where they happen, without leaving the engine (<see cref="Vcpu.Ports"/>). A guest's delay loops and drivers
+/// Port accesses and hypercalls performed where they happen, without leaving the engine (<see cref="Vcpu.Ports"/>). A guest's delay loops and drivers
 /// make millions of them, and most concern nobody but one chip: the trip through the monitor's loop would cost many times the access.
 /// </summary>
 /// <remarks>
@@ -14,7 +14,7 @@ public unsafe interface IPortAccess
     /// <summary>
     /// Two tables of 64 Ki bytes, one behind the other, at one address as long as this exists. The first has a zero for each port that is a latch:
     /// a byte in the second table that reads and writes reach, without any other effect. Emitted code then reaches it itself, and counts (guests write to
-    /// port 80 merely to wait).
+    /// port 80 merely to wait). Null: no port is one, and each access is told of.
     /// </summary>
     byte* Latches { get; }
 
@@ -37,4 +37,9 @@ public unsafe interface IPortAccess
     /// <param name="retired">Instructions retired, this one included where it is complete with this access.</param>
     /// <returns>How many instructions may retire from <paramref name="retired"/> on; 0 to make the engine leave.</returns>
     ulong Write(ushort port, int width, uint value, ulong retired);
+
+    /// <summary>The guest executes VMCALL in ring 0; the registers have the call, and get the answer. Counts as an exit (<see cref="ExitReason.Hypercall"/>).</summary>
+    /// <param name="retired">Instructions retired, this one included.</param>
+    /// <returns>How many instructions may retire from <paramref name="retired"/> on; 0 to make the engine leave.</returns>
+    ulong Hypercall(ulong retired);
 }

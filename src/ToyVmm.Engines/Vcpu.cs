@@ -68,8 +68,14 @@ public sealed unsafe partial class Vcpu : IDisposable
         set
         {
             field = value;
-            Frame->PortLatches = value is null ? (nint)s_noLatches : (nint)value.Latches;
+            SetLatches(hidden: false);
         }
+    }
+
+    /// <summary>Sends accesses to latches (<see cref="IPortAccess.Latches"/>) through <see cref="Ports"/> like all others: where each exit has to be seen at once.</summary>
+    public bool LatchesHidden
+    {
+        set => SetLatches(value);
     }
 
     /// <summary>Set by another thread to get the engine out of a REP string instruction, which can take seconds; budgets bound everything else.</summary>
@@ -78,6 +84,9 @@ public sealed unsafe partial class Vcpu : IDisposable
         get => Volatile.Read(ref _cancelRequested);
         set => Volatile.Write(ref _cancelRequested, value);
     }
+
+    /// <summary>Blocks of guest code decoded so far, by either engine, again ones included.</summary>
+    public ulong BlocksDecoded { get; internal set; }
 
     /// <summary>What the translator did; null where everything is interpreted.</summary>
     public TranslationStatistics? Translation { get; internal set; }
@@ -96,6 +105,9 @@ public sealed unsafe partial class Vcpu : IDisposable
 
     /// <summary>Accesses outside memory by the instruction in flight.</summary>
     internal IoLog Io { get; } = new();
+
+    /// <summary>Offset in CS of the instruction that the engine left at last, or that accesses a port now (<see cref="Ports"/>).</summary>
+    public uint ExitInstruction { get; internal set; }
 
     /// <summary>The vector of the external interrupt handed over and not yet delivered; -1 when there is none.</summary>
     internal int InjectedVector { get; set; } = -1;
@@ -125,6 +137,13 @@ public sealed unsafe partial class Vcpu : IDisposable
         {
             _state->Attention &= ~Attention.InterruptWindow;
         }
+    }
+
+    /// <summary>Asks the engine to leave soon: between two blocks, or two elements of a string. From the thread that runs it.</summary>
+    public void RequestLeave()
+    {
+        _state->Attention |= Attention.Leave;
+        CancelRequested = true;
     }
 
     /// <summary>Raises a non-maskable interrupt; it is delivered at the next boundary where NMIs are not blocked.</summary>
@@ -197,6 +216,12 @@ public sealed unsafe partial class Vcpu : IDisposable
 
     /// <summary>Tells the engine that the state was changed from outside (reset, loading, a snapshot): it drops what it derived from it.</summary>
     public void NotifyStateChanged() => StateReplaced?.Invoke();
+
+    private void SetLatches(bool hidden)
+    {
+        byte* latches = hidden || Ports is null ? null : Ports.Latches;
+        Frame->PortLatches = (nint)(latches == null ? s_noLatches : latches);
+    }
 
     private static byte* MakeNoLatches()
     {

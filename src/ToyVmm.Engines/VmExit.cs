@@ -24,14 +24,14 @@ public enum ExitReason
     /// <summary>The monitor asked, and now an external interrupt can be delivered.</summary>
     InterruptWindow,
 
-    /// <summary><see cref="Vcpu.CancelRequested"/> was seen inside a long REP string instruction, or millions of its elements are done; its registers are exact, and it goes on when re-entered.</summary>
+    /// <summary>The monitor asked with <see cref="Vcpu.RequestLeave"/>; or <see cref="Vcpu.CancelRequested"/> was seen inside a long REP string instruction, or millions of its elements are done; its registers are exact, and it goes on when re-entered.</summary>
     Cancelled,
 
     /// <summary>A triple fault: the CPU is dead until reset. <see cref="Vcpu.Autopsy"/> tells why.</summary>
     Shutdown,
 
     /// <summary>
-    /// <see cref="IPortAccess"/> has performed an access, counted as a <see cref="PortIo"/>, and wants the monitor to look before the guest goes on.
+    /// <see cref="IPortAccess"/> has performed an access or a hypercall, counted as <see cref="PortIo"/> or <see cref="Hypercall"/>, and wants the monitor to look before the guest goes on.
     /// Nothing is left to do for the access itself; a read has its answer already.
     /// </summary>
     PortIoPerformed,

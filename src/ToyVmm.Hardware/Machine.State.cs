@@ -20,6 +20,7 @@ public sealed partial class Machine : ISavedState
     void ISavedState.Transfer(StateTransfer state)
     {
         state.Section("clock"u8, 1, Clock);
+        state.Section("memory"u8, 1, Memory);
         state.Section("board"u8, 1, new Wiring(this));
         state.Section("ports"u8, 1, Ports);
         state.Section("8259A pair"u8, 1, Pic);

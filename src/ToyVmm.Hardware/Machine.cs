@@ -43,13 +43,18 @@ public sealed partial class Machine : IDisposable
     private PageKind _underLocalApic;
 
     /// <summary>Builds the board and switches it on.</summary>
+    /// <param name="config">What it is built from.</param>
+    /// <param name="image">RAM to go on from; its size is the one that counts. Null for new RAM.</param>
     /// <exception cref="ArgumentException">The configuration is not one a PC can have.</exception>
-    public Machine(MachineConfig config)
+    /// <exception cref="IOException">The host refuses to have the image's pages once more.</exception>
+    public Machine(MachineConfig config, MemoryImage? image = null)
     {
         ArgumentNullException.ThrowIfNull(config);
         config.Validate();
         _config = config;
-        Memory = new GuestMemory(config.MemorySize, config.SharedRam);
+        Memory = image is null
+            ? new GuestMemory(config.MemorySize, shared: true, config.MaximumMemory, config.MemoryLimit / GuestPhysicalAddress.PageSize)
+            : new GuestMemory(image) { PageLimit = config.MemoryLimit / GuestPhysicalAddress.PageSize };
         Clock = new VirtualClock(config.InstructionsPerSecond);
         A20.Set(config.A20AtReset);
 
@@ -71,7 +76,9 @@ public sealed partial class Machine : IDisposable
         KeyboardController = new Keyboard8042(Clock, Pic.Line(1), Pic.Line(12), A20, RequestReset, Keyboard, Mouse);
         GuestPhysicalAddress videoMemory = new(VideoMemory);
         Memory.SetKind(videoMemory, Vga.MemorySize, PageKind.Mmio);
-        Vga = new Vga(Clock, new VgaAperture(Memory, videoMemory, (first, length) => MemoryMapChanged?.Invoke(first, length)));
+        VgaAperture aperture = new(Memory, videoMemory, (first, length) => MemoryMapChanged?.Invoke(first, length)) { IsAsleep = image is not null };
+        Vga = new Vga(Clock, aperture);
+        aperture.IsAsleep = false;
         Mmio.Map(videoMemory, Vga.MemorySize, Vga);
         CoprocessorError = new CoprocessorErrorLatch(Pic.Line(13), () => CoprocessorErrorIgnored?.Invoke());
         DebugConsole = new DebugConsole(value => DebugConsoleWritten?.Invoke(value));
@@ -98,7 +105,7 @@ public sealed partial class Machine : IDisposable
 
         MapPorts();
         MapApics();
-        MapBios();
+        MapBios(isNew: image is null);
         StoreEquipment();
     }
 
@@ -290,7 +297,11 @@ public sealed partial class Machine : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Memory.Dispose();
+    public void Dispose()
+    {
+        Memory.Dispose();
+        Ports.Release();
+    }
 
     // The 8259A's INTR, where an APIC lets it pass.
     private bool ExternalInterrupt => Pic.Output && (LocalApic.PassesExternalInterrupts || IoApic.PassesExternalInterrupts);
@@ -365,7 +376,7 @@ public sealed partial class Machine : IDisposable
     }
 
     // The image ends at 4 GiB, where the CPU starts; its last part, up to 128 KiB, shows below 1 MiB too.
-    private void MapBios()
+    private void MapBios(bool isNew)
     {
         if (_config.Bios is not { } bios)
         {
@@ -373,12 +384,16 @@ public sealed partial class Machine : IDisposable
         }
 
         uint padded = ((uint)bios.Length + 4095) & ~4095u;
+        _lowBiosFirst = OneMebibyte - Math.Min(padded, LowBiosLimit);
+        if (!isNew)
+        {
+            return;
+        }
+
         byte[] image = new byte[padded];
         bios.Span.CopyTo(image.AsSpan((int)padded - bios.Length));
         Memory.MapRom(new GuestPhysicalAddress(0x1_0000_0000UL - padded), image);
-        uint low = Math.Min(padded, LowBiosLimit);
-        _lowBiosFirst = OneMebibyte - low;
-        Memory.MapRom(new GuestPhysicalAddress(_lowBiosFirst), image.AsSpan((int)(padded - low)));
+        Memory.MapRom(new GuestPhysicalAddress(_lowBiosFirst), image.AsSpan((int)(padded - (OneMebibyte - _lowBiosFirst))));
     }
 
     private void RestoreLowBios()

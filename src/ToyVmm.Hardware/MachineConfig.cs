@@ -14,8 +14,14 @@ public sealed record MachineConfig
     /// <summary>Bytes of RAM: whole 4 KiB pages, 1 MiB to 3.5 GiB.</summary>
     public uint MemorySize { get; init; } = DefaultMemorySize;
 
-    /// <summary>RAM that an engine can map a second time (see <see cref="Memory.GuestMemory"/>); the guest does not notice.</summary>
-    public bool SharedRam { get; init; }
+    /// <summary>Bytes that RAM may grow to while the machine runs (hot-add): whole pages, at most 3.5 GiB; 0 for as many as there are.</summary>
+    public uint MaximumMemory { get; init; }
+
+    /// <summary>
+    /// The most bytes of host memory that RAM may take, rounded down to pages; null for no limit. RAM may be larger (over-commit): the machine is
+    /// stopped when the guest uses more.
+    /// </summary>
+    public uint? MemoryLimit { get; init; }
 
     /// <summary>How many retired instructions make a second of guest time.</summary>
     public ulong InstructionsPerSecond { get; init; } = 1_000_000_000;
@@ -51,6 +57,11 @@ public sealed record MachineConfig
         if (MemorySize is < 1u << 20 or > 0xE000_0000 || MemorySize % 4096 != 0)
         {
             throw new ArgumentException($"memory of {MemorySize} bytes: a PC needs 1 MiB to 3.5 GiB, in whole 4 KiB pages");
+        }
+
+        if (MaximumMemory is not 0 && (MaximumMemory < MemorySize || MaximumMemory > 0xE000_0000 || MaximumMemory % 4096 != 0))
+        {
+            throw new ArgumentException($"memory that may grow to {MaximumMemory} bytes: it must be at least the {MemorySize} that there are, at most 3.5 GiB, and whole 4 KiB pages");
         }
 
         if (InstructionsPerSecond == 0)

@@ -9,9 +9,17 @@ namespace ToyVmm.Hardware;
 /// <param name="changed">Told of every change of what answers.</param>
 internal sealed class VgaAperture(GuestMemory memory, GuestPhysicalAddress first, Action<GuestPhysicalAddress, uint> changed) : IVgaAperture
 {
+    /// <summary>True while the display is switched on over memory that has its content already: what it says of itself does not count yet.</summary>
+    public bool IsAsleep { get; set; }
+
     /// <inheritdoc/>
     public void Open(uint offset, ReadOnlySpan<byte> content)
     {
+        if (IsAsleep)
+        {
+            return;
+        }
+
         _ = memory.TryWrite(first + offset, content);
         SetKind(offset, (uint)content.Length, PageKind.Ram);
     }

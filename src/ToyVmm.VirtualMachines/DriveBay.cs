@@ -10,7 +10,7 @@ namespace ToyVmm.VirtualMachines;
 /// The drives of a machine: opens the images, plugs the drives in, and closes the images at the end. Hard disks and the CD-ROM are on
 /// the ATA channels; a floppy is read by the BIOS through <see cref="BiosDisk"/>.
 /// </summary>
-internal sealed class DriveBay(ILogger logger) : IDisposable, ISavedState
+internal sealed class DriveBay(ILogger logger, DiskMeter meter) : IDisposable, ISavedState
 {
     private const int CdRomPlace = 2;       // the master of the second channel, where a PC has it
 
@@ -27,7 +27,7 @@ internal sealed class DriveBay(ILogger logger) : IDisposable, ISavedState
         {
             MemoryDiskImage image = new(boot.Image);
             _drives.Add(image);
-            _biosDisk = new BiosDisk(machine.Memory, [new BiosDrive(boot.DriveNumber, boot.Geometry, image)]);
+            _biosDisk = new BiosDisk(machine.Memory, [new BiosDrive(boot.DriveNumber, boot.Geometry, Metered(image))]);
             machine.Ports.Map(BiosDisk.DefaultPort, BiosDisk.PortCount, _biosDisk);
         }
         else if (boot is not null)
@@ -96,8 +96,10 @@ internal sealed class DriveBay(ILogger logger) : IDisposable, ISavedState
     private void AttachDisk(Machine machine, int place, IDiskImage image)
     {
         _drives.Add(image);
-        machine.AttachAta(place, new AtaDisk(image, Serial(place)));
+        machine.AttachAta(place, new AtaDisk(Metered(image), Serial(place)));
     }
+
+    private MeteredDiskImage Metered(IDiskImage image) => new(image, meter);
 
     private static string Serial(int place) => $"TOYVMM-{place + 1:d4}";
 

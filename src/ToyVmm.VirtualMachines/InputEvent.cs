@@ -22,6 +22,14 @@ public sealed record MouseInput(MouseEvent Event) : InputEvent;
 /// <param name="Port">The bit of the clock page's pending word.</param>
 public sealed record EventInput(int Port) : InputEvent;
 
+/// <summary>The host would like the guest's balloon to hold so many pages.</summary>
+/// <param name="Pages">Pages of 4 KiB.</param>
+public sealed record BalloonTargetInput(uint Pages) : InputEvent;
+
+/// <summary>The host gives the guest more memory, as far as the machine has room for it (<see cref="Hardware.MachineConfig.MaximumMemory"/>).</summary>
+/// <param name="Bytes">How much; whole pages.</param>
+public sealed record AddMemoryInput(uint Bytes) : InputEvent;
+
 /// <summary>Host time that a sleeping guest's clock takes over, because other input wakes it before its next timer does.</summary>
 /// <param name="Ticks">Ticks of the virtual clock.</param>
 public sealed record HostTimeInput(ulong Ticks) : InputEvent;

@@ -17,7 +17,7 @@ public sealed class InputQueue : IDisposable, ISavedState
     private readonly ConcurrentQueue<byte> _bytes = new();
     private readonly ConcurrentQueue<KeyInput> _keys = new();
     private readonly ConcurrentQueue<MouseEvent> _mouse = new();
-    private readonly ConcurrentQueue<int> _events = new();
+    private readonly ConcurrentQueue<InputEvent> _hostEvents = new();
     private readonly AutoResetEvent _arrived = new(false);
     private volatile bool _open;
     private volatile bool _mayHaveInput;
@@ -26,7 +26,7 @@ public sealed class InputQueue : IDisposable, ISavedState
     public bool IsOpen => _open;
 
     /// <summary>True when nothing waits.</summary>
-    public bool IsEmpty => _bytes.IsEmpty && _keys.IsEmpty && _mouse.IsEmpty && _events.IsEmpty;
+    public bool IsEmpty => _bytes.IsEmpty && _keys.IsEmpty && _mouse.IsEmpty && _hostEvents.IsEmpty;
 
     /// <summary>Told of every event at the moment when the machine takes it, from the thread that runs the machine.</summary>
     public Action<StampedInput>? Recorder { get; set; }
@@ -87,7 +87,30 @@ public sealed class InputQueue : IDisposable, ISavedState
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(port, (int)HypercallCatalog.FirstEventPort);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(port, (int)HypercallCatalog.EventPorts);
-        _events.Enqueue(port);
+
+        // A bit that is still to be set is set once: or a guest could fill the host's memory with bells for one that sleeps.
+        if (!_hostEvents.Any(waiting => waiting is EventInput bell && bell.Port == port))
+        {
+            Enqueue(new EventInput(port));
+        }
+    }
+
+    /// <summary>Asks the guest for memory: its balloon should hold so many pages. A guest without a clock page does not hear of it.</summary>
+    /// <param name="pages">Pages of 4 KiB; fewer than before give the guest some back.</param>
+    public void SetBalloonTarget(uint pages) => Enqueue(new BalloonTargetInput(pages));
+
+    /// <summary>Gives the guest more memory, behind what it has, as far as the machine has room for it.</summary>
+    /// <param name="bytes">How much.</param>
+    /// <exception cref="ArgumentOutOfRangeException">Not whole pages.</exception>
+    public void AddMemory(uint bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(bytes % Hardware.Memory.GuestPhysicalAddress.PageSize, 0u);
+        Enqueue(new AddMemoryInput(bytes));
+    }
+
+    private void Enqueue(InputEvent happened)
+    {
+        _hostEvents.Enqueue(happened);
         Arrived();
     }
 
@@ -98,11 +121,11 @@ public sealed class InputQueue : IDisposable, ISavedState
         byte[] bytes = [.. _bytes];
         KeyInput[] keys = [.. _keys];
         MouseEvent[] mouse = [.. _mouse];
-        int[] bells = [.. _events];
         int byteCount = state.Count(bytes.Length, int.MaxValue);
         int keyCount = state.Count(keys.Length, MostKeys);
         int mouseCount = state.Count(mouse.Length, int.MaxValue);
-        int bellCount = state.Count(bells.Length, int.MaxValue);
+        InputEvent[] events = [.. _hostEvents];
+        int eventCount = state.Count(events.Length, int.MaxValue);
         if (!state.IsRestoring)
         {
             state.Bytes(bytes);
@@ -116,9 +139,9 @@ public sealed class InputQueue : IDisposable, ISavedState
                 _ = Pass(state, one);
             }
 
-            foreach (int bell in bells)
+            foreach (InputEvent happened in events)
             {
-                _ = state.Choice(bell, (int)HypercallCatalog.EventPorts - 1);
+                _ = Pass(state, happened);
             }
 
             return;
@@ -127,7 +150,7 @@ public sealed class InputQueue : IDisposable, ISavedState
         _bytes.Clear();
         _keys.Clear();
         _mouse.Clear();
-        _events.Clear();
+        _hostEvents.Clear();
         for (int n = 0; n < byteCount; n++)
         {
             _bytes.Enqueue(state.Pass((byte)0));
@@ -143,14 +166,33 @@ public sealed class InputQueue : IDisposable, ISavedState
             _mouse.Enqueue(Pass(state, default(MouseEvent)));
         }
 
-        for (int n = 0; n < bellCount; n++)
+        for (int n = 0; n < eventCount; n++)
         {
-            int bell = state.Choice(0, (int)HypercallCatalog.EventPorts - 1, "an event");
-            state.Require(bell >= HypercallCatalog.FirstEventPort);
-            _events.Enqueue(bell);
+            _hostEvents.Enqueue(Pass(state, new EventInput((int)HypercallCatalog.FirstEventPort)));
         }
 
         Arrived();
+    }
+
+    private static InputEvent Pass(StateTransfer state, InputEvent happened)
+    {
+        const int Memory = 2;
+        (int kind, uint value) = happened switch
+        {
+            BalloonTargetInput target => (1, target.Pages),
+            AddMemoryInput more => (Memory, more.Bytes),
+            _ => (0, (uint)((EventInput)happened).Port),
+        };
+        kind = state.Choice(kind, Memory);
+        value = state.Pass(value);
+        state.Require(kind != 0 || value is >= HypercallCatalog.FirstEventPort and < HypercallCatalog.EventPorts, "a guest's bell has a port");
+        state.Require(kind != Memory || value % Hardware.Memory.GuestPhysicalAddress.PageSize == 0, "memory comes in pages");
+        return kind switch
+        {
+            1 => new BalloonTargetInput(value),
+            Memory => new AddMemoryInput(value),
+            _ => new EventInput((int)value),
+        };
     }
 
     private static KeyInput Pass(StateTransfer state, KeyInput key) =>
@@ -188,13 +230,13 @@ public sealed class InputQueue : IDisposable, ISavedState
 
     internal bool HasKeys => !_keys.IsEmpty;
 
-    internal bool HasEvents => !_events.IsEmpty;
+    internal bool HasHostEvents => !_hostEvents.IsEmpty;
 
     internal bool HasMouseEvents => !_mouse.IsEmpty;
 
     internal bool TryTake(out byte value) => _bytes.TryDequeue(out value);
 
-    internal bool TryTake(out int port) => _events.TryDequeue(out port);
+    internal bool TryTake([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out InputEvent? happened) => _hostEvents.TryDequeue(out happened);
 
     internal bool TryTake(out MouseEvent mouse) => _mouse.TryDequeue(out mouse);
 

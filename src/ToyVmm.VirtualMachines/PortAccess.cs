@@ -4,7 +4,7 @@ using ToyVmm.Hardware.Buses;
 namespace ToyVmm.VirtualMachines;
 
 /// <summary>
-/// The monitor's loop around one port access, without leaving the engine: what <see cref="VirtualMachine.Run"/> does at an exit, in the
+/// The monitor's loop around one port access or hypercall, without leaving the engine: what <see cref="VirtualMachine.Run"/> does at an exit, in the
 /// same order. Where the loop would have more to do - a request of the guest, a stop, a look at the host - it is asked to.
 /// </summary>
 /// <param name="vm">The machine.</param>
@@ -31,6 +31,14 @@ internal sealed unsafe class PortAccess(VirtualMachine vm) : IPortAccess
     {
         vm.BeginAccess(retired);
         _ports.Write(port, width, value);
+        return vm.EndAccess(retired);
+    }
+
+    /// <inheritdoc/>
+    public ulong Hypercall(ulong retired)
+    {
+        vm.BeginAccess(retired, ExitReason.Hypercall);
+        vm.PerformHypercall();
         return vm.EndAccess(retired);
     }
 }

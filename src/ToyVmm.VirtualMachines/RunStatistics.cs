@@ -20,6 +20,9 @@ public sealed class RunStatistics
     /// <summary>All exits together.</summary>
     public ulong TotalExits => _exits.Aggregate(0UL, (sum, count) => sum + count);
 
+    /// <summary>All interrupts and exceptions together.</summary>
+    public ulong TotalTraps { get; private set; }
+
     /// <summary>Guest time skipped while the CPU slept, in clock ticks.</summary>
     public ulong IdleTicks { get; internal set; }
 
@@ -39,5 +42,15 @@ public sealed class RunStatistics
 
     internal void Count(ExitReason reason, ulong times = 1) => _exits[(int)reason] += times;
 
-    internal void CountTrap(int vector) => _traps[vector & 0xFF]++;
+    /// <summary>Exits for one reason; without the work of making <see cref="Exits"/>.</summary>
+    internal ulong CountOf(ExitReason reason) => _exits[(int)reason];
+
+    /// <summary>Interrupts and exceptions of one vector.</summary>
+    internal ulong CountOfTrap(int vector) => _traps[vector];
+
+    internal void CountTrap(int vector)
+    {
+        _traps[vector & 0xFF]++;
+        TotalTraps++;
+    }
 }

@@ -32,8 +32,35 @@ public enum StopKind
     /// <summary><see cref="VirtualMachine.RequestStop"/> was called.</summary>
     Stopped,
 
-    /// <summary>The guest gave the rest of its time slice away; see <see cref="RunLimits.EndsAtYield"/>.</summary>
+    /// <summary><see cref="RunLimits.MaxExits"/> is reached.</summary>
+    ExitLimit,
+
+    /// <summary>The guest would hold more host memory than it may.</summary>
+    MemoryLimit,
+
+    /// <summary>The guest would write more to its disks than <see cref="ResourceLimits.DiskWriteBytes"/>.</summary>
+    DiskWriteLimit,
+
+    /// <summary>The trace would grow beyond what it may.</summary>
+    TraceLimit,
+
+    /// <summary>The guest would send more through COM1 than <see cref="ResourceLimits.SerialBytes"/>.</summary>
+    SerialLimit,
+
+    /// <summary>The host could not give the guest what it needs to run (again): a file, memory.</summary>
+    HostFailure,
+
+    /// <summary>ToyVmm failed while it ran the guest: a bug.</summary>
+    InternalError,
+
+    /// <summary>Not an end: the guest sleeps beyond <see cref="RunLimits.IdleUntil"/>; <see cref="VirtualMachine.WakesAt"/> says until when.</summary>
+    Asleep,
+
+    /// <summary>Not an end: the guest gave the rest of its time slice away; see <see cref="RunLimits.EndsAtYield"/>.</summary>
     Yielded,
+
+    /// <summary>Not an end: something took the host long, or still does; the guest goes on in the next run (<see cref="RunLimits.EndsAtLongWork"/>).</summary>
+    Preempted,
 }
 
 /// <summary>A typed verdict: why the run ended, and what the guest said.</summary>
@@ -56,6 +83,12 @@ public sealed record StopReason(StopKind Kind, uint Code, string Detail, Autopsy
         StopKind.InstructionLimit => 72,
         StopKind.TimeLimit => 73,
         StopKind.Reset => 75,
+        StopKind.ExitLimit => 76,
+        StopKind.MemoryLimit => 77,
+        StopKind.DiskWriteLimit => 78,
+        StopKind.TraceLimit => 79,
+        StopKind.SerialLimit => 80,
+        StopKind.HostFailure => 66,
         StopKind.Stopped => 130,
         _ => 74,
     };

@@ -11,6 +11,7 @@ using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.Hardware.Memory;
 using ToyVmm.Hardware.Time;
+using ToyVmm.VirtualMachines.Advising;
 using ToyVmm.VirtualMachines.FirmwareTables;
 using ToyVmm.VirtualMachines.Hypercalls;
 using ToyVmm.VirtualMachines.Loading;
@@ -30,10 +31,7 @@ namespace ToyVmm.VirtualMachines;
 /// </example>
 public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
 {
-    // The host looks at its clock, at input and at stop requests this often: a few milliseconds.
-    private const ulong SliceInstructions = 1 << 20;
-
-    // And no later than after so many port accesses, which can be slow (a disk's).
+    // The host looks at its clock, at input and at stop requests every RunLimits.LookEvery instructions. And no later than after so many port accesses, which can be slow (a disk's).
     private const int SliceAccesses = 1024;
 
     // A guest that sleeps through so much of its own time, with no input to come, will not wake; nor one that so many timers in a row have not
@@ -57,7 +55,9 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     private readonly TrapCounter _traps;
     private readonly StringBuilder _serialOutput = new();
     private readonly DriveBay _drives;
+    private readonly DiskMeter _disks;
     private readonly VirtualMachineOptions _options;
+    private readonly MachineConfig _config;
     private readonly ILogger _logger;
     private readonly HostPace _host;
     private readonly CostMeter? _costs;
@@ -69,14 +69,15 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     private ulong _exitsHandled;
     private bool _asleep;
     private bool _mustLook;
-    private bool _endsAtYield;
+    private StopReason? _hypercallStop;
     private int _accessesLeft;
     private ulong _hostLookAt;
     private ulong _lastInstruction;
     private TimeSpan _slack = s_leastSlack;
 
-    private VirtualMachine(VirtualMachineOptions options, Machine machine, LoadedImage image, ReadOnlyMemory<byte> imageFile)
+    private VirtualMachine(VirtualMachineOptions options, MachineConfig config, Machine machine, LoadedImage image, ReadOnlyMemory<byte> imageFile, bool isClone = false)
     {
+        _config = config;
         _options = options;
         _imageFile = imageFile;
         _host = new HostPace(machine.Clock);
@@ -87,14 +88,17 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         {
             HypercallFeatures = HypercallCatalog.Features,
             GuestNumber = options.GuestNumber,
-            MostPages = machine.Memory.RamSize / GuestPhysicalAddress.PageSize,
+            MostPages = machine.Memory.Capacity / GuestPhysicalAddress.PageSize,
         });
-        Vcpu.Costs = _costs = options.MeterCosts ? new CostMeter() : null;
+        InterventionProfile? profile = options.Advise ? new InterventionProfile(Vcpu) : null;
+        Vcpu.Costs = _costs = options.MeterCosts || options.Advise ? new CostMeter(profile) : null;
+        Advisor = profile is null ? null : new ExitAdvisor(this, profile);
         Statistics.Meter = _costs;
         _traps = new TrapCounter(Statistics, options.Observer);
         Vcpu.Observer = _traps;
         _engine = new Interpreter(Vcpu);
-        string? reason = WantsTranslator(options.Engine) ? _engine.TryTranslate(options.Translator) : TranslatorUnavailable;
+        _warmsUp = isClone && WantsTranslator(options.Engine);
+        string? reason = WantsTranslator(options.Engine) && !isClone ? _engine.TryTranslate(options.Translator) : TranslatorUnavailable;
         if (reason is not null && options.Engine == EngineKind.Translator)
         {
             throw new PlatformNotSupportedException(reason);
@@ -105,7 +109,8 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
 
         Hypercalls = new HypercallHandler(this, options);
         _exits = new ExitHandler(this, options);
-        _drives = new DriveBay(_logger);
+        _disks = new DiskMeter(options.Limits.DiskWriteBytes, ExceedDiskLimit, NoticeFlush);
+        _drives = new DriveBay(_logger, _disks);
         machine.SerialPorts[0].Peer = this;
         machine.A20.Changed = SetA20;
         machine.CoprocessorErrorIgnored = () =>
@@ -113,12 +118,16 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             Cpu.FpuError = 0;
             Cpu.FpuIgnoreError = 1;
         };
+        machine.Memory.LimitReached = StopForMemory;
         machine.MemoryMapChanged = (_, _) => NotifyMemoryMapChanged();
         SetA20(machine.A20Enabled);
-        EntryPoint.Apply(image.Entry, Vcpu);
+        if (!isClone)
+        {
+            EntryPoint.Apply(image.Entry, Vcpu);
+        }
 
         // Whoever wants to be told of every exit gets every exit.
-        Vcpu.Ports = options.ExitObserver is null && options.ReadObserver is null ? new PortAccess(this) : null;
+        Vcpu.Ports = options.ExitObserver is not null || options.ReadObserver is not null ? null : Advisor is null ? new PortAccess(this) : new AdvisedPortAccess(this, Advisor);
     }
 
     /// <summary>The board.</summary>
@@ -148,19 +157,22 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     public MachineConfig Configuration => _options.Machine;
 
     /// <summary>The engine that runs the guest, for people.</summary>
-    public string EngineName => Naive is not null ? "naive" : Vcpu.Translation is null ? "interpreter" : "translator";
+    public string EngineName => Naive is not null ? "naive" : Vcpu.Translation is null && !_warmsUp ? "interpreter" : "translator";
 
     /// <summary>With <see cref="EngineKind.Naive"/>, the monitor that is wrong on purpose; otherwise null.</summary>
     public NaiveMonitor? Naive { get; }
 
     /// <summary>With <see cref="EngineKind.Auto"/>, why the engine is not the translator; null where it is, or the interpreter was asked for.</summary>
-    public string? WhyInterpreted { get; }
+    public string? WhyInterpreted { get; private set; }
 
     /// <summary>Why this host cannot run <see cref="EngineKind.Translator"/>; null where it can.</summary>
     public static string? TranslatorUnavailable => Interpreter.TranslationUnavailable;
 
     /// <summary>What happened so far.</summary>
     public RunStatistics Statistics { get; } = new();
+
+    /// <summary>Says in the end what paravirtual calls would save; null without <see cref="VirtualMachineOptions.Advise"/>.</summary>
+    public ExitAdvisor? Advisor { get; }
 
     /// <summary>Input for the guest: COM1, the keyboard and the mouse.</summary>
     public InputQueue Input { get; } = new();
@@ -190,7 +202,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             config = WithBios(config, options.Cpu);
         }
 
-        Machine machine = MakeMachine(config, options);
+        Machine machine = new(config);
         LoadResult result = ImageLoader.Load(image, machine.Memory, options.Load);
         if (!result.Succeeded)
         {
@@ -208,7 +220,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     {
         ArgumentNullException.ThrowIfNull(options);
         MachineConfig config = WithBios(options.Machine, options.Cpu);
-        Machine machine = MakeMachine(config, options);
+        Machine machine = new(config);
         LoadedImage nothing = new(ImageFormat.BootSector, new EntryState { BootThroughBios = true }, ["The BIOS boots one of the drives."]);
         return Finish(options, config, machine, nothing, default);
     }
@@ -296,8 +308,8 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     private StopReason RunLoop(RunLimits limits)
     {
         long started = Stopwatch.GetTimestamp();
-        _lastInstruction = Saturate(InstructionsRetired, limits.MaxInstructions);
-        _endsAtYield = limits.EndsAtYield;
+        BeginLimits(limits);
+        Machine.Memory.ForgetSharedCode();
         if (_asleep && Sleep(limits, started) is { } stillAsleep)
         {
             return stillAsleep;
@@ -305,7 +317,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
 
         for (; ; )
         {
-            if (HostStop(limits, started) is { } hostStop)
+            if ((HostStop(limits, started) ?? LimitStop(limits)) is { } hostStop)
             {
                 return hostStop;
             }
@@ -313,19 +325,25 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             DrainInput();
             OfferInterrupts();
             ulong retired = InstructionsRetired;
-            ulong budget = Budget(retired);
+            ulong budget = _warmsUp ? WarmUp(Budget(retired)) : Budget(retired);
             if (budget == 0)
             {
                 return new StopReason(StopKind.InstructionLimit, 0, $"the limit of {limits.MaxInstructions} instructions is reached");
             }
 
             _mustLook = false;
-            _accessesLeft = SliceAccesses;
-            _hostLookAt = retired + SliceInstructions;
+            _accessesLeft = PrepareAccesses(budget);
+            _hostLookAt = retired + _lookEvery;
             VmExit exit = _engine.Run(budget);
-            _costs?.Begin(exit.Reason);
+            if (_costs is not null)
+            {
+                _costs.Begin(exit.Reason);
+                Advisor?.BeginExit(exit);
+            }
+
             Machine.Clock.AdvanceTo(InstructionsRetired + _idle);
-            StopReason? stop = null;
+            StopReason? stop = _hypercallStop;
+            _hypercallStop = null;
             if (exit.Reason != ExitReason.PortIoPerformed)
             {
                 Statistics.Count(exit.Reason);
@@ -339,6 +357,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
                     WaitForHost();
                 }
 
+                _longWork |= exit.Reason == ExitReason.Cancelled;
                 stop = exit.Reason == ExitReason.Halt
                     ? Sleep(limits, started)
                     : _exits.Handle(exit);
@@ -356,17 +375,25 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     private ulong Budget(ulong retired)
     {
         VirtualClock clock = Machine.Clock;
-        return Math.Min(Math.Min(clock.NextDeadline - clock.Now, SliceInstructions), _lastInstruction - retired);
+        return Math.Min(Math.Min(clock.NextDeadline - clock.Now, _lookEvery), _lastInstruction - retired);
     }
 
     /// <summary>A port access in place: what the loop does when the engine leaves for one. <see cref="EndAccess"/> follows.</summary>
     /// <param name="retired">Instructions retired so far.</param>
-    internal void BeginAccess(ulong retired)
+    /// <param name="reason">What the engine would have left for.</param>
+    internal void BeginAccess(ulong retired, ExitReason reason = ExitReason.PortIo)
     {
-        _costs?.Enter(ExitReason.PortIo);
+        _costs?.Enter(reason);
         Machine.Clock.AdvanceTo(retired + _idle);
-        Statistics.Count(ExitReason.PortIo);
+        Statistics.Count(reason);
         _exitsHandled++;
+    }
+
+    /// <summary>A hypercall in place.</summary>
+    internal void PerformHypercall()
+    {
+        _hypercallStop = Hypercalls.Call();
+        _mustLook |= _hypercallStop is not null;
     }
 
     /// <summary>Accesses to latches, which emitted code has performed.</summary>
@@ -427,6 +454,11 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     internal void TransmitSerial(byte value)
     {
         _slack = s_leastSlack;
+        if (!TakeSerialByte())
+        {
+            return;
+        }
+
         if (_options.SerialOutput is { } sink)
         {
             sink(value);
@@ -463,7 +495,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             FirmwareTableArea.Write(config, options.Cpu, machine.Memory);
         }
 
-        VirtualMachine vm = new(options, machine, image, imageFile);
+        VirtualMachine vm = new(options, config, machine, image, imageFile);
         try
         {
             vm._drives.Attach(machine, config, image.Disk);
@@ -476,16 +508,8 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         }
     }
 
-    /// <summary>The guest gives the rest of its slice away.</summary>
-    /// <returns>Why the run ends, where somebody waits for it.</returns>
-    internal StopReason? Yield() => _endsAtYield ? new StopReason(StopKind.Yielded, 0, "the guest gave the rest of its time slice away") : null;
-
     private static bool WantsTranslator(EngineKind engine) =>
         engine == EngineKind.Translator || (engine == EngineKind.Auto && TranslatorUnavailable is null);
-
-    // The translator maps guest RAM a second time, into the views.
-    private static Machine MakeMachine(MachineConfig config, VirtualMachineOptions options) =>
-        new(config with { SharedRam = WantsTranslator(options.Engine) });
 
     private static ulong Saturate(ulong start, ulong more) => more > ulong.MaxValue - start ? ulong.MaxValue : start + more;
 
@@ -496,7 +520,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     }
 
     // The instruction that did it may be one of a block, or an element of a string, whose code lies elsewhere now: the engine starts anew.
-    private void NotifyMemoryMapChanged()
+    internal void NotifyMemoryMapChanged()
     {
         Vcpu.NotifyStateChanged();
         _mustLook = true;
@@ -522,7 +546,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     }
 
     // What waits in the queue and what its device has room for.
-    private bool CanTakeInput => (Input.HasBytes && Machine.SerialPorts[0].CanReceive) || (Input.HasKeys && Machine.Keyboard.HasRoom) || Input.HasMouseEvents || Input.HasEvents;
+    private bool CanTakeInput => (Input.HasBytes && Machine.SerialPorts[0].CanReceive) || (Input.HasKeys && Machine.Keyboard.HasRoom) || Input.HasMouseEvents || Input.HasHostEvents;
 
     private void DrainInput()
     {
@@ -549,10 +573,10 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             Machine.MoveMouse(mouse.DeltaX, mouse.DeltaY, mouse.Wheel, mouse.Buttons);
         }
 
-        while (Input.HasEvents && Input.TryTake(out int bell))
+        while (Input.HasHostEvents && Input.TryTake(out InputEvent? happened))
         {
-            Input.Record(new StampedInput(Now, new EventInput(bell)));
-            Hypercalls.Clock.Ring(bell);
+            Input.Record(new StampedInput(Now, happened));
+            Happen(happened);
         }
     }
 
@@ -629,6 +653,16 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             if (!waits && (!timeToCome || clock.Now - _sleptSince > longest || _timersUnheard > MostTimersUnheard))
             {
                 return new StopReason(StopKind.HaltedForever, 0, "the CPU halted, and no interrupt will wake it");
+            }
+
+            if (limits.IdleUntil != ulong.MaxValue)
+            {
+                if (clock.NextDeadline > limits.IdleUntil)
+                {
+                    return new StopReason(StopKind.Asleep, 0, "the guest sleeps");
+                }
+
+                waits = false; // that time has come already
             }
 
             TimeSpan sleep = !timeToCome ? s_longestWait : _options.Pace ?? waits ? _host.Until(clock.NextDeadline) : TimeSpan.Zero;

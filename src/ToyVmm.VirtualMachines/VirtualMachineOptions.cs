@@ -25,6 +25,9 @@ public sealed record VirtualMachineOptions
     /// <summary>How the translator goes about it.</summary>
     public TranslatorOptions Translator { get; init; } = new();
 
+    /// <summary>What the guest may use up over its whole life.</summary>
+    public ResourceLimits Limits { get; init; } = new();
+
     /// <summary>Takes what the guest sends through COM1, byte by byte; null collects it in <see cref="VirtualMachine.SerialOutput"/>.</summary>
     public Action<byte>? SerialOutput { get; init; }
 
@@ -54,6 +57,9 @@ public sealed record VirtualMachineOptions
 
     /// <summary>Measure what host time is spent on (<see cref="RunStatistics.Costs"/>). Reading the clock makes the run slower; when false nothing is.</summary>
     public bool MeterCosts { get; init; }
+
+    /// <summary>Attribute what the guest leaves its code for to its instructions (<see cref="VirtualMachine.Advisor"/>). Measures costs too; when false nothing is done.</summary>
+    public bool Advise { get; init; }
 
     /// <summary>Where log messages go; nothing is logged on the hot path.</summary>
     public ILoggerFactory Logging { get; init; } = NullLoggerFactory.Instance;

@@ -260,7 +260,7 @@ public sealed class CommandLineRunTests
         string[] names = [.. root.EnumerateObject().Select(field => field.Name)];
         Assert.Equal(
             ["schema_version", "tool_version", "image", "format", "engine", "stop", "exit_status", "instructions", "identity_instructions", "exits", "traps",
-                "hidden_faults", "true_faults", "blocks_translated", "guest_seconds", "idle_seconds", "wall_milliseconds", "costs", "trace_hash"],
+                "hidden_faults", "true_faults", "blocks_translated", "guest_seconds", "idle_seconds", "wall_milliseconds", "costs", "advice", "trace_hash"],
             names);
         Assert.Equal(71, root.GetProperty("exit_status").GetInt32());
         Assert.Equal(VirtualMachine.TranslatorUnavailable is null ? "translator" : "interpreter", root.GetProperty("engine").GetString());

@@ -93,7 +93,7 @@ public sealed class CommandLineStatusTests
     [InlineData("run", "hello", "--trace", "everything")]
     [InlineData("run", "hello", "--trace", "exits:")]
     [InlineData("run", "hello", "--start-time", "noon")]
-    [InlineData("run", "hello", "world")]
+    [InlineData("disasm", "hello", "world")]
     [InlineData("walk", "hello")]
     [InlineData("bench", "--repeat", "0")]
     [InlineData("disasm", "hello", "--count", "few")]

@@ -30,6 +30,7 @@ internal static class HelpText
           toyvmm run kernel.elf --timeout 10 --json report.json -q    for a CI job
           toyvmm run kernel.elf --trace exits:trace.txt
           echo 'a line for COM1' | toyvmm run kernel.elf
+          toyvmm run server.elf client.elf client.elf          several guests, which share the host
           toyvmm run --from booted.toyvmm                      go on from a snapshot
 
         On a terminal every key goes to the guest, Ctrl-C too - to COM1, with --display text to the PS/2 keyboard - but for:
@@ -46,7 +47,9 @@ internal static class HelpText
           72, 73 the instruction limit, the time limit is reached
           74     ToyVmm itself failed: a bug
           75     the guest asked for a reset
+          76-80  a limit is reached: exits, memory, disk writes, trace, serial output
           128+n  signal n stopped the run: 130 for Ctrl-C, or Ctrl-A X on a terminal, 141 when nobody reads the output
+        Of several guests the first that did not end as it should gives the status, in the order in which they are named.
         """;
 
     private const string Snapshot = """

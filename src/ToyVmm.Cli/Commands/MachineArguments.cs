@@ -10,11 +10,12 @@ namespace ToyVmm.Cli.Commands;
 /// <summary>The arguments that say which machine to build and what to load: the same for every command that takes an image.</summary>
 internal sealed class MachineArguments
 {
-    private readonly Argument<string> _image = new("image")
-    {
-        Description = "A guest image (raw binary, boot sector or disk, Multiboot, ELF, Linux bzImage), an assembly source (.asm), or the name of a built-in guest. Without one the BIOS boots a --disk, or with --bios also a --cdrom.",
-        Arity = ArgumentArity.ZeroOrOne,
-    };
+    private const string ImageHelp = "A guest image (raw binary, boot sector or disk, Multiboot, ELF, Linux bzImage), an assembly source (.asm), or the name of a built-in guest. Without one the BIOS boots a --disk, or with --bios also a --cdrom.";
+
+    // One or the other is there.
+    private readonly Argument<string> _image = new("image") { Description = ImageHelp, Arity = ArgumentArity.ZeroOrOne };
+    private readonly Argument<string[]> _images = new("image") { Description = ImageHelp + " Several images are several guests, which share the host.", Arity = ArgumentArity.ZeroOrMore };
+    private readonly bool _several;
 
     private readonly Option<string> _memory = new("--memory", "-m") { HelpName = "SIZE", Description = "The guest's RAM, for example 64M (the default) or 1G." };
 
@@ -53,8 +54,18 @@ internal sealed class MachineArguments
     private readonly Option<string> _startTime = new("--start-time") { HelpName = "TIME", Description = "What the guest's clock shows at power-on: an ISO 8601 time, or 'now'. The default is a fixed moment, so that runs repeat." };
 
     /// <summary>Makes the arguments.</summary>
-    public MachineArguments()
+    /// <param name="several">True where several images can be named, each of which is a guest.</param>
+    public MachineArguments(bool several = false)
     {
+        _several = several;
+        _images.Validators.Add(static result =>
+        {
+            // Any number of images also takes what was meant to be an option.
+            foreach (System.CommandLine.Parsing.Token token in result.Tokens.Where(token => token.Value.StartsWith('-') && token.Value.Length > 1))
+            {
+                result.AddError($"there is no option {token.Value}; a file of that name is ./{token.Value}");
+            }
+        });
         _ = _cpu.AcceptOnlyFromAmong([.. CpuModels.All.Select(model => model.Name)]);
         _ = _format.AcceptOnlyFromAmong("raw", "boot-sector", "multiboot", "elf", "linux");
         _ = _entry.AcceptOnlyFromAmong("real", "protected");
@@ -63,16 +74,43 @@ internal sealed class MachineArguments
     /// <summary>Adds the arguments to a command.</summary>
     public void AddTo(Command command)
     {
-        command.Arguments.Add(_image);
+        command.Arguments.Add(_several ? _images : _image);
         foreach (Option option in (ReadOnlySpan<Option>)[_memory, _cpu, _append, _initrd, _module, _disk, _cdrom, _bios, _vgaBios, _format, _entry, _loadAddress, _startTime, _from])
         {
             command.Options.Add(option);
         }
     }
 
+    /// <summary>Makes sure that nothing is said about an image or a machine.</summary>
+    /// <exception cref="UserErrorException">Something is.</exception>
+    public void Refuse(ParseResult parsed, string why)
+    {
+        foreach (Option option in (ReadOnlySpan<Option>)[_memory, _cpu, _append, _initrd, _module, _disk, _cdrom, _bios, _vgaBios, _format, _entry, _loadAddress, _startTime])
+        {
+            if (parsed.GetResult(option) is { Implicit: false })
+            {
+                throw UserErrorException.Usage($"{option.Name} {why}");
+            }
+        }
+
+        if (Images(parsed) is [string image, ..])
+        {
+            throw UserErrorException.Usage($"{image} {why}");
+        }
+    }
+
     /// <summary>True where an image or a drive is named.</summary>
     public bool NamesImage(ParseResult parsed) =>
-        parsed.GetValue(_image) is not null || parsed.GetValue(_from) is not null || parsed.GetValue(_cdrom) is not null || parsed.GetValue(_disk) is { Length: > 0 };
+        Images(parsed).Count > 0 || parsed.GetValue(_from) is not null || parsed.GetValue(_cdrom) is not null || parsed.GetValue(_disk) is { Length: > 0 };
+
+    /// <summary>The images that are named.</summary>
+    public IReadOnlyList<string> Images(ParseResult parsed) => _several ? parsed.GetValue(_images) ?? [] : parsed.GetValue(_image) is { } image ? [image] : [];
+
+    /// <summary>Why the disks cannot belong to several guests; null where they can.</summary>
+    public string? WhyNotShared(ParseResult parsed) =>
+        (parsed.GetValue(_disk) ?? []).FirstOrDefault(disk => ReadDisk(disk).Access == DiskAccess.ReadWrite) is { } disk
+            ? $"--disk {disk}: several guests cannot write to one disk; add ,snapshot or ,readonly, or give each guest its own in a fleet file"
+            : null;
 
     /// <summary>Reads the image that is named, or sees that there is a drive to boot instead.</summary>
     /// <exception cref="UserErrorException">There is neither, or the image cannot be read.</exception>
@@ -83,7 +121,7 @@ internal sealed class MachineArguments
             return ReadSnapshot(parsed, from);
         }
 
-        if (parsed.GetValue(_image) is { } name)
+        if (Images(parsed) is [string name, ..])
         {
             return ImageSource.Open(name);
         }
@@ -155,7 +193,7 @@ internal sealed class MachineArguments
     // What a machine is cannot be changed in its middle: an option may say the same again, or is a misunderstanding.
     private ImageSource ReadSnapshot(ParseResult parsed, string from)
     {
-        if (parsed.GetValue(_image) is { } image)
+        if (Images(parsed) is [string image, ..])
         {
             throw UserErrorException.Usage($"{image} and --from {from}: a run starts an image, or goes on from a snapshot (which has its image in it)");
         }

@@ -31,7 +31,10 @@ internal static class Quantity
             ? TimeSpan.FromSeconds(seconds)
             : throw UserErrorException.Usage($"{option} {text}: not a number of seconds; write for example 10 or 0.5");
 
-    private static ulong? Scaled(string text, ulong step)
+    /// <summary>A number with K, M or G behind it; null where it is none.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="step">1024 for sizes, 1000 for counts.</param>
+    public static ulong? Scaled(string text, ulong step)
     {
         string digits = text.Replace("_", "", StringComparison.Ordinal);
         if (digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase))

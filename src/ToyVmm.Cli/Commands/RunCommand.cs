@@ -1,8 +1,10 @@
 using System.CommandLine;
+using ToyVmm.Cli.Fleets;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Running;
 using ToyVmm.Engines;
 using ToyVmm.VirtualMachines;
+using ToyVmm.VirtualMachines.Scheduling;
 using ToyVmm.VirtualMachines.Tracing;
 
 namespace ToyVmm.Cli.Commands;
@@ -10,7 +12,8 @@ namespace ToyVmm.Cli.Commands;
 /// <summary>toyvmm run: an image goes in, the guest runs, a verdict comes out.</summary>
 internal sealed class RunCommand(HostConsole console)
 {
-    private readonly MachineArguments _machine = new();
+    private readonly MachineArguments _machine = new(several: true);
+    private readonly FleetArguments _fleet = new();
     private readonly Option<string> _engine = EngineOption.Create();
     private readonly Option<bool> _verifyTranslations = new("--verify-translations") { Description = "With the translator: check every piece of emitted code before it runs, independently of how it came about." };
     private readonly Option<string> _serial = new("--serial") { HelpName = "WHERE", Description = "Where the guest's COM1 goes: stdio (the default; a terminal becomes a raw line), none, or file:PATH." };
@@ -19,7 +22,21 @@ internal sealed class RunCommand(HostConsole console)
     private readonly Option<string> _screenshot = new("--screenshot") { HelpName = "FILE", Description = "Write the guest's last screen, text or graphics, to a PNG file when it stops." };
     private readonly Option<string> _maxInstructions = new("--max-instructions") { HelpName = "N", Description = "Stop after N guest instructions (1_000_000, 10M), status 72." };
     private readonly Option<string> _timeout = new("--timeout") { HelpName = "SECONDS", Description = "Stop after so much host time, status 73." };
+    private readonly Option<string> _maxExits = new("--max-exits") { HelpName = "N", Description = "Stop after N exits from guest code to the monitor, status 76." };
+    private readonly Option<string> _maxDiskWrites = new("--max-disk-writes") { HelpName = "SIZE", Description = "Stop before the guest has written more than that to its disks, status 78." };
+    private readonly Option<string> _maxMemory = new("--max-memory") { HelpName = "SIZE", Description = "Stop before the guest's RAM takes more host memory than that, status 77; --memory may be larger." };
+    private readonly Option<string> _maxTrace = new("--max-trace") { HelpName = "SIZE", Description = "Stop before --trace has written more than that, status 79." };
+    private readonly Option<string> _maxSerial = new("--max-serial") { HelpName = "SIZE", Description = "Stop before the guest has sent more than that through COM1, status 80." };
     private readonly Option<bool> _stats = new("--stats") { Description = "Print exits, traps, speed, and what host time was spent on when the guest stops." };
+    private readonly Option<bool> _advise = new("--advise") { Description = "Print where the guest leaves its code, what that costs, and which paravirtual calls would spare it (docs/advise.md)." };
+    private readonly Option<string[]> _symbols = new("--symbols")
+    {
+        HelpName = "FILE",
+        Description = "With --advise: names for the guest's addresses, from an ELF file or a System.map; may be repeated. An ELF image brings its own.",
+        Arity = ArgumentArity.OneOrMore,
+        AllowMultipleArgumentsPerToken = false,
+    };
+
     private readonly Option<string> _json = new("--json") { HelpName = "FILE", Description = "Write the report as a JSON document (docs/json.md); - is standard output." };
     private readonly Option<string> _trace = new("--trace") { HelpName = "LEVEL[:FILE]", Description = "One line for each event, to standard error or a file: traps, exits or instructions." };
     private readonly Option<bool> _traceHash = new("--trace-hash") { Description = "Print a fingerprint of the run: equal runs have equal ones." };
@@ -40,11 +57,13 @@ internal sealed class RunCommand(HostConsole console)
         _ = _display.AcceptOnlyFromAmong("none", "text");
         Command command = new("run", "Run a guest image.");
         _machine.AddTo(command);
-        foreach (Option option in (ReadOnlySpan<Option>)[_engine, _verifyTranslations, _serial, _display, _screen, _screenshot, _maxInstructions, _timeout, _stats, _json,
+        foreach (Option option in (ReadOnlySpan<Option>)[_engine, _verifyTranslations, _serial, _display, _screen, _screenshot, _maxInstructions, _maxExits, _maxMemory, _maxDiskWrites, _maxTrace, _maxSerial, _timeout, _stats, _advise, _symbols, _json,
             _trace, _traceHash, _haltOk, _pace, _noPace, _quiet, _verbose])
         {
             command.Options.Add(option);
         }
+
+        _fleet.AddTo(command);
 
         command.SetAction(Run);
         return command;
@@ -60,9 +79,88 @@ internal sealed class RunCommand(HostConsole console)
             throw UserErrorException.Usage($"--verify-translations: only the translator emits code{(VirtualMachine.TranslatorUnavailable is { } reason ? $", and it cannot run here: {reason}" : "; leave --engine out")}");
         }
 
+        if (_fleet.File(parsed) is not null || _machine.Images(parsed).Count > 1)
+        {
+            return RunFleet(parsed, settings, engine, verify);
+        }
+
+        _fleet.Refuse(parsed, "for several guests: name more than one image, or a --fleet file");
         Guests.ImageSource image = _machine.ReadImage(parsed);
-        VirtualMachineOptions options = _machine.ReadOptions(parsed, image) with { Engine = engine, Translator = new TranslatorOptions { Verify = verify } };
+        VirtualMachineOptions options = ReadOptions(parsed, image, engine, verify) with { Limits = settings.Limits };
         return new GuestRun(console, settings, image, options).Execute();
+    }
+
+    private int RunFleet(ParseResult parsed, RunSettings settings, EngineKind engine, bool verify)
+    {
+        RefuseForSeveral(parsed, settings);
+        FleetPlan plan = (_fleet.File(parsed) is { } file ? FleetFile.Read(file) : PlanOfImages(parsed, settings, engine, verify)) with
+        {
+            Json = settings.Json,
+            TraceHash = settings.TraceHash,
+            Quiet = settings.Quiet,
+            Verbosity = settings.Verbosity,
+        };
+        plan = plan with { Options = _fleet.ReadOptions(parsed, plan.Options), Timeout = settings.Timeout ?? plan.Timeout };
+        using FleetRun run = new(console, plan);
+        return run.Execute();
+    }
+
+    private void RefuseForSeveral(ParseResult parsed, RunSettings settings)
+    {
+        foreach (Option option in (ReadOnlySpan<Option>)[_display, _screen, _screenshot, _stats, _advise, _trace, _maxTrace, _pace, _noPace])
+        {
+            if (parsed.GetResult(option) is { Implicit: false })
+            {
+                throw UserErrorException.Usage($"{option.Name} is for one guest");
+            }
+        }
+
+        if (_fleet.File(parsed) is not null)
+        {
+            foreach (Option option in (ReadOnlySpan<Option>)[_engine, _verifyTranslations, _serial, _maxInstructions, _maxExits, _maxMemory, _maxDiskWrites, _maxSerial, _haltOk])
+            {
+                if (parsed.GetResult(option) is { Implicit: false })
+                {
+                    throw UserErrorException.Usage($"{option.Name} and --fleet: what concerns one guest stands in the fleet file");
+                }
+            }
+
+            _machine.Refuse(parsed, "and --fleet: what concerns one guest stands in the fleet file");
+        }
+        else if (settings.SerialFile is not null)
+        {
+            throw UserErrorException.Usage("--serial file: is for one guest; in a fleet file each guest can have a file of its own");
+        }
+        else if (_machine.WhyNotShared(parsed) is { } shared)
+        {
+            throw UserErrorException.Usage(shared);
+        }
+    }
+
+    private FleetPlan PlanOfImages(ParseResult parsed, RunSettings settings, EngineKind engine, bool verify)
+    {
+        List<Guests.ImageSource> images = [.. _machine.Images(parsed).Select(Guests.ImageSource.Open)];
+        IReadOnlyList<string> names = FleetMember.UniqueNames([.. images.Select(image => Path.GetFileNameWithoutExtension(image.Name))]);
+        return new FleetPlan
+        {
+            Members = [.. images.Select((image, n) => new FleetMember
+            {
+                Name = names[n],
+                Image = image,
+                Options = ReadOptions(parsed, image, engine, verify),
+                Limits = new GuestLimits { Instructions = settings.MaxInstructions ?? ulong.MaxValue, Exits = settings.MaxExits ?? ulong.MaxValue, Resources = settings.Limits },
+                SuccessStatuses = settings.HaltOk ? [0, 70] : [0],
+                SerialToOutput = settings.SerialToOutput,
+            })],
+        };
+    }
+
+    private VirtualMachineOptions ReadOptions(ParseResult parsed, Guests.ImageSource image, EngineKind engine, bool verify)
+    {
+        VirtualMachineOptions options = _machine.ReadOptions(parsed, image) with { Engine = engine, Translator = new TranslatorOptions { Verify = verify } };
+        return parsed.GetValue(_maxMemory) is { } most
+            ? options with { Machine = options.Machine with { MemoryLimit = (uint)Math.Min(Quantity.Bytes("--max-memory", most), uint.MaxValue) } }
+            : options;
     }
 
     private RunSettings ReadSettings(ParseResult parsed)
@@ -82,8 +180,17 @@ internal sealed class RunCommand(HostConsole console)
             PrintScreen = parsed.GetValue(_screen),
             Screenshot = parsed.GetValue(_screenshot),
             MaxInstructions = parsed.GetValue(_maxInstructions) is { } most ? Quantity.Count("--max-instructions", most) : null,
+            MaxExits = parsed.GetValue(_maxExits) is { } exits ? Quantity.Count("--max-exits", exits) : null,
+            MaxTrace = parsed.GetValue(_maxTrace) is { } traceSize ? Quantity.Bytes("--max-trace", traceSize) : null,
+            Limits = new ResourceLimits
+            {
+                DiskWriteBytes = parsed.GetValue(_maxDiskWrites) is { } writes ? Quantity.Bytes("--max-disk-writes", writes) : ulong.MaxValue,
+                SerialBytes = parsed.GetValue(_maxSerial) is { } sent ? Quantity.Bytes("--max-serial", sent) : ulong.MaxValue,
+            },
             Timeout = parsed.GetValue(_timeout) is { } seconds ? Quantity.Seconds("--timeout", seconds) : null,
             Statistics = parsed.GetValue(_stats),
+            Advise = parsed.GetValue(_advise),
+            Symbols = ReadSymbols(parsed),
             Json = parsed.GetValue(_json),
             TraceLevel = trace?.Level,
             TraceFile = trace?.File,
@@ -93,6 +200,12 @@ internal sealed class RunCommand(HostConsole console)
             Quiet = parsed.GetValue(_quiet),
             Verbosity = parsed.GetResult(_verbose)?.IdentifierTokenCount ?? 0,
         };
+    }
+
+    private string[] ReadSymbols(ParseResult parsed)
+    {
+        string[] files = parsed.GetValue(_symbols) ?? [];
+        return files.Length == 0 || parsed.GetValue(_advise) ? files : throw UserErrorException.Usage("--symbols: only --advise has a use for them");
     }
 
     private bool? ReadPace(ParseResult parsed) => (parsed.GetValue(_pace), parsed.GetValue(_noPace)) switch

@@ -13,6 +13,9 @@ internal static unsafe partial class Posix
     public const int TCSANOW = 0;
     public const int CLOCK_THREAD_CPUTIME_ID = 3;   // Linux, include/uapi/linux/time.h
     public const int RUSAGE_CHILDREN = -1;
+    public const int O_RDONLY = 0;
+    public const int O_WRONLY = 1;
+    public const int SIGKILL = 9;
 
     /// <summary>True where these calls exist.</summary>
     public static bool IsAvailable => !OperatingSystem.IsWindows();
@@ -48,6 +51,35 @@ internal static unsafe partial class Posix
     /// <summary>getrusage(2) of a 64-bit Linux: 18 words, of which the first four are user and system time, each in seconds and microseconds.</summary>
     [LibraryImport("libc", SetLastError = true)]
     public static partial int getrusage(int who, long* usage);
+
+    [LibraryImport("libc")]
+    public static partial int posix_spawn(int* process, byte* path, byte* fileActions, void* attributes, byte** arguments, byte** environment);
+
+    [LibraryImport("libc")]
+    public static partial int posix_spawn_file_actions_init(byte* fileActions);
+
+    [LibraryImport("libc")]
+    public static partial int posix_spawn_file_actions_addopen(byte* fileActions, int descriptor, byte* path, int flags, uint mode);
+
+    [LibraryImport("libc")]
+    public static partial int posix_spawn_file_actions_destroy(byte* fileActions);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int waitpid(int process, int* status, int options);
+
+    [LibraryImport("libc")]
+    public static partial int kill(int process, int signal);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int fstat(int descriptor, byte* status);
+
+    /// <summary>Bytes that the host has set aside for a file, holes not counted; 0 where it does not tell. On a 64-bit Linux.</summary>
+    public static long AllocatedBytes(int descriptor)
+    {
+        const int BlocksOffset = 64;    // st_blocks of struct stat on x86-64, in units of 512 bytes
+        byte* status = stackalloc byte[256];
+        return fstat(descriptor, status) == 0 ? 512 * *(long*)(status + BlocksOffset) : 0;
+    }
 
     /// <summary>The size of the terminal on a descriptor (Linux ioctl_tty(2)); null where it is not known.</summary>
     public static (int Rows, int Columns)? TerminalSize(int descriptor)

@@ -47,42 +47,21 @@ internal sealed class SerialSink : IDisposable
     /// <summary>True when the last line has no end: a message behind it needs one first.</summary>
     public bool EndsInsideLine => _last != (byte)'\n';
 
+    /// <summary>Called when the bytes cannot be written any more.</summary>
+    public Action? Failed { get; set; }
+
     /// <summary>Takes one byte.</summary>
-    public void Add(byte value)
+    public void Add(byte value) => Add([value]);
+
+    /// <summary>Takes bytes that stay together.</summary>
+    public void Add(ReadOnlySpan<byte> values)
     {
-        bool full;
+        bool full = false;
         lock (_lock)
         {
-            if (_failure is not null)
+            foreach (byte value in values)
             {
-                return;
-            }
-
-            if (_count + 2 > _pending.Length)
-            {
-                Array.Resize(ref _pending, _pending.Length * 2);
-            }
-
-            bool first = _count == 0;
-            if (AddCarriageReturns && value == '\n')
-            {
-                AddCarriageReturns = _last != '\r';
-                _pending[_count] = (byte)'\r';
-                _count += AddCarriageReturns ? 1 : 0;
-            }
-
-            _pending[_count++] = value;
-            _last = value;
-            if (_holdToEnd)
-            {
-                return;
-            }
-
-            full = _count >= 4096;
-            if (first)
-            {
-                StartThread();
-                _ = _arrived.Release();
+                full |= Append(value);
             }
         }
 
@@ -90,6 +69,43 @@ internal sealed class SerialSink : IDisposable
         {
             Write();
         }
+    }
+
+    // True where it is time to write.
+    private bool Append(byte value)
+    {
+        if (_failure is not null)
+        {
+            return false;
+        }
+
+        if (_count + 2 > _pending.Length)
+        {
+            Array.Resize(ref _pending, _pending.Length * 2);
+        }
+
+        bool first = _count == 0;
+        if (AddCarriageReturns && value == '\n')
+        {
+            AddCarriageReturns = _last != '\r';
+            _pending[_count] = (byte)'\r';
+            _count += AddCarriageReturns ? 1 : 0;
+        }
+
+        _pending[_count++] = value;
+        _last = value;
+        if (_holdToEnd)
+        {
+            return false;
+        }
+
+        if (first)
+        {
+            StartThread();
+            _ = _arrived.Release();
+        }
+
+        return _count >= 4096;
     }
 
     /// <summary>Writes everything that is left.</summary>
@@ -149,6 +165,7 @@ internal sealed class SerialSink : IDisposable
             {
                 _failure = e;
                 Machine?.RequestStop();
+                Failed?.Invoke();
             }
 
             _count = 0;

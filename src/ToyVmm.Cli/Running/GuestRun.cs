@@ -1,11 +1,14 @@
 using System.Diagnostics;
 using System.Text;
+using ToyVmm.Cli.Advising;
 using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Interactive;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.VirtualMachines;
+using ToyVmm.VirtualMachines.Advising;
 using ToyVmm.VirtualMachines.Monitoring;
+using ToyVmm.VirtualMachines.Symbols;
 using ToyVmm.VirtualMachines.Tracing;
 
 namespace ToyVmm.Cli.Running;
@@ -18,6 +21,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
     /// <exception cref="UserErrorException">The image is refused, or a file cannot be opened.</exception>
     public int Execute()
     {
+        SymbolTable symbols = settings.Advise ? GuestSymbols.Read(settings.Symbols, image, console) : SymbolTable.Empty;
         using TextWriter? traceFile = settings.TraceFile is { } path ? new StreamWriter(HostFile.Create(path, "trace"), Encoding.UTF8, 1 << 16) : null;
         using SerialSink sink = OpenSerial();
         using FileStream? jsonFile = settings.Json is { } json and not "-" ? HostFile.Create(json, "report") : null;
@@ -25,6 +29,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         Tracing tracing = new(settings, traceFile ?? console.Error);
         using VirtualMachine vm = MakeMachine(sink, tracing);
         sink.Machine = vm;
+        tracing.StopWhenFull(vm);
         ulong before = vm.InstructionsRetired;
         (StopReason stop, TimeSpan elapsed, int signal) = Run(vm, sink);
 
@@ -50,7 +55,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
 
         int status = ReportFailedOutput(sink) ?? Status(stop, signal);
         Verdict verdict = new(vm, stop, elapsed, status, before);
-        Report(verdict, jsonFile, tracing);
+        Report(verdict, vm.Advisor?.Report(symbols), jsonFile, tracing);
         return status;
     }
 
@@ -64,6 +69,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             ExitObserver = tracing.ExitObserver,
             ReadObserver = tracing.ReadObserver,
             MeterCosts = settings.Statistics,
+            Advise = settings.Advise,
             Logging = ErrorLogger.Create(settings.Verbosity, console),
         };
         VirtualMachine vm = ImageRefusal.Create(image, complete, console);
@@ -125,6 +131,8 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             RunLimits limits = new()
             {
                 MaxInstructions = settings.MaxInstructions is { } most ? most - Math.Min(most, vm.InstructionsRetired) : ulong.MaxValue,
+                MaxExits = settings.MaxExits is { } exits ? exits - Math.Min(exits, vm.ExitsHandled) : ulong.MaxValue,
+                LookEvery = settings.MaxTrace is null ? RunLimits.LongestRun : settings.TraceLevel == VirtualMachines.Tracing.TraceLevel.Instructions ? 1ul : 64,
                 Timeout = settings.Timeout is not { } longest ? Timeout.InfiniteTimeSpan : longest > elapsed ? longest - elapsed : TimeSpan.Zero,
             };
             long started = Stopwatch.GetTimestamp();
@@ -172,7 +180,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         _ => stop.ExitStatus,
     };
 
-    private void Report(Verdict verdict, FileStream? jsonFile, Tracing tracing)
+    private void Report(Verdict verdict, AdviceReport? advice, FileStream? jsonFile, Tracing tracing)
     {
         // A screen that was drawn live is still there.
         if (settings.PrintScreen || (settings.Display && !console.OutputIsTerminal))
@@ -190,6 +198,11 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             StatisticsText.Write(console.Error, verdict);
         }
 
+        if (advice is not null)
+        {
+            AdviceText.Write(console.Error, advice);
+        }
+
         if (tracing.Hash is { } hash)
         {
             console.Error.WriteLine($"trace hash {hash.Value:x16} over {hash.Events} events");
@@ -197,7 +210,8 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
 
         if (settings.Json is not null)
         {
-            WriteJson(RunReport.From(verdict, image, tracing.Hash), jsonFile);
+            RunReport report = RunReport.From(verdict, image, tracing.Hash);
+            WriteJson(report with { Costs = settings.Statistics ? report.Costs : null, Advice = advice is null ? null : AdviceDocument.From(advice) }, jsonFile);
         }
 
         if (!settings.Quiet)
@@ -240,14 +254,25 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
     /// <summary>What watches the run, as the settings ask.</summary>
     private sealed class Tracing
     {
+        private readonly TraceWriter? _writer;
+
         public Tracing(RunSettings settings, TextWriter output)
         {
-            TraceWriter? writer = settings.TraceLevel is { } level ? new TraceWriter(output, level) : null;
+            TraceWriter? writer = _writer = settings.TraceLevel is { } level ? new TraceWriter(output, level, settings.MaxTrace ?? ulong.MaxValue) : null;
             Hash = settings.TraceHash ? new TraceHash(writer) : null;
             Observer = (Engines.IEngineObserver?)Hash ?? writer;
             ExitObserver += writer is null ? null : writer.OnExit;
             ReadObserver = writer is null ? null : writer.OnRead;
             ExitObserver += Hash is null ? null : Hash.OnExit;
+        }
+
+        /// <summary>Ends the run when the trace must not grow any more.</summary>
+        public void StopWhenFull(VirtualMachine vm)
+        {
+            if (_writer is not null)
+            {
+                _writer.Full = most => vm.EndWith(new StopReason(StopKind.TraceLimit, 0, $"the limit of {most} bytes of trace is reached"));
+            }
         }
 
         public TraceHash? Hash { get; }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using ToyVmm.Cli.Advising;
 using ToyVmm.Cli.Guests;
 using ToyVmm.Engines;
 using ToyVmm.Hardware.Cpu;
@@ -64,6 +65,9 @@ internal sealed record RunReport
 
     /// <summary>Where the host time went, with --stats.</summary>
     public CostsReport? Costs { get; init; }
+
+    /// <summary>What the guest left its code for and what would spare it, with --advise.</summary>
+    public AdviceDocument? Advice { get; init; }
 
     /// <summary>The fingerprint of the run, with --trace-hash.</summary>
     public string? TraceHash { get; init; }

@@ -1,3 +1,4 @@
+using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Tracing;
 
 namespace ToyVmm.Cli.Running;
@@ -23,11 +24,26 @@ internal sealed record RunSettings
     /// <summary>The limit on instructions, or null.</summary>
     public ulong? MaxInstructions { get; init; }
 
+    /// <summary>The limit on exits, or null.</summary>
+    public ulong? MaxExits { get; init; }
+
+    /// <summary>The limit on the size of the trace, or null.</summary>
+    public ulong? MaxTrace { get; init; }
+
+    /// <summary>The limits on disk writes and serial output.</summary>
+    public ResourceLimits Limits { get; init; } = new();
+
     /// <summary>The limit on host time, or null.</summary>
     public TimeSpan? Timeout { get; init; }
 
     /// <summary>True to print statistics.</summary>
     public bool Statistics { get; init; }
+
+    /// <summary>True to say what paravirtual calls would save.</summary>
+    public bool Advise { get; init; }
+
+    /// <summary>Files with names for the guest's addresses.</summary>
+    public IReadOnlyList<string> Symbols { get; init; } = [];
 
     /// <summary>The file for the report; "-" is standard output; null is none.</summary>
     public string? Json { get; init; }

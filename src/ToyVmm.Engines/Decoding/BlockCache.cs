@@ -32,19 +32,23 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
     private readonly Interpreter _cpu;
     private readonly InstructionDecoder _decoder;
     private readonly Dictionary<uint, CodePage> _pages = [];
-    private byte* _arena = (byte*)NativeMemory.AlignedAlloc(ArenaBytes, 64);
-    private Lookaside* _lookaside = (Lookaside*)NativeMemory.AllocZeroed(LookasideCount, (nuint)sizeof(Lookaside));
-    private Block** _buckets = (Block**)NativeMemory.AllocZeroed(BucketCount, (nuint)sizeof(Block*));
+    private byte* _arena = SparseMemory.Allocate(TableBytes);
+    private Lookaside* _lookaside;
+    private Block** _buckets;
     private int _used;
     private uint _generation = 1;
 
     /// <summary>Makes an empty cache for one interpreter.</summary>
     public BlockCache(Interpreter cpu)
     {
+        _lookaside = (Lookaside*)(_arena + ArenaBytes);
+        _buckets = (Block**)(_lookaside + LookasideCount);
         _cpu = cpu;
         _decoder = new InstructionDecoder(cpu);
         cpu.Vcpu.Memory.CodeWatcher = this;
     }
+
+    private static nuint TableBytes => ArenaBytes + ((nuint)LookasideCount * (nuint)sizeof(Lookaside)) + ((nuint)BucketCount * (nuint)sizeof(Block*));
 
     private GuestMemory Memory => _cpu.Vcpu.Memory;
 
@@ -82,6 +86,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
             }
 
             _cpu.Vcpu.Costs?.Enter(CostKind.Decoding);
+            _cpu.Vcpu.BlocksDecoded++;
             block = Decode(linear, physical, eip, mode);
             _cpu.Vcpu.Costs?.Leave();
             if (block == null)
@@ -138,6 +143,9 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
     public void Forget(uint eip) => _lookaside[Hash(_cpu.State->Cs.Base + eip) & (LookasideCount - 1)].Key = 0;
 
     /// <inheritdoc/>
+    public void PageReplaced(GuestPhysicalAddress page) => _cpu.Translated?.DropFrame(page);
+
+    /// <inheritdoc/>
     public void CodeWritten(GuestPhysicalAddress address, int length)
     {
         uint page = (uint)(address.Value >> 12);
@@ -186,9 +194,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
     public void Dispose()
     {
         Memory.CodeWatcher = null;
-        NativeMemory.AlignedFree(_arena);
-        NativeMemory.Free(_lookaside);
-        NativeMemory.Free(_buckets);
+        SparseMemory.Free(_arena, TableBytes);
         _arena = null;
         _lookaside = null;
         _buckets = null;
@@ -303,7 +309,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
     {
         if (page < GuestMemory.MarkedPages)
         {
-            Memory.CodePages[page] = holdsCode ? (byte)1 : (byte)0;
+            Memory.Marks[page] = holdsCode ? Memory.Marks[page] | PageMarks.Code : Memory.Marks[page] & ~PageMarks.Code;
         }
     }
 

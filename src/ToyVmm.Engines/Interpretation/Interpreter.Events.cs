@@ -137,6 +137,13 @@ public sealed unsafe partial class Interpreter
             }
         }
 
+        if ((s->Attention & Attention.Leave) != 0)
+        {
+            s->Attention &= ~Attention.Leave;
+            exit = new VmExit(ExitReason.Cancelled);
+            return Attended.Leave;
+        }
+
         bool mayTrap = s->Shadow != InterruptShadow.MovSs;
         if (s->PendingDebug != 0 && mayTrap)
         {

@@ -57,7 +57,7 @@ public sealed unsafe partial class Interpreter
     internal void UpdateAttention()
     {
         CpuState* s = State;
-        Attention kept = s->Attention & (Attention.Interrupt | Attention.Nmi | Attention.InterruptWindow | Attention.Trace | Attention.Completion | Attention.PostedWrites);
+        Attention kept = s->Attention & (Attention.Interrupt | Attention.Nmi | Attention.InterruptWindow | Attention.Trace | Attention.Completion | Attention.PostedWrites | Attention.Leave);
         Attention derived = (s->OtherFlags & Eflags.TF) != 0 ? Attention.SingleStep : 0;
         derived |= (s->OtherFlags & Eflags.RF) != 0 ? Attention.Resume : 0;
         derived |= s->Shadow != InterruptShadow.None ? Attention.Shadow : 0;

@@ -41,12 +41,21 @@ public sealed unsafe partial class Interpreter
     public void UpdateTables(ReadOnlySpan<TableUpdate> updates)
     {
         int size = HasWideTables ? sizeof(ulong) : sizeof(uint);
-        bool lost = false;
         foreach (TableUpdate update in updates)
         {
             ulong value = update.Value;
+            if (size == sizeof(uint) && Memory.IsPlainRam(update.Entry))
+            {
+                *(uint*)(Memory.RamBase + update.Entry.Value) = (uint)value;
+                continue;
+            }
+
             _ = Memory.TryWrite(update.Entry, MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in value))[..size]);
-            lost |= ForgetTableEntry(update.Entry);
+        }
+
+        bool lost = ForgetTableEntries(updates);
+        foreach (TableUpdate update in updates)
+        {
             if (update.Linear is { } linear && Vcpu.Mmu.Tlb.TryGet(linear, out _, out _))
             {
                 // A global page, or one that the entry has not mapped so far.
@@ -64,39 +73,67 @@ public sealed unsafe partial class Interpreter
             return;
         }
 
+        // Into the TLB, not into a view: putting a page there is a call to the host, which costs more than the few accesses that the interpreter
+        // performs for an instruction that often touches new pages. Where one pays, its fault maps all that the TLB has around it.
         foreach (TableUpdate update in updates)
         {
-            if (update.Linear is { } linear && (update.Value & PresentAndUsed) == PresentAndUsed)
+            if (IsUsed(update, out uint linear))
             {
-                Prefetch(linear);
+                PageWalk walk = PageWalker.Walk(Memory, State, Vcpu.Mmu.PhysicalMask, linear);
+                if (walk.Result == PageWalkResult.Mapped)
+                {
+                    _ = Vcpu.Mmu.Translate(linear, AccessOf(walk.Rights), out _, out _, out _);
+                }
             }
         }
     }
 
-    private bool ForgetTableEntry(GuestPhysicalAddress entry)
+    private static bool IsUsed(TableUpdate update, out uint linear)
+    {
+        linear = update.Linear ?? 0;
+        return update.Linear is not null && (update.Value & PresentAndUsed) == PresentAndUsed;
+    }
+
+    private static PageAccess AccessOf(TlbRights rights) => (rights & TlbRights.User) != 0 ? PageAccess.User : 0;
+
+    private bool ForgetTableEntries(ReadOnlySpan<TableUpdate> updates)
     {
         bool lost = false;
-        for (int space = 0; space < Tlb.SpaceCount; space++)
+
+        // Neighbours in a batch are in the same table, mostly: one look at each address space serves them all.
+        while (updates.Length > 0)
         {
-            _dropped.Clear();
-            Vcpu.Mmu.Tlb.ForgetTableEntry(space, entry.Value, _dropped);
-            if (_dropped.Count > 0)
+            ulong table = updates[0].Entry.Value >> 12;
+            int count = 1;
+            while (count < updates.Length && updates[count].Entry.Value >> 12 == table)
             {
-                Translated?.Drop(space, _dropped);
-                lost = true;
+                count++;
             }
+
+            for (int space = 0; space < Tlb.SpaceCount; space++)
+            {
+                lost |= Vcpu.Mmu.Tlb.KnowsTable(space, table) && ForgetTableEntries(space, updates[..count]);
+            }
+
+            updates = updates[count..];
         }
 
         return lost;
     }
 
-    private void Prefetch(uint linear)
+    private bool ForgetTableEntries(int space, ReadOnlySpan<TableUpdate> updates)
     {
-        PageWalk walk = PageWalker.Walk(Memory, State, Vcpu.Mmu.PhysicalMask, linear);
-        bool user = (walk.Rights & TlbRights.User) != 0;
-        if (walk.Result == PageWalkResult.Mapped && Vcpu.Mmu.Translate(linear, user ? PageAccess.User : 0, out _, out _, out _))
+        _dropped.Clear();
+        foreach (TableUpdate update in updates)
         {
-            Translated?.Prefill(linear, user);
+            Vcpu.Mmu.Tlb.ForgetTableEntry(space, update.Entry.Value, _dropped);
         }
+
+        if (_dropped.Count > 0)
+        {
+            Translated?.Drop(space, _dropped);
+        }
+
+        return _dropped.Count > 0;
     }
 }

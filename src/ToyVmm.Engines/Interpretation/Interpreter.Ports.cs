@@ -1,9 +1,10 @@
 using System.Runtime.CompilerServices;
+using ToyVmm.Engines.Decoding;
 using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation;
 
-/// <summary>Port accesses: performed in place where the monitor allows it (<see cref="IPortAccess"/>), left for otherwise.</summary>
+/// <summary>Port accesses and hypercalls: performed in place where the monitor allows it (<see cref="IPortAccess"/>), left for otherwise.</summary>
 public sealed unsafe partial class Interpreter
 {
     /// <summary>Reads a port for an instruction that ends its block and has changed nothing yet.</summary>
@@ -34,6 +35,7 @@ public sealed unsafe partial class Interpreter
             ulong retired = RetiredNow - 1;
             State->Retired = retired;
             State->Eip = eip;
+            Vcpu.ExitInstruction = eip;
             ulong budget = ports.Read((ushort)port, size, retired, out value);
             if (budget == 0)
             {
@@ -52,17 +54,18 @@ public sealed unsafe partial class Interpreter
     /// <param name="port">The port.</param>
     /// <param name="size">Bytes.</param>
     /// <param name="value">The value.</param>
-    /// <param name="eip">Where the guest goes on: behind the instruction, or at it where elements are left.</param>
+    /// <param name="i">The instruction. The guest goes on behind it, or at it where elements are left.</param>
     /// <param name="completes">True where the instruction is complete with this access.</param>
     /// <returns>False when the engine must leave behind the access.</returns>
-    internal bool WritePort(uint port, int size, uint value, uint eip, bool completes)
+    internal bool WritePort(uint port, int size, uint value, DecodedInstruction* i, bool completes)
     {
         bool goesOn = false;
         if (Vcpu.Ports is { } ports)
         {
             ulong retired = completes ? RetiredNow : RetiredNow - 1;
             State->Retired = retired;
-            State->Eip = eip;
+            State->Eip = completes ? i->NextEip : i->Eip;
+            Vcpu.ExitInstruction = i->Eip;
             ulong budget = ports.Write((ushort)port, size, value, retired);
             goesOn = budget != 0;
             if (goesOn)
@@ -81,6 +84,31 @@ public sealed unsafe partial class Interpreter
 
         NotePortAccess(port, size);
         return goesOn;
+    }
+
+    /// <summary>Makes a hypercall, with an instruction that ends its block.</summary>
+    /// <param name="eip">Where the guest goes on.</param>
+    /// <returns>False when the engine must leave behind the instruction.</returns>
+    internal bool Hypercall(uint eip)
+    {
+        if (Vcpu.Ports is not { } ports)
+        {
+            RequestedExit = new VmExit(ExitReason.Hypercall);
+            return false;
+        }
+
+        ulong retired = RetiredNow;
+        State->Retired = retired;
+        State->Eip = eip;
+        ulong budget = ports.Hypercall(retired);
+        if (budget == 0)
+        {
+            RequestedExit = new VmExit(ExitReason.PortIoPerformed);
+            return false;
+        }
+
+        RenewBudget(retired, budget);
+        return true;
     }
 
     // The budget of the run, as if it had begun when so many instructions were retired; those of the running block are taken off it already.

@@ -304,6 +304,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
                     break;
 
                 case Flow.Leave:
+                    Vcpu.ExitInstruction = StopAt->Eip;
                     _left += block->Count - StopAt->Position - 1;
                     if (single)
                     {
@@ -326,11 +327,13 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
                     else if (RequestedExit is not null)
                     {
                         SuspendSingle();
+                        Vcpu.ExitInstruction = StopAt->Eip;
                         return TakeRequestedExit();
                     }
                     else if (InterruptedString)
                     {
                         InterruptedString = false;
+                        Vcpu.ExitInstruction = StopAt->Eip;
                         if (single)
                         {
                             EndSingle(completed: true);

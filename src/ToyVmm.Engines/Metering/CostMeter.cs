@@ -11,7 +11,8 @@ namespace ToyVmm.Engines.Metering;
 /// Reading the clock costs as much as a short call-out does. What one reading takes is measured when a report is made, and taken off each
 /// stretch; the report says how much that was in all. Not thread-safe; only between <see cref="Start"/> and <see cref="Stop"/>.
 /// </remarks>
-public sealed class CostMeter
+/// <param name="profile">Attributes it to the guest's instructions beside; null for nobody.</param>
+public sealed class CostMeter(InterventionProfile? profile = null)
 {
     private const int FirstExit = (int)CostKind.Sleep + 1;
 
@@ -20,6 +21,7 @@ public sealed class CostMeter
 
     private static readonly int s_parts = FirstExit + Enum.GetValues<ExitReason>().Length;
 
+    private readonly InterventionProfile? _profile = profile;
     private readonly ulong[] _counts = new ulong[s_parts];
     private readonly ulong[] _stretches = new ulong[s_parts];
     private readonly long[] _ticks = new long[s_parts];
@@ -33,6 +35,9 @@ public sealed class CostMeter
     private long _ticksBefore;
     private ulong _stretchesBefore;
 
+    /// <summary>What attributes it to the guest's instructions; null where nothing does.</summary>
+    public InterventionProfile? Profile => _profile;
+
     /// <summary>Time runs from here on, for <see cref="CostKind.Monitor"/> at first.</summary>
     public void Start()
     {
@@ -43,19 +48,25 @@ public sealed class CostMeter
     }
 
     /// <summary>Time runs to here, until the next <see cref="Start"/>.</summary>
-    public void Stop() => Switch(_current);
+    public void Stop()
+    {
+        Switch(_current);
+        _profile?.Close();
+    }
 
     /// <summary>From here on time goes to another part, which counts once more.</summary>
     /// <param name="kind">The part.</param>
     public void Begin(CostKind kind)
     {
         Switch((int)kind);
+        _profile?.Close();
         _counts[(int)kind]++;
         _ticksBefore = _ticks[(int)kind];
         _stretchesBefore = _stretches[(int)kind];
     }
 
     /// <summary>From here on time goes to an exit.</summary>
+    /// <remarks>An intervention that is open stays so: the exit may be what it was for (<see cref="InterventionProfile.BeginExit"/>).</remarks>
     /// <param name="reason">Why the engine left. <see cref="ExitReason.PortIoPerformed"/> goes on with the access it was, and counts nothing.</param>
     public void Begin(ExitReason reason)
     {
@@ -72,6 +83,7 @@ public sealed class CostMeter
         if (_current != (int)CostKind.Interpretation)
         {
             Switch((int)CostKind.Interpretation);
+            _profile?.Close();
         }
 
         _counts[(int)CostKind.Interpretation]++;
@@ -92,6 +104,10 @@ public sealed class CostMeter
         _counts[_current]++;
         _ticks[_current] += ticks;
         _stretches[_current] += stretches;
+        if (_profile is not null)
+        {
+            Refine(kind);
+        }
     }
 
     /// <summary>What looked like a fault for another reason was a fault of the shadow.</summary>
@@ -109,6 +125,7 @@ public sealed class CostMeter
     {
         _outer[_depth++] = _current;
         Switch((int)kind);
+        _profile?.Suspend();
         _counts[(int)kind]++;
     }
 
@@ -121,12 +138,23 @@ public sealed class CostMeter
     }
 
     /// <summary>The part around the present one goes on.</summary>
-    public void Leave() => Switch(_outer[--_depth]);
+    public void Leave()
+    {
+        bool isExit = _current >= FirstExit;
+        Switch(_outer[--_depth]);
+        if (_profile is not null)
+        {
+            LeaveProfile(isExit);
+        }
+    }
+
+    /// <summary>What one reading of the clock takes, in its ticks.</summary>
+    internal double ReadingTicks => _reading ??= MeasureReading();
 
     /// <summary>What was measured so far; not while time runs.</summary>
     public CostReport Report()
     {
-        double reading = _reading ??= MeasureReading();
+        double reading = ReadingTicks;
         TimeSpan total = TimeSpan.Zero;
         TimeSpan net = TimeSpan.Zero;
         Dictionary<CostKind, CostPart> parts = [];
@@ -168,8 +196,37 @@ public sealed class CostMeter
         long now = Stopwatch.GetTimestamp();
         _ticks[_current] += now - _since;
         _stretches[_current]++;
+        _profile?.Add(now - _since);
         _current = part;
         _since = now;
+    }
+
+    private void Refine(CostKind kind)
+    {
+        switch (kind)
+        {
+            case CostKind.BudgetEnd:
+                _profile!.Drop();
+                break;
+            case CostKind.HiddenFault:
+                _profile!.Refine(InterventionKind.HiddenFault);
+                break;
+            case CostKind.TrueFault:
+                _profile!.Refine(InterventionKind.PageFault);
+                break;
+        }
+    }
+
+    private void LeaveProfile(bool isExit)
+    {
+        if (isExit)
+        {
+            _profile!.LeaveExit();
+        }
+        else
+        {
+            _profile!.Resume();
+        }
     }
 
     // What a stretch between two readings takes when nothing lies between them, in ticks: the least of some averages, because the host

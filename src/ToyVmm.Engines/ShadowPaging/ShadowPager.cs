@@ -45,7 +45,8 @@ internal sealed unsafe class ShadowPager(Vcpu vcpu)
         }
 
         ulong frame = projection.Moved((long)first - page).Frame;
-        view.Map(new Run(first, end - first), new GuestPhysicalAddress(frame << PageShift), projection.Writable, projection.Global);
+        GuestPhysicalAddress physical = new(frame << PageShift);
+        view.Map(new Run(first, end - first), physical, vcpu.Memory.Backing(physical), projection.Writable, projection.Global);
         return end - first;
     }
 
@@ -70,12 +71,13 @@ internal sealed unsafe class ShadowPager(Vcpu vcpu)
         }
 
         ulong frame = address.Value >> PageShift;
-        projection = new Projection(frame, vcpu.MayStoreDirectly(address, rights, access), (rights & TlbRights.Global) != 0);
+        PageBacking backing = memory.Backing(address);
+        projection = new Projection(frame, backing.Descriptor, backing.Offset >> PageShift, vcpu.MayStoreDirectly(address, rights, access), (rights & TlbRights.Global) != 0);
         return true;
     }
 
-    private readonly record struct Projection(ulong Frame, bool Writable, bool Global)
+    private readonly record struct Projection(ulong Frame, int Descriptor, ulong FilePage, bool Writable, bool Global)
     {
-        public Projection Moved(long pages) => this with { Frame = Frame + (ulong)pages };
+        public Projection Moved(long pages) => this with { Frame = Frame + (ulong)pages, FilePage = FilePage + (ulong)pages };
     }
 }

@@ -25,7 +25,6 @@ internal sealed unsafe class ShadowView : IDisposable
     // More pages than this are left to the host to fill in as they are touched.
     private const uint MostPopulated = 16;
 
-    private readonly GuestMemory _memory;
     private readonly MappingBudget _budget;
     private readonly byte* _state = (byte*)NativeMemory.AllocZeroed(PageCount);
     private readonly uint* _frames = (uint*)NativeMemory.AllocZeroed(PageCount, sizeof(uint));
@@ -37,9 +36,8 @@ internal sealed unsafe class ShadowView : IDisposable
     // Pages where what the host has mapped begins, ends, or changes its kind: its mappings, but for one.
     private int _edges;
 
-    private ShadowView(GuestMemory memory, MappingBudget budget, nint window)
+    private ShadowView(MappingBudget budget, nint window)
     {
-        _memory = memory;
         _budget = budget;
         Base = window + (nint)Guard;
     }
@@ -69,10 +67,10 @@ internal sealed unsafe class ShadowView : IDisposable
     ];
 
     /// <summary>Makes an empty window; null where the host does not give the addresses.</summary>
-    public static ShadowView? TryCreate(GuestMemory memory, MappingBudget budget)
+    public static ShadowView? TryCreate(MappingBudget budget)
     {
         nint window = HostMemory.Reserve(unchecked((nuint)WindowSize));
-        return window == 0 ? null : new ShadowView(memory, budget, window);
+        return window == 0 ? null : new ShadowView(budget, window);
     }
 
     /// <summary>True when an address that faulted lies in the window; gives the linear address.</summary>
@@ -91,13 +89,14 @@ internal sealed unsafe class ShadowView : IDisposable
     /// <summary>Maps pages that are contiguous on both sides, or changes what may be done with them.</summary>
     /// <param name="run">The linear pages.</param>
     /// <param name="physical">The RAM behind the first.</param>
+    /// <param name="backing">Where that lies in host memory.</param>
     /// <param name="writable">True when stores may go straight to them.</param>
     /// <param name="global">True when they survive MOV CR3.</param>
-    public void Map(Run run, GuestPhysicalAddress physical, bool writable, bool global)
+    public void Map(Run run, GuestPhysicalAddress physical, PageBacking backing, bool writable, bool global)
     {
         int protection = writable ? HostMemory.Read | HostMemory.Write : HostMemory.Read;
         bool populate = run.Count <= MostPopulated;
-        if (_budget.IsSpent || !HostMemory.MapShared(AddressOf(run.First), Length(run.Count), protection, _memory.RamDescriptor, (nint)physical.Value, populate))
+        if (_budget.IsSpent || !HostMemory.MapShared(AddressOf(run.First), Length(run.Count), protection, backing.Descriptor, (nint)backing.Offset, populate))
         {
             return;
         }
@@ -143,6 +142,24 @@ internal sealed unsafe class ShadowView : IDisposable
     {
         Protect(_local, (uint)(physical.Value >> PageShift));
         Protect(_global, (uint)(physical.Value >> PageShift));
+    }
+
+    /// <summary>Takes a physical page out of every place where it is mapped.</summary>
+    public void DropFrame(GuestPhysicalAddress physical)
+    {
+        foreach (List<Run> runs in (ReadOnlySpan<List<Run>>)[_local, _global])
+        {
+            foreach (Run run in runs)
+            {
+                for (uint page = run.First; page < run.End; page++)
+                {
+                    if (_frames[page] == (uint)(physical.Value >> PageShift) && IsMapped(page))
+                    {
+                        TakeOut(page, page + 1, PageState.Local | PageState.Global);
+                    }
+                }
+            }
+        }
     }
 
     /// <summary>Takes every page out.</summary>

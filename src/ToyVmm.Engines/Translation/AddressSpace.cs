@@ -41,9 +41,9 @@ internal sealed class AddressSpace : IDisposable
     public bool User { get; set; }
 
     /// <summary>Makes an empty one; null where the host does not give the addresses.</summary>
-    public static AddressSpace? TryCreate(GuestMemory memory, MappingBudget budget)
+    public static AddressSpace? TryCreate(MappingBudget budget)
     {
-        ShadowView? view = ShadowView.TryCreate(memory, budget);
+        ShadowView? view = ShadowView.TryCreate(budget);
         JumpTable? table = JumpTable.TryCreate();
         if (view != null && table != null)
         {

@@ -20,7 +20,6 @@ internal sealed class AddressSpacePool : IDisposable
     // So many losses cost about as much as filling a view with a kernel's pages.
     private const int EntriesUntilOwn = 64;
 
-    private readonly GuestMemory _memory;
     private readonly MappingBudget _budget;
     private readonly TranslationStatistics _statistics;
     private readonly int _most;
@@ -31,9 +30,8 @@ internal sealed class AddressSpacePool : IDisposable
     private readonly int[] _entries = new int[Tlb.SpaceCount];
     private bool _shares;
 
-    private AddressSpacePool(GuestMemory memory, MappingBudget budget, TranslationStatistics statistics, int most)
+    private AddressSpacePool(MappingBudget budget, TranslationStatistics statistics, int most)
     {
-        _memory = memory;
         _budget = budget;
         _statistics = statistics;
         _most = most;
@@ -43,13 +41,12 @@ internal sealed class AddressSpacePool : IDisposable
     public IReadOnlyList<AddressSpace> All => _spaces;
 
     /// <summary>Makes a pool; null where the host does not give the addresses for one view.</summary>
-    /// <param name="memory">The guest's memory.</param>
     /// <param name="budget">The process's host mappings.</param>
     /// <param name="statistics">Where evictions are counted.</param>
     /// <param name="most">How many views, at least one.</param>
-    public static AddressSpacePool? TryCreate(GuestMemory memory, MappingBudget budget, TranslationStatistics statistics, int most)
+    public static AddressSpacePool? TryCreate(MappingBudget budget, TranslationStatistics statistics, int most)
     {
-        AddressSpacePool pool = new(memory, budget, statistics, most);
+        AddressSpacePool pool = new(budget, statistics, most);
         return pool.TryAdd() is null ? null : pool;
     }
 
@@ -105,11 +102,34 @@ internal sealed class AddressSpacePool : IDisposable
         {
             if (candidate.Space == space || (candidate.Space == Shared && candidate.LocalSpace == space))
             {
-                foreach (uint page in dropped)
-                {
-                    candidate.ForgetPages(new Run(page, 1));
-                }
+                ForgetPages(candidate, dropped);
             }
+        }
+    }
+
+    // Pages that follow each other are one run, and one call to the host.
+    private static void ForgetPages(AddressSpace space, IReadOnlyCollection<uint> pages)
+    {
+        Run run = default;
+        foreach (uint page in pages)
+        {
+            if (run.Count > 0 && page == run.End)
+            {
+                run = new Run(run.First, run.Count + 1);
+                continue;
+            }
+
+            if (run.Count > 0)
+            {
+                space.ForgetPages(run);
+            }
+
+            run = new Run(page, 1);
+        }
+
+        if (run.Count > 0)
+        {
+            space.ForgetPages(run);
         }
     }
 
@@ -164,7 +184,7 @@ internal sealed class AddressSpacePool : IDisposable
 
     private AddressSpace? TryAdd()
     {
-        AddressSpace? space = AddressSpace.TryCreate(_memory, _budget);
+        AddressSpace? space = AddressSpace.TryCreate(_budget);
         if (space is not null)
         {
             _spaces.Add(space);

@@ -53,18 +53,6 @@ internal sealed unsafe partial class TranslatedCode
         _spaces.Drop(space, dropped);
     }
 
-    /// <summary>Maps a page into the view of the current address space before it is touched, as far as the TLB has it.</summary>
-    /// <param name="linear">An address in the page.</param>
-    /// <param name="user">True for the view of CPL 3.</param>
-    public void Prefill(uint linear, bool user)
-    {
-        ShadowView view = CurrentSpace(user).View;
-        if (!view.IsMapped(linear >> 12))
-        {
-            _ = _pager.Fill(view, linear, user);
-        }
-    }
-
     /// <summary>A physical page holds decoded code now: stores to it must be noticed.</summary>
     /// <param name="page">Any address in it.</param>
     public void Protect(GuestPhysicalAddress page)
@@ -72,6 +60,16 @@ internal sealed unsafe partial class TranslatedCode
         foreach (AddressSpace space in _spaces.All)
         {
             space.View.Protect(page);
+        }
+    }
+
+    /// <summary>Other host memory is behind a physical page: it is mapped anew when it is needed.</summary>
+    /// <param name="page">Any address in it.</param>
+    public void DropFrame(GuestPhysicalAddress page)
+    {
+        foreach (AddressSpace space in _spaces.All)
+        {
+            space.View.DropFrame(page);
         }
     }
 

@@ -55,7 +55,7 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
     }
 
     /// <summary>Makes it for a virtual CPU.</summary>
-    /// <param name="cpu">The interpreter, whose memory must be shared (<see cref="GuestMemory.RamDescriptor"/>).</param>
+    /// <param name="cpu">The interpreter, whose memory must be shared (<see cref="GuestMemory.IsShared"/>).</param>
     /// <param name="options">How it goes about it.</param>
     /// <param name="unavailable">When there is none: why.</param>
     public static TranslatedCode? TryCreate(Interpreter cpu, TranslatorOptions options, out string? unavailable)
@@ -66,7 +66,7 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
         }
 
         ExecutableArena arena = ExecutableArena.Process;
-        unavailable = arena.Unavailable ?? (cpu.Vcpu.Memory.RamDescriptor < 0 ? "guest RAM cannot be mapped a second time" : null);
+        unavailable = arena.Unavailable ?? (!cpu.Vcpu.Memory.IsShared ? "guest RAM cannot be mapped a second time" : null);
         if (unavailable is not null)
         {
             return null;
@@ -75,7 +75,7 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
         CodeCache? code = CodeCache.TryCreate(arena, options.CodeCacheBytes);
         TranslationStatistics statistics = new();
         MappingBudget mappings = options.Mappings is { } most ? new MappingBudget(most) : arena.Mappings;
-        AddressSpacePool? spaces = AddressSpacePool.TryCreate(cpu.Vcpu.Memory, mappings, statistics, options.Views);
+        AddressSpacePool? spaces = AddressSpacePool.TryCreate(mappings, statistics, options.Views);
         if (code is null || spaces is null)
         {
             code?.Dispose();
@@ -287,6 +287,40 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
         costs.Begin(CostKind.GuestCode);
         _arena.Enter(_cpu.State, _code.Base + entry);
         costs.Begin(CostOf(_cpu.Vcpu.Frame->Exit));
+        if (costs.Profile is { } profile)
+        {
+            Attribute(profile);
+        }
+    }
+
+    // Which instruction of the guest emitted code was left for. What a fault was is found out later (CostMeter.Become).
+    private void Attribute(InterventionProfile profile)
+    {
+        CpuState* s = _cpu.State;
+        HostFrame* frame = _cpu.Vcpu.Frame;
+        switch (frame->Exit)
+        {
+            case ExitKind.CallOut:
+                DecodedInstruction* instruction = _callOuts.Get(frame->ExitSlot, out bool onTrial);
+                ulong retired = frame->TimeBase - s->TscOffset - (ulong)frame->Budget;
+                profile.BeginCallOut(instruction, (Block*)(instruction - instruction->Position) - 1, onTrial, retired);
+                break;
+            case ExitKind.Lookup:
+                profile.Begin(InterventionKind.Lookup, s->Cs.Base + s->Eip);
+                break;
+            case ExitKind.Link or ExitKind.LoadFpu or ExitKind.LoadSse:
+                break;
+            default:
+                int offset = (int)(frame->FaultInstruction - _code.Base);
+                TranslatedBlock translated = FindBlock(offset);
+                int index = translated.IndexOf(offset);
+                if (index >= 0)
+                {
+                    profile.Begin(InterventionKind.OtherFault, s->Cs.Base + Block.Instructions(translated.Block)[index].Eip);
+                }
+
+                break;
+        }
     }
 
     // What a way out of emitted code costs; a fault is looked into later.

@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Buses;
@@ -13,15 +11,12 @@ public sealed unsafe class PortBus : ISavedState
 {
     private const int PortCount = 0x1_0000;
 
-    private readonly Mapping?[] _ports = new Mapping?[PortCount];
-
-    // Pinned: emitted code reads it.
-    private readonly byte[] _latches = GC.AllocateArray<byte>(2 * PortCount, pinned: true);
-
+    // Most ports are nobody's: a table for each group of ports that has a device.
+    private const int GroupShift = 6;
+    private const int GroupSize = 1 << GroupShift;
+    private readonly Mapping?[]?[] _groups = new Mapping?[]?[PortCount / GroupSize];
+    private readonly LatchTable _latches = new();
     private readonly List<ushort> _latchPorts = [];
-
-    /// <summary>Makes a bus without devices.</summary>
-    public PortBus() => _latches.AsSpan(0, PortCount).Fill(1);
 
     /// <summary>Called for an access that found no device at any of its ports.</summary>
     public Action<UnmappedAccess>? UnmappedAccess { get; set; }
@@ -30,14 +25,14 @@ public sealed unsafe class PortBus : ISavedState
     /// Two tables of 64 Ki bytes, one behind the other, at one address as long as the bus lives. The first has a zero for each port that is a latch
     /// (<see cref="MapLatch"/>), the second what it holds.
     /// </summary>
-    public byte* Latches => (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_latches));
+    public byte* Latches => _latches.Address;
 
     /// <summary>Puts a latch at a port: a byte that reads as what was written to it last, 0 at first, and has no effect.</summary>
     /// <param name="port">The port.</param>
     public void MapLatch(ushort port)
     {
-        Map(port, 1, new Latch(_latches, PortCount + port));
-        _latches[port] = 0;
+        Map(port, 1, new Latch(_latches, port));
+        _latches.Mark(port, 1, areLatches: true);
         _latchPorts.Add(port);
     }
 
@@ -58,13 +53,13 @@ public sealed unsafe class PortBus : ISavedState
 
         for (int port = first; port < first + count; port++)
         {
-            if (_ports[port] is { } taken)
+            if (At(port) is { } taken)
             {
                 throw new InvalidOperationException($"port 0x{port:x} belongs to {taken.Device.GetType().Name} already; {device.GetType().Name} cannot have it");
             }
         }
 
-        Array.Fill(_ports, new Mapping(device, first, firstOffset), first, count);
+        Set(first, count, new Mapping(device, first, firstOffset));
     }
 
     /// <summary>Takes a range of ports away from whoever has them (PCI functions move their I/O ranges).</summary>
@@ -72,8 +67,8 @@ public sealed unsafe class PortBus : ISavedState
     /// <param name="count">The number of ports.</param>
     public void Unmap(ushort first, int count)
     {
-        Array.Clear(_ports, first, count);
-        _latches.AsSpan(first, count).Fill(1);
+        Set(first, count, null);
+        _latches.Mark(first, count, areLatches: false);
         _ = _latchPorts.RemoveAll(port => port >= first && port < first + count);
     }
 
@@ -83,7 +78,7 @@ public sealed unsafe class PortBus : ISavedState
     {
         foreach (ushort port in _latchPorts)
         {
-            state.Value(ref _latches[PortCount + port]);
+            state.Value(ref _latches.Value(port));
         }
     }
 
@@ -136,6 +131,19 @@ public sealed unsafe class PortBus : ISavedState
         }
     }
 
+    /// <summary>The machine is gone, and with it <see cref="Latches"/>.</summary>
+    internal void Release() => _latches.Release();
+
+    private Mapping? At(int port) => _groups[port >> GroupShift]?[port & (GroupSize - 1)];
+
+    private void Set(int first, int count, Mapping? mapping)
+    {
+        for (int port = first; port < first + count; port++)
+        {
+            (_groups[port >> GroupShift] ??= new Mapping?[GroupSize])[port & (GroupSize - 1)] = mapping;
+        }
+    }
+
     // Addresses past 0xFFFF do not exist; SDM 1 19.3 leaves their behaviour to the implementation, and nobody answers there.
     private uint ReadUpperHalf(ushort port, int half) =>
         port + half < PortCount ? Read((ushort)(port + half), half) : AllOnes(half);
@@ -145,13 +153,13 @@ public sealed unsafe class PortBus : ISavedState
     // A byte can always be taken whole; a wider access must be aligned and lie within one device that accepts the width.
     private Mapping? AnswersWhole(ushort port, int width)
     {
-        Mapping? mapping = _ports[port];
+        Mapping? mapping = At(port);
         if (mapping is null || width == 1)
         {
             return mapping;
         }
 
-        bool whole = width <= mapping.Device.MaximumWidth && (port & (width - 1)) == 0 && ReferenceEquals(_ports[port + width - 1]?.Device, mapping.Device);
+        bool whole = width <= mapping.Device.MaximumWidth && (port & (width - 1)) == 0 && ReferenceEquals(At(port + width - 1)?.Device, mapping.Device);
         return whole ? mapping : null;
     }
 
@@ -159,7 +167,7 @@ public sealed unsafe class PortBus : ISavedState
     {
         for (int at = port; at < port + width && at < PortCount; at++)
         {
-            if (_ports[at] is not null)
+            if (At(at) is not null)
             {
                 return false;
             }
@@ -173,10 +181,10 @@ public sealed unsafe class PortBus : ISavedState
         public uint OffsetOf(ushort port) => FirstOffset + (uint)(port - First);
     }
 
-    private sealed class Latch(byte[] bytes, int at) : IPortDevice
+    private sealed class Latch(LatchTable latches, int port) : IPortDevice
     {
-        public uint ReadPort(uint offset, int width) => bytes[at];
+        public uint ReadPort(uint offset, int width) => latches.Value(port);
 
-        public void WritePort(uint offset, int width, uint value) => bytes[at] = (byte)value;
+        public void WritePort(uint offset, int width, uint value) => latches.Value(port) = (byte)value;
     }
 }

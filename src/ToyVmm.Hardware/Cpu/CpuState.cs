@@ -263,6 +263,9 @@ public enum Attention : uint
 
     /// <summary>The CPU sleeps (<see cref="CpuState.Halted"/>).</summary>
     Halted = 2048,
+
+    /// <summary>The monitor wants the engine to leave before the next instruction.</summary>
+    Leave = 4096,
 }
 
 /// <summary>What the meaning of an instruction's bytes depends on, beside the bytes.</summary>

@@ -1,3 +1,4 @@
+using System.Buffers;
 using ToyVmm.Hardware.State;
 
 namespace ToyVmm.Hardware.Devices;
@@ -17,13 +18,9 @@ internal sealed class VgaMemory
     /// <summary>Places in a plane.</summary>
     public const int Places = 0x1_0000;
 
-    // What is saved, and left out where it is empty.
-    private const int Pieces = 64;
-
     private readonly VgaRegisters _registers;
     private readonly IVgaAperture? _aperture;
-    private readonly uint[] _cells = new uint[Places];
-    private readonly byte[] _window = new byte[Places];
+    private readonly VgaCells _cells = new();
     private uint _latches;
     private Window _wanted;
     private volatile Window _open;
@@ -69,14 +66,16 @@ internal sealed class VgaMemory
         }
 
         (uint offset, int length) = Place(_wanted);
+        byte[] window = ArrayPool<byte>.Shared.Rent(length);
         for (int at = 0; at < length; at++)
         {
             (int place, int plane) = Spread(_wanted, at);
-            _window[at] = (byte)(_cells[place] >> (8 * plane));
+            window[at] = (byte)(_cells[(uint)place] >> (8 * plane));
         }
 
         _open = _wanted;
-        _aperture.Open(offset, _window.AsSpan(0, length));
+        _aperture.Open(offset, window.AsSpan(0, length));
+        ArrayPool<byte>.Shared.Return(window);
     }
 
     /// <summary>All four planes now; from any thread.</summary>
@@ -85,7 +84,7 @@ internal sealed class VgaMemory
         for (; ; )
         {
             Window open = _open;
-            uint[] copy = (uint[])_cells.Clone();
+            uint[] copy = _cells.ToArray();
             if (open != Window.None)
             {
                 (uint offset, int length) = Place(open);
@@ -109,8 +108,8 @@ internal sealed class VgaMemory
     {
         for (int at = 0; at < glyphs.Length; at++)
         {
-            ref uint cell = ref _cells[(at / height * 32) + (at % height)];
-            cell = (cell & 0xFF00_FFFF) | ((uint)glyphs[at] << 16);
+            uint place = (uint)((at / height * 32) + (at % height));
+            _cells[place] = (_cells[place] & 0xFF00_FFFF) | ((uint)glyphs[at] << 16);
         }
     }
 
@@ -168,8 +167,8 @@ internal sealed class VgaMemory
             : !_registers.WritesOddEven ? 15
             : (address & 1) == 0 ? 0b0101 : 0b1010;
         uint mask = Spread((byte)(planes & _registers.Sequencer[2]));
-        ref uint cell = ref _cells[Fold(address)];
-        cell = (cell & ~mask) | (Combine(value) & mask);
+        uint place = Fold(address);
+        _cells[place] = (_cells[place] & ~mask) | (Combine(value) & mask);
     }
 
     /// <summary>The memory, and what is open. The bytes of an open window are the board's RAM, and are not among these.</summary>
@@ -183,26 +182,24 @@ internal sealed class VgaMemory
 
         // Most of it is empty: a piece is there only where a bit says so. One that was empty and stays so is not even written to.
         ulong used = 0;
-        for (int piece = 0; !state.IsRestoring && piece < Pieces; piece++)
+        for (int piece = 0; !state.IsRestoring && piece < VgaCells.Pieces; piece++)
         {
-            used |= Piece(piece).ContainsAnyExcept(0u) ? 1ul << piece : 0;
+            used |= _cells.Used(piece).IsEmpty ? 0 : 1ul << piece;
         }
 
         state.Value(ref used);
-        for (int piece = 0; piece < Pieces; piece++)
+        for (int piece = 0; piece < VgaCells.Pieces; piece++)
         {
             if ((used & (1ul << piece)) != 0)
             {
-                state.Values(Piece(piece));
+                state.Values(_cells.Fill(piece));
             }
-            else if (state.IsRestoring && Piece(piece).ContainsAnyExcept(0u))
+            else if (state.IsRestoring)
             {
-                Piece(piece).Clear();
+                _cells.Empty(piece);
             }
         }
     }
-
-    private Span<uint> Piece(int index) => _cells.AsSpan(index * (Places / Pieces), Places / Pieces);
 
     /// <summary>A bit for each plane as eight.</summary>
     private static uint Spread(byte planes) =>
@@ -288,15 +285,24 @@ internal sealed class VgaMemory
         for (int at = 0; at < bytes.Length; at++)
         {
             (int place, int plane) = Spread(window, at);
-            cells[place] = (cells[place] & ~(0xFFu << (8 * plane))) | ((uint)bytes[at] << (8 * plane));
+            cells[place] = Merge(cells[place], plane, bytes[at]);
         }
     }
+
+    private static uint Merge(uint cell, int plane, byte value) => (cell & ~(0xFFu << (8 * plane))) | ((uint)value << (8 * plane));
 
     private void CloseWindow()
     {
         (uint offset, int length) = Place(_open);
-        _aperture!.Read(offset, _window.AsSpan(0, length));
-        Merge(_open, _window.AsSpan(0, length), _cells);
+        byte[] window = ArrayPool<byte>.Shared.Rent(length);
+        _aperture!.Read(offset, window.AsSpan(0, length));
+        for (int at = 0; at < length; at++)
+        {
+            (int place, int plane) = Spread(_open, at);
+            _cells[(uint)place] = Merge(_cells[(uint)place], plane, window[at]);
+        }
+
+        ArrayPool<byte>.Shared.Return(window);
         _open = Window.None;
         _aperture.Close(offset, (uint)length);
     }

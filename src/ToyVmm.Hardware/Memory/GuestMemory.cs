@@ -12,58 +12,104 @@ namespace ToyVmm.Hardware.Memory;
 /// Writes through this class are the VMM's and the devices' (loading, DMA): they see RAM only, are bounds-checked, and tell
 /// <see cref="CodeWatcher"/>. Engines store through host pointers and do the same check themselves.
 /// </remarks>
-public sealed unsafe class GuestMemory : IDisposable
+public sealed unsafe partial class GuestMemory : IDisposable
 {
     private const int PageShift = 12;
     private const uint PageSize = GuestPhysicalAddress.PageSize;
 
-    /// <summary>Pages that <see cref="CodePages"/> covers: the first 4 GiB. Everything above is a hole.</summary>
+    /// <summary>Pages that <see cref="Marks"/> covers: the first 4 GiB. Everything above is a hole.</summary>
     public const uint MarkedPages = 1u << (32 - PageShift);
 
-    private readonly Dictionary<uint, nint> _romPages = [];
-    private readonly List<nint> _allocations = [];
-    private readonly SharedMemory? _shared;
+    private readonly RamPages? _pages;
+    private readonly nint _private;
     private byte* _kinds;
+    private bool _kindsAreMapped;
 
     /// <summary>Makes a memory with <paramref name="ramSize"/> bytes of zeroed RAM at address 0.</summary>
     /// <param name="ramSize">Bytes; a multiple of 4096, at most 3.5 GiB (above it lie the devices of a 32-bit PC).</param>
-    /// <param name="shared">True for RAM that can be mapped a second time (<see cref="RamDescriptor"/>), where the host has that.</param>
+    /// <param name="shared">True for RAM that can be mapped a second time (<see cref="Backing"/>), frozen and shared, where the host has that.</param>
+    /// <param name="capacity">Bytes that <see cref="Grow"/> may ever make of it; 0 for as many as there are.</param>
+    /// <param name="pageLimit">The most pages that may hold anything (<see cref="PageLimit"/>); null for no limit. Needs <paramref name="shared"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="ramSize"/> is zero, too large or not whole pages.</exception>
-    public GuestMemory(uint ramSize, bool shared = false)
+    public GuestMemory(uint ramSize, bool shared = false, uint capacity = 0, uint? pageLimit = null)
     {
-        if (ramSize is 0 or > 0xE000_0000 || ramSize % PageSize != 0)
+        Capacity = Math.Max(ramSize, capacity);
+        if (ramSize is 0 || Capacity > 0xE000_0000 || ramSize % PageSize != 0 || Capacity % PageSize != 0)
         {
             throw new ArgumentOutOfRangeException(nameof(ramSize), ramSize, "guest RAM must be 4 KiB to 3.5 GiB, in whole 4 KiB pages");
         }
 
         RamSize = ramSize;
-        _shared = shared ? SharedMemory.TryCreate(ramSize) : null;
-        RamBase = _shared != null ? _shared.Address : AllocateGuarded(ramSize);
-        _kinds = (byte*)AllocateZeroed(MarkedPages);
-        CodePages = (byte*)AllocateZeroed(MarkedPages);
+        _pages = shared ? RamPages.TryCreate(Capacity, borrowed: pageLimit is not null) : null;
+        if (_pages is null)
+        {
+            // calloc leaves large blocks untouched until used, so a big idle guest costs no resident memory.
+            _private = (nint)NativeMemory.AllocZeroed((nuint)Capacity + (2 * Canary.Size) + PageSize);
+            RamBase = (byte*)((_private + PageSize - 1) & ~(nint)(PageSize - 1)) + Canary.Size;
+            Canary.Fill(RamBase - Canary.Size);
+            Canary.Fill(RamBase + Capacity);
+        }
+        else
+        {
+            RamBase = _pages.Address;
+        }
+
+        _kinds = SparseMemory.Allocate(2 * MarkedPages);
+        Marks = (PageMarks*)(_kinds + MarkedPages);
+        RomPages = new RomPages();
         SetKind(new GuestPhysicalAddress(0), ramSize, PageKind.Ram);
+        if (pageLimit is not null && _pages is not null)
+        {
+            new Span<byte>(Marks, (int)(Capacity >> PageShift)).Fill((byte)PageMarks.Borrowed);
+            PageLimit = pageLimit;
+        }
     }
 
-    /// <summary>Bytes of RAM.</summary>
-    public uint RamSize { get; }
+    /// <summary>Makes a memory that goes on from an image.</summary>
+    /// <param name="image">The image; it may be disposed of afterwards.</param>
+    /// <exception cref="IOException">The host refuses.</exception>
+    public GuestMemory(MemoryImage image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        (RamSize, Capacity) = (image.RamSize, image.Capacity);
+        RomPages = image.RomPages;
+        _holes = image.BalloonPages;
+        _pages = RamPages.From(image);
+        RamBase = _pages.Address;
+        _kinds = (byte*)HostWindow.MapCopy(image.Marks);
+        _kindsAreMapped = true;
+        if (_kinds == null)
+        {
+            _pages.Dispose();
+            throw new IOException("the host refuses memory for the kinds of a guest's pages");
+        }
+
+        Marks = (PageMarks*)(_kinds + MarkedPages);
+    }
+
+    /// <summary>Bytes of RAM: it lies from address 0 on, but for <see cref="PageKind.Hole"/>s that a balloon has made.</summary>
+    public uint RamSize { get; private set; }
+
+    /// <summary>Bytes of RAM that there may ever be.</summary>
+    public uint Capacity { get; }
 
     /// <summary>Host address of guest-physical byte 0; page-aligned.</summary>
     public byte* RamBase { get; private set; }
 
     /// <summary>True while nobody has stored beside RAM: the <see cref="Canary"/> on either side is as it was.</summary>
-    public bool IsIntact => _shared?.IsIntact ?? (Canary.IsIntact(RamBase - Canary.Size) && Canary.IsIntact(RamBase + RamSize));
+    public bool IsIntact => _pages?.IsIntact ?? (Canary.IsIntact(RamBase - Canary.Size) && Canary.IsIntact(RamBase + Capacity));
 
-    /// <summary>The file descriptor whose byte n is RAM byte n; -1 where RAM is private to the process.</summary>
-    public int RamDescriptor => _shared?.Descriptor ?? -1;
+    /// <summary>One byte a guest-physical page: why stores to it must not go straight there.</summary>
+    public PageMarks* Marks { get; private set; }
 
-    /// <summary>One byte a guest-physical page: non-zero where an engine holds decoded code from that page.</summary>
-    public byte* CodePages { get; private set; }
+    /// <summary>Images outside RAM.</summary>
+    internal RomPages RomPages { get; }
 
-    /// <summary>True for RAM that holds no decoded code: a store may go straight to it.</summary>
+    /// <summary>True for RAM that nothing is known of that a store must be told to: it may go straight there.</summary>
     /// <param name="address">Any address in the page.</param>
-    public bool IsPlainRam(GuestPhysicalAddress address) => KindAt(address) == PageKind.Ram && CodePages[address.Value >> PageShift] == 0;
+    public bool IsPlainRam(GuestPhysicalAddress address) => KindAt(address) == PageKind.Ram && Marks[address.Value >> PageShift] == PageMarks.None;
 
-    /// <summary>Who is told of stores to pages marked in <see cref="CodePages"/>; set by the engine.</summary>
+    /// <summary>Who is told of stores to pages marked <see cref="PageMarks.Code"/>, and of pages that lie elsewhere now; set by the engine.</summary>
     public ICodeWatcher? CodeWatcher { get; set; }
 
     /// <summary>What answers at <paramref name="address"/>.</summary>
@@ -86,21 +132,17 @@ public sealed unsafe class GuestMemory : IDisposable
     public void MapRom(GuestPhysicalAddress address, ReadOnlySpan<byte> image)
     {
         uint length = ((uint)image.Length + PageSize - 1) & ~(PageSize - 1);
-        byte* host;
         if (address.Value + length <= RamSize)
         {
-            host = RamBase + address.Value;
+            byte[] padded = new byte[length];
+            image.CopyTo(padded);
+            _ = TryWrite(address, padded);
         }
         else
         {
-            host = AllocatePages(length);
-            for (uint offset = 0; offset < length; offset += PageSize)
-            {
-                _romPages[(uint)((address.Value + offset) >> PageShift)] = (nint)(host + offset);
-            }
+            RomPages.Add(address, image);
         }
 
-        image.CopyTo(new Span<byte>(host, (int)length));
         SetKind(address, length, PageKind.Rom);
     }
 
@@ -114,7 +156,7 @@ public sealed unsafe class GuestMemory : IDisposable
         }
 
         uint page = (uint)(address.Value >> PageShift);
-        return page < RamSize >> PageShift ? RamBase + ((ulong)page << PageShift) : (byte*)_romPages[page];
+        return page < RamSize >> PageShift ? RamBase + ((ulong)page << PageShift) : RomPages[page];
     }
 
     /// <summary>Copies RAM or ROM out; bytes that nothing holds read as 0xFF.</summary>
@@ -144,26 +186,32 @@ public sealed unsafe class GuestMemory : IDisposable
         return complete;
     }
 
-    /// <summary>Copies into RAM (or behind the read-only pages of RAM: a loader may fill a ROM), telling the engines.</summary>
+    /// <summary>Copies into RAM (or behind the read-only pages and the devices that lie in RAM's place: a loader may fill a ROM), telling the engines.</summary>
     /// <returns>False, with nothing written, when part of the range has no RAM behind it.</returns>
     public bool TryWrite(GuestPhysicalAddress address, ReadOnlySpan<byte> source)
     {
-        if (address.Value > RamSize || (ulong)source.Length > RamSize - address.Value)
+        if (address.Value > RamSize || (ulong)source.Length > RamSize - address.Value || TouchesHole(address, source.Length))
         {
             return false;
         }
 
-        source.CopyTo(new Span<byte>(RamBase + address.Value, source.Length));
-        for (ulong written = 0; written < (ulong)source.Length;)
+        while (source.Length > 0)
         {
-            GuestPhysicalAddress at = address + written;
-            int chunk = (int)Math.Min((ulong)source.Length - written, PageSize - (at.Value & (PageSize - 1)));
-            if (CodePages[at.Value >> PageShift] != 0)
+            int chunk = (int)Math.Min((ulong)source.Length, PageSize - (address.Value & (PageSize - 1)));
+            uint page = (uint)(address.Value >> PageShift);
+            if ((Marks[page] & PageMarks.Borrowed) != 0 && !TryOwn(page))
             {
-                CodeWatcher?.CodeWritten(at, chunk);
+                return true;
             }
 
-            written += (ulong)chunk;
+            source[..chunk].CopyTo(new Span<byte>(RamBase + address.Value, chunk));
+            if ((Marks[page] & PageMarks.Code) != 0)
+            {
+                CodeWatcher?.CodeWritten(address, chunk);
+            }
+
+            source = source[chunk..];
+            address += (ulong)chunk;
         }
 
         return true;
@@ -196,37 +244,38 @@ public sealed unsafe class GuestMemory : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (nint allocation in _allocations)
+        if (_kinds == null)
         {
-            NativeMemory.Free((void*)allocation);
+            return;
         }
 
-        _allocations.Clear();
-        _shared?.Dispose();
+        _pages?.Dispose();
+        NativeMemory.Free((void*)_private);
+        if (_kindsAreMapped)
+        {
+            HostWindow.Unmap((nint)_kinds, 2 * MarkedPages);
+        }
+        else
+        {
+            SparseMemory.Free(_kinds, 2 * MarkedPages);
+        }
+
         RamBase = null;
-        CodePages = null;
+        Marks = null;
         _kinds = null;
     }
 
-    // calloc leaves large blocks untouched until used, so a big idle guest costs no resident memory.
-    private void* AllocateZeroed(nuint bytes)
+    private bool TouchesHole(GuestPhysicalAddress address, int length)
     {
-        void* memory = NativeMemory.AllocZeroed(bytes);
-        _allocations.Add((nint)memory);
-        return memory;
-    }
+        ulong last = (address.Value + (ulong)length - 1) >> PageShift;
+        for (ulong page = address.Value >> PageShift; _holes != 0 && length > 0 && page <= last; page++)
+        {
+            if (_kinds[page] == (byte)PageKind.Hole)
+            {
+                return true;
+            }
+        }
 
-    private byte* AllocateGuarded(uint bytes)
-    {
-        byte* memory = AllocatePages((nuint)bytes + (2 * Canary.Size)) + Canary.Size;
-        Canary.Fill(memory - Canary.Size);
-        Canary.Fill(memory + bytes);
-        return memory;
-    }
-
-    private byte* AllocatePages(nuint bytes)
-    {
-        nint raw = (nint)AllocateZeroed(bytes + PageSize);
-        return (byte*)((raw + PageSize - 1) & ~(nint)(PageSize - 1));
+        return false;
     }
 }

@@ -93,6 +93,11 @@ public sealed class Tlb : IDisposable
     /// <param name="linear">Any address in the page.</param>
     public bool MayBeLarge(uint linear) => LargeEntry(linear) != 0;
 
+    /// <summary>False where one of the address spaces was filled with nothing from a page of page-table or directory entries.</summary>
+    /// <param name="space">Which: 0 to <see cref="SpaceCount"/> - 1.</param>
+    /// <param name="table">The physical page's number.</param>
+    public bool KnowsTable(int space, ulong table) => _spaces[space]?.KnowsTable(table) ?? false;
+
     /// <summary>Removes what one of the address spaces was filled with from a table entry. Global pages are not known by their tables.</summary>
     /// <param name="space">Which: 0 to <see cref="SpaceCount"/> - 1.</param>
     /// <param name="address">Where the page-table or directory entry lies.</param>
@@ -116,24 +121,23 @@ public sealed class Tlb : IDisposable
             space++;
         }
 
-        bool held = space < SpaceCount;
-        bool known = held && trust != TableTrust.Recycled;
-        if (!held)
+        bool known = space < SpaceCount;
+        if (!known)
         {
             space = Array.IndexOf(_lastUse, _lastUse.Min());
             _keys[space] = key;
-            _spaces[space] ??= new TlbSpace();
-        }
-
-        if (!known)
-        {
-            _spaces[space]!.Clear();
+            (_spaces[space] ??= new TlbSpace()).Clear();
         }
 
         _lastUse[space] = ++_switches;
         CurrentSpace = space;
         _current = _spaces[space]!;
-        if (known && trust != TableTrust.Unchanged)
+        if (known && trust == TableTrust.Recycled)
+        {
+            // Page by page, as they are few: whoever projects the space would have to empty all of its address range else.
+            _current.DropAll(dropped);
+        }
+        else if (known && trust == TableTrust.None)
         {
             _current.Compare(memory, state, physicalMask, dropped);
         }

@@ -26,10 +26,20 @@ internal sealed unsafe class TlbSpace : IDisposable
     private const ulong PageMask = ((1ul << GenerationShift) - 1) & ~0xFFFul;
 
     private readonly List<int> _used = [];
-    private ulong* _pages = (ulong*)NativeMemory.AllocZeroed(PageCount, sizeof(ulong));
-    private ulong* _large = (ulong*)NativeMemory.AllocZeroed(SlotCount, sizeof(ulong));
-    private Slot* _slots = (Slot*)NativeMemory.AllocZeroed(SlotCount, (nuint)sizeof(Slot));
+    private ulong* _pages;
+    private ulong* _large;
+    private Slot* _slots;
     private ulong _generation = 1;
+
+    /// <summary>Makes a space without entries.</summary>
+    public TlbSpace()
+    {
+        _pages = (ulong*)SparseMemory.Allocate(TableBytes);
+        _large = _pages + PageCount;
+        _slots = (Slot*)(_large + SlotCount);
+    }
+
+    private static nuint TableBytes => ((nuint)(PageCount + SlotCount) * sizeof(ulong)) + ((nuint)SlotCount * (nuint)sizeof(Slot));
 
     /// <summary>The entry of a 4 KiB page; 0 where there is none.</summary>
     public ulong PageEntry(uint linear)
@@ -109,6 +119,21 @@ internal sealed unsafe class TlbSpace : IDisposable
     /// <summary>Removes the entry of a large page in one slot.</summary>
     public void DropLarge(uint linear) => _large[linear >> SlotShift] = 0;
 
+    /// <summary>False where nothing was filled from entries in a physical page (its number).</summary>
+    public bool KnowsTable(ulong table)
+    {
+        foreach (int index in _used)
+        {
+            Slot* slot = &_slots[index];
+            if (slot->Mixed || slot->DirectoryAddress >> PageShift == table || (slot->EntrySize != 0 && slot->TableAddress >> PageShift == table))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     /// <summary>Removes what was filled from one table entry, wherever in the address space its table is used.</summary>
     /// <param name="address">Where the page-table or directory entry lies.</param>
     /// <param name="dropped">Receives the linear pages (numbers) that lost their entries.</param>
@@ -153,6 +178,19 @@ internal sealed unsafe class TlbSpace : IDisposable
         }
 
         _generation = 1;
+    }
+
+    /// <summary>Removes every entry.</summary>
+    /// <param name="dropped">Receives the linear pages (numbers) that lost theirs.</param>
+    public void DropAll(ICollection<uint> dropped)
+    {
+        foreach (int index in _used)
+        {
+            DropSlot((uint)index, dropped);
+            _slots[index].Generation = 0;
+        }
+
+        _used.Clear();
     }
 
     /// <summary>Removes every entry whose table entries in memory are not what they were when it was filled.</summary>
@@ -217,9 +255,7 @@ internal sealed unsafe class TlbSpace : IDisposable
             NativeMemory.Free(_slots[n].Copy);
         }
 
-        NativeMemory.Free(_pages);
-        NativeMemory.Free(_large);
-        NativeMemory.Free(_slots);
+        SparseMemory.Free(_pages, TableBytes);
         _pages = null;
         _large = null;
         _slots = null;

@@ -41,6 +41,11 @@ public sealed class VirtualClock : ISavedState
     /// <summary>How many periods of a clock of <paramref name="hz"/> have ended: floor(Now x hz / Frequency), exact; saturates at <see cref="ulong.MaxValue"/>.</summary>
     public ulong Ticks(ulong hz)
     {
+        if (hz == Frequency)
+        {
+            return Now;
+        }
+
         UInt128 ticks = (UInt128)Now * hz / Frequency;
         return ticks > ulong.MaxValue ? ulong.MaxValue : (ulong)ticks;
     }

@@ -17,18 +17,24 @@ internal sealed class ClockPage : ISavedState
     private const int LargestShift = 24;
     private const uint TimerBit = 1;
     private const uint MemoryBit = 2;
+    private const int Length = 0x48;
 
     private readonly VirtualMachine _vm;
     private readonly ClockTimer _timer;
     private readonly uint _multiplier;
     private readonly int _shift;
+    private readonly ulong _wall;
     private uint _version;
+    private ulong _idle;
+    private ulong _idleNanoseconds;
     private int _vector;
 
     public ClockPage(VirtualMachine vm)
     {
         _vm = vm;
         _timer = Clock.CreateTimer("paravirtual timer", () => Raise(TimerBit));
+
+        _wall = (ulong)(vm.Configuration.StartTime - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick;
 
         // The finest fraction that fits.
         for (_shift = LargestShift; (NanosecondsPerSecond << _shift) / Clock.Frequency > uint.MaxValue && _shift > 0; _shift--)
@@ -113,6 +119,20 @@ internal sealed class ClockPage : ISavedState
         _vector = 0;
     }
 
+    /// <inheritdoc/>
+    /// <remarks>The timer's deadline is the clock's.</remarks>
+    void ISavedState.Transfer(StateTransfer state)
+    {
+        bool isPlaced = state.Pass(Address is not null);
+        ulong address = state.Pass(Address?.Value ?? 0);
+        state.Require(address % GuestPhysicalAddress.PageSize == 0 && address < _vm.Machine.Memory.Capacity, "the clock page is a page of RAM");
+        Address = isPlaced ? new GuestPhysicalAddress(address) : null;
+        state.Value(ref _version);
+        state.Range(ref _vector, 0, byte.MaxValue);
+        state.Require(_vector is 0 or >= FirstUsableVector, "the clock page's interrupt is none of an exception's");
+        BalloonTarget = state.Pass(BalloonTarget);
+    }
+
     /// <summary>Writes what the monitor has to say.</summary>
     public void Update()
     {
@@ -121,53 +141,39 @@ internal sealed class ClockPage : ISavedState
             return;
         }
 
-        // Guest code never runs in between, but another guest that shares the page, or reads through a tool, may look.
+        // One read and one write, since hypercalls are frequent. Guest code never runs in between, but whoever looks from outside finds an odd version.
         GuestMemory memory = _vm.Machine.Memory;
-        Put(memory, page, 0, ++_version);
+        Span<byte> bytes = stackalloc byte[Length];
+        _ = memory.TryRead(page, bytes);
         ulong idle = _vm.IdleTicks;
-        ulong retired = Clock.Now - idle;
-        Put(memory, page, 0x08, retired + _vm.Cpu.TscOffset);
-        Put(memory, page, 0x10, Clock.Ticks(NanosecondsPerSecond));
-        Put(memory, page, 0x18, _multiplier);
-        Put(memory, page, 0x1C, (uint)_shift);
-        Put(memory, page, 0x20, (ulong)(_vm.Configuration.StartTime - DateTimeOffset.UnixEpoch).Ticks * 100);
-        Put(memory, page, 0x2C, _vm.GuestNumber);
-        Put(memory, page, 0x30, BalloonTarget);
-        Put(memory, page, 0x34, memory.RamSize / GuestPhysicalAddress.PageSize);
-        Put(memory, page, 0x38, retired);
-        Put(memory, page, 0x40, (ulong)((UInt128)idle * NanosecondsPerSecond / Clock.Frequency));
-        Put(memory, page, 0, ++_version);
-    }
+        if (idle != _idle)
+        {
+            _idle = idle;
+            _idleNanoseconds = (ulong)((UInt128)idle * NanosecondsPerSecond / Clock.Frequency);
+        }
 
-    /// <inheritdoc/>
-    /// <remarks>What stands in the page is RAM; when the timer fires is the clock's.</remarks>
-    void ISavedState.Transfer(StateTransfer state)
-    {
-        bool isPlaced = state.Pass(Address is not null);
-        ulong page = state.Pass(Address?.Value ?? 0);
-        bool isPage = page % GuestPhysicalAddress.PageSize == 0 && page < _vm.Machine.Memory.RamSize;
-        state.Require(isPage, "the clock page lies in RAM");
-        Address = isPlaced && isPage ? new GuestPhysicalAddress(page) : null;
-        state.Value(ref _version);
-        state.Range(ref _vector, 0, byte.MaxValue);
-        BalloonTarget = state.Pass(BalloonTarget);
+        ulong retired = Clock.Now - idle;
+        Put(bytes, 0, ++_version);
+        _ = memory.TryWrite(page, bytes[..sizeof(uint)]);
+        Put(bytes, 0, ++_version);
+        Put(bytes, 0x08, retired + _vm.Cpu.TscOffset);
+        Put(bytes, 0x10, Clock.Ticks(NanosecondsPerSecond));
+        Put(bytes, 0x18, _multiplier);
+        Put(bytes, 0x1C, (uint)_shift);
+        Put(bytes, 0x20, _wall);
+        Put(bytes, 0x2C, _vm.GuestNumber);
+        Put(bytes, 0x30, BalloonTarget);
+        Put(bytes, 0x34, memory.RamSize / GuestPhysicalAddress.PageSize);
+        Put(bytes, 0x38, retired);
+        Put(bytes, 0x40, _idleNanoseconds);
+        _ = memory.TryWrite(page, bytes);
     }
 
     private VirtualClock Clock => _vm.Machine.Clock;
 
-    private static void Put(GuestMemory memory, GuestPhysicalAddress page, uint offset, uint value)
-    {
-        Span<byte> bytes = stackalloc byte[sizeof(uint)];
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes, value);
-        _ = memory.TryWrite(page + offset, bytes);
-    }
+    private static void Put(Span<byte> bytes, int offset, uint value) => BinaryPrimitives.WriteUInt32LittleEndian(bytes[offset..], value);
 
-    private static void Put(GuestMemory memory, GuestPhysicalAddress page, uint offset, ulong value)
-    {
-        Span<byte> bytes = stackalloc byte[sizeof(ulong)];
-        BinaryPrimitives.WriteUInt64LittleEndian(bytes, value);
-        _ = memory.TryWrite(page + offset, bytes);
-    }
+    private static void Put(Span<byte> bytes, int offset, ulong value) => BinaryPrimitives.WriteUInt64LittleEndian(bytes[offset..], value);
 
     private void Raise(uint bit)
     {
@@ -179,7 +185,9 @@ internal sealed class ClockPage : ISavedState
         GuestMemory memory = _vm.Machine.Memory;
         uint pending = memory.ReadUInt32(page + 0x04);
         uint vector = memory.ReadUInt32(page + 0x28);
-        Put(memory, page, 0x04, pending | bit);
+        Span<byte> raised = stackalloc byte[sizeof(uint)];
+        BinaryPrimitives.WriteUInt32LittleEndian(raised, pending | bit);
+        _ = memory.TryWrite(page + 0x04, raised);
         Update();
         if ((pending & bit) == 0 && vector is >= FirstUsableVector and <= byte.MaxValue)
         {

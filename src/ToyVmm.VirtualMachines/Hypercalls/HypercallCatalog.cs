@@ -64,7 +64,7 @@ public static class HypercallCatalog
             "Gives pages back to the host, or asks for them again. Inflated pages are holes: they read as 0xFF, and stores to them are lost. Deflated pages are zeroed RAM.",
             [new("EBX", "gpa", "page numbers (address / 4096), 4 bytes each"), new("ECX", "count", "how many, at most 4096"), new("EDX", "deflate", "0: inflate; 1: deflate")],
             "0",
-            [(BadAddress, "the numbers lie outside RAM"), (NoMemory, "deflate: the guest's limit of memory, or the host, does not allow it"),
+            [(BadAddress, "the numbers lie outside RAM"),
              (InvalidArgument, "too many, the same page twice, a page that is not RAM (inflate) or was not given away (deflate), the clock page, a page shared with another guest, a page of the numbers themselves")]),
         new(
             Hypercall.EventSend, "event_send", "Raises a bit of another guest's pending word, where the configuration connects the two.",
@@ -75,7 +75,7 @@ public static class HypercallCatalog
             [new("EBX", "gpa", "a page of the caller's RAM, 4096-aligned"), new("ECX", "guest", "the other's number"),
              new("EDX", "what", "0 withdraw, 1 offer for reading, 2 offer for reading and writing, 3 accept"), new("ESI", "tag", "tells several pages of the same pair apart")],
             "0",
-            [(NotPermitted, "nothing connects the two"), (TryAgain, "accept: nothing of that tag is offered (yet)"), (BadAddress, "not RAM"),
+            [(NotPermitted, "nothing connects the two"), (NoMemory, "the host cannot share this memory"), (TryAgain, "accept: nothing of that tag is offered (yet)"), (BadAddress, "not RAM"),
              (InvalidArgument, "not aligned, an unknown what, a page that is shared or given away already, the clock page, a tag that is in use; withdraw: not offered, or accepted already")]),
         new(
             Hypercall.TraceMark, "trace_mark", "Leaves a mark in the trace: where something that one measures begins or ends.",

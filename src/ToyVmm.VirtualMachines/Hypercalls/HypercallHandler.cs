@@ -13,6 +13,8 @@ internal sealed unsafe class HypercallHandler
 
     private readonly VirtualMachine _vm;
     private readonly VirtualMachineOptions _options;
+    private TableUpdate[] _updates = new TableUpdate[64];
+    private ulong[] _words = new ulong[128];
 
     public HypercallHandler(VirtualMachine vm, VirtualMachineOptions options)
     {
@@ -43,7 +45,9 @@ internal sealed unsafe class HypercallHandler
             Hypercall.SetTimer => SetTimer(((ulong)s->Ecx << 32) | s->Ebx),
             Hypercall.MmuUpdate => UpdateTables(s->Ebx, s->Ecx),
             Hypercall.SetPageTable => SetPageTable(s->Ebx, s->Ecx),
+            Hypercall.Balloon => Balloon(s->Ebx, s->Ecx, s->Edx),
             Hypercall.EventSend => Send(s->Ebx, s->Ecx),
+            Hypercall.Share => Share(s->Ebx, s->Ecx, s->Edx, s->Esi),
             _ => HypercallError.NoSuchCall,
         };
         s->Eax = call == Hypercall.Features ? HypercallCatalog.AbiVersion : (uint)-(int)error;
@@ -63,6 +67,11 @@ internal sealed unsafe class HypercallHandler
     {
         const ulong Display = 0xA_0000;
         const ulong DisplayEnd = 0xC_0000;
+        if (length > 0 && length <= GuestPhysicalAddress.PageSize - (address & PageMask) && address is < (uint)Display or >= (uint)DisplayEnd)
+        {
+            return Memory.KindAt(new GuestPhysicalAddress(address)) == PageKind.Ram;
+        }
+
         ulong end = address + length;
         if (end > Memory.RamSize)
         {
@@ -152,10 +161,15 @@ internal sealed unsafe class HypercallHandler
         uint size = wide ? 8u : 4u;
         ulong reserved = !wide ? 0xFFFF_FFFF_0000_0000
             : ~((1ul << PaeWalker.PhysicalAddressBits) - 1) & ((_vm.Cpu.Efer & Efer.NXE) != 0 ? ulong.MaxValue >> 1 : ulong.MaxValue);
-        TableUpdate[] updates = new TableUpdate[count];
-        byte[] bytes = new byte[count * EntrySize];
-        _ = Memory.TryRead(new GuestPhysicalAddress(address), bytes);
-        ReadOnlySpan<ulong> words = MemoryMarshal.Cast<byte, ulong>(bytes);
+        if (count > _updates.Length)
+        {
+            _updates = new TableUpdate[count];
+            _words = new ulong[2 * count];
+        }
+
+        Span<TableUpdate> updates = _updates.AsSpan(0, (int)count);
+        Span<ulong> words = _words.AsSpan(0, 2 * (int)count);
+        _ = Memory.TryRead(new GuestPhysicalAddress(address), MemoryMarshal.AsBytes(words));
         for (int n = 0; n < updates.Length; n++)
         {
             uint entry = (uint)words[2 * n];
@@ -194,6 +208,132 @@ internal sealed unsafe class HypercallHandler
         return _vm.Engine.TryLoadPageTable(address, recycled == 1 ? TableTrust.Recycled : TableTrust.Unchanged)
             ? HypercallError.None
             : HypercallError.InvalidArgument;
+    }
+
+    private HypercallError Balloon(uint address, uint count, uint deflate)
+    {
+        if (count > HypercallCatalog.MostEntries || deflate > 1)
+        {
+            return HypercallError.InvalidArgument;
+        }
+
+        ulong length = (ulong)count * sizeof(uint);
+        if (!IsRam(address, length))
+        {
+            return HypercallError.BadAddress;
+        }
+
+        uint[] pages = new uint[count];
+        _ = Memory.TryRead(new GuestPhysicalAddress(address), MemoryMarshal.AsBytes(pages.AsSpan()));
+        HashSet<uint> seen = [];
+        foreach (uint page in pages)
+        {
+            bool mayMove = deflate == 1 ? Memory.IsGivenAway(page) : MayGiveAway(page, address, length);
+            if (!seen.Add(page) || !mayMove)
+            {
+                return HypercallError.InvalidArgument;
+            }
+        }
+
+        foreach (uint page in pages)
+        {
+            GuestPhysicalAddress moved = new((ulong)page * GuestPhysicalAddress.PageSize);
+            if (deflate == 1)
+            {
+                Memory.TakeBack(moved);
+            }
+            else
+            {
+                Memory.GiveAway(moved);
+            }
+        }
+
+        _vm.NotifyMemoryMapChanged();
+        return HypercallError.None;
+    }
+
+    private bool MayGiveAway(uint page, uint numbers, ulong numbersLength)
+    {
+        ulong address = (ulong)page * GuestPhysicalAddress.PageSize;
+        bool holdsNumbers = address + PageMask >= numbers && address < numbers + numbersLength;
+        return address < Memory.RamSize && IsRam((uint)address, GuestPhysicalAddress.PageSize) && MayMove(new GuestPhysicalAddress(address)) && !holdsNumbers;
+    }
+
+    // A page that nobody else counts on.
+    private bool MayMove(GuestPhysicalAddress page) => Clock.Address != page && !Memory.IsSharedWithGuest(page);
+
+    private HypercallError Share(uint address, uint guest, uint what, uint tag)
+    {
+        const uint Withdraw = 0;
+        const uint Write = 2;
+        const uint Accept = 3;
+        if ((address & PageMask) != 0 || what > Accept)
+        {
+            return HypercallError.InvalidArgument;
+        }
+
+        if (_options.Network is not { } network || !network.Connects(_vm.GuestNumber, guest))
+        {
+            return HypercallError.NotPermitted;
+        }
+
+        GuestPhysicalAddress page = new(address);
+        if (what == Withdraw)
+        {
+            if (!network.Pages.TryWithdraw(_vm.GuestNumber, guest, tag, page))
+            {
+                return HypercallError.InvalidArgument;
+            }
+
+            Memory.Unlend(page);
+            return HypercallError.None;
+        }
+
+        if (!IsRam(address, GuestPhysicalAddress.PageSize))
+        {
+            return HypercallError.BadAddress;
+        }
+
+        if (!MayMove(page))
+        {
+            return HypercallError.InvalidArgument;
+        }
+
+        return what == Accept ? AcceptPage(network, page, guest, tag) : OfferPage(network, page, guest, tag, what == Write);
+    }
+
+    private HypercallError OfferPage(IGuestNetwork network, GuestPhysicalAddress page, uint guest, uint tag, bool writable)
+    {
+        if (Memory.Lend(page) is not { } lent)
+        {
+            return HypercallError.NoMemory;
+        }
+
+        if (network.Pages.TryOffer(_vm.GuestNumber, guest, tag, new PageExchange.Offer(page, lent, writable)))
+        {
+            return HypercallError.None;
+        }
+
+        lent.Release();
+        Memory.Unlend(page);
+        return HypercallError.InvalidArgument;
+    }
+
+    private HypercallError AcceptPage(IGuestNetwork network, GuestPhysicalAddress page, uint guest, uint tag)
+    {
+        if (!Memory.IsShared)
+        {
+            return HypercallError.NoMemory;
+        }
+
+        if (network.Pages.Accept(guest, _vm.GuestNumber, tag) is not { } offer)
+        {
+            return HypercallError.TryAgain;
+        }
+
+        Memory.Accept(page, offer.Page, offer.Writable);
+        _vm.NotifyMemoryMapChanged();
+        return HypercallError.None;
     }
 
     private HypercallError Send(uint guest, uint port)

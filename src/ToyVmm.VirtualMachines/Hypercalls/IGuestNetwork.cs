@@ -1,8 +1,6 @@
-using ToyVmm.Hardware.Memory;
-
 namespace ToyVmm.VirtualMachines.Hypercalls;
 
-/// <summary>What a host's configuration lets guests do with each other. Called from the thread that runs the calling guest.</summary>
+/// <summary>What a host's configuration lets guests do with each other. Called from the threads that run the guests.</summary>
 public interface IGuestNetwork
 {
     /// <summary>True where a guest may reach another one.</summary>
@@ -14,6 +12,9 @@ public interface IGuestNetwork
     /// <param name="to">A guest that is connected.</param>
     /// <param name="port">The bit of its pending word.</param>
     void Ring(uint to, int port);
+
+    /// <summary>Pages that are offered.</summary>
+    PageExchange Pages { get; }
 }
 
 /// <summary>A mark that a guest left with the hypercall <c>trace_mark</c>.</summary>

@@ -18,9 +18,16 @@ namespace ToyVmm.VirtualMachines.Tracing;
 /// </example>
 /// <param name="output">Takes the lines; the writer does not close it.</param>
 /// <param name="level">How much to write.</param>
-public sealed unsafe class TraceWriter(TextWriter output, TraceLevel level) : IEngineObserver
+/// <param name="mostBytes">How many bytes at most, whole lines; <see cref="Full"/> is told of the first that is dropped.</param>
+public sealed unsafe class TraceWriter(TextWriter output, TraceLevel level, ulong mostBytes = ulong.MaxValue) : IEngineObserver
 {
+    private ulong _bytes;
+    private bool _full;
+
     private readonly Disassembler? _disassembler = level == TraceLevel.Instructions ? new() : null;
+
+    /// <summary>Called once, with the limit, when a line would go beyond it.</summary>
+    public Action<ulong>? Full { get; set; }
 
     /// <inheritdoc/>
     public bool WantsInstructions => level == TraceLevel.Instructions;
@@ -110,6 +117,22 @@ public sealed unsafe class TraceWriter(TextWriter output, TraceLevel level) : IE
     private void Write(Vcpu vcpu, string what)
     {
         CpuState* s = vcpu.State;
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{s->Retired,12} {s->Cs.Selector:x4}:{s->Eip:x8}  {what}"));
+        if (_full)
+        {
+            return;
+        }
+
+        // ASCII throughout: a character is a byte.
+        string line = string.Create(CultureInfo.InvariantCulture, $"{s->Retired,12} {s->Cs.Selector:x4}:{s->Eip:x8}  {what}");
+        ulong size = (ulong)(line.Length + output.NewLine.Length);
+        if (mostBytes - _bytes < size)
+        {
+            _full = true;
+            Full?.Invoke(mostBytes);
+            return;
+        }
+
+        _bytes += size;
+        output.WriteLine(line);
     }
 }

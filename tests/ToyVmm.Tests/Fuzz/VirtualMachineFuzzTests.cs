@@ -5,6 +5,7 @@ using ToyVmm.Tests.Loading;
 using ToyVmm.Tests.Properties;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Loading;
+using ToyVmm.VirtualMachines.Symbols;
 using Xunit;
 using Xunit.Abstractions;
 
@@ -67,6 +68,12 @@ public sealed class VirtualMachineFuzzTests(ITestOutputHelper output)
                 Assert.True(byExits == (stop, hash) || byExits.Stop == StopKind.TimeLimit, $"{stop} in place, {byExits.Stop} by exits");
             }
 
+            if (sampled && stop != StopKind.TimeLimit)
+            {
+                (StopKind Stop, ulong Hash) advised = Run(image, options with { Advise = true }, limit);
+                Assert.True(advised == (stop, hash) || advised.Stop == StopKind.TimeLimit, $"{stop} alone, {advised.Stop} with an advisor");
+            }
+
             return stop.ToString();
         }
         catch (InvalidImageException e)
@@ -90,6 +97,7 @@ public sealed class VirtualMachineFuzzTests(ITestOutputHelper output)
             Assert.Null(EngineInvariants.Violation(vm.Vcpu));
         }
 
+        Assert.Equal(options.Advise, vm.Advisor?.Report(SymbolTable.Empty) is not null);
         HashCode hash = default;
         ref CpuState cpu = ref vm.Cpu;
         hash.Add((cpu.Eax, cpu.Ecx, cpu.Edx, cpu.Ebx, cpu.Esp, cpu.Ebp, cpu.Esi, cpu.Edi));

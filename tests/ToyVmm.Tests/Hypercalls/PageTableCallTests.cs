@@ -158,6 +158,19 @@ public sealed class PageTableCallTests : IDisposable
         Assert.Equal(Second, Translate(Linear));
     }
 
+    /// <summary>A device that was moved over a page table hides it: the next switch finds nothing there, and does not fall over it.</summary>
+    [Fact]
+    public void TableUnderADeviceIsForgotten()
+    {
+        Start(false);
+        _guest.Put(Directory + 4, Table | All);
+        _guest.Put(Table, First | All);
+        Assert.Equal(First, Translate(Linear));
+        _guest.Memory.SetKind(new GuestPhysicalAddress(Table), 4096, PageKind.Mmio);
+        _ = _guest.Machine.Vcpu.Mmu.SwitchSpace([]);
+        Assert.False(IsCached(Linear));
+    }
+
     /// <summary>
     /// Random histories of updates and switches by hypercall: at any time the TLB holds nothing that a walk would not give, in every address space. The
     /// guest keeps its promise here, so that nothing stale is allowed.

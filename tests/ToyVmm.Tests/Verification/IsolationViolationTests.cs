@@ -121,7 +121,7 @@ public sealed unsafe class IsolationViolationTests
     private static Action<HostileRun> MapsInto(HostRangeKind kind, int? descriptor, int protection) => OnTranslator(run =>
     {
         HostRange range = run.Machine.HostRanges.First(candidate => candidate.Kind == kind);
-        Assert.True(HostMemory.MapShared(range.First + 0x0F00_0000, 4096, protection, descriptor ?? run.Machine.Machine.Memory.RamDescriptor, 0, populate: false));
+        Assert.True(HostMemory.MapShared(range.First + 0x0F00_0000, 4096, protection, descriptor ?? run.Machine.Machine.Memory.Backing(default).Descriptor, 0, populate: false));
     });
 
     private static bool AsksForWindows(ulong seed) => new IsolationCase(seed).AsksForWindows;

@@ -114,7 +114,7 @@ internal static unsafe class PortInstructions
             return Flow.StopHere(i, cpu);
         }
 
-        return cpu.WritePort(port, sizeof(T), Accumulators.Low<T>(s), i->NextEip, completes: true)
+        return cpu.WritePort(port, sizeof(T), Accumulators.Low<T>(s), i, completes: true)
             ? End(s, i, cpu)
             : Flow.LeaveAfter(s, i, cpu);
     }
@@ -198,7 +198,7 @@ internal readonly unsafe struct OutputString : IStringOperation
         Strings.Add(i, &s->Esi, Strings.Stride<T>(s));
         const InstructionFlags AnyRepeat = InstructionFlags.Repeat | InstructionFlags.RepeatNotEqual;
         bool completes = (i->Flags & AnyRepeat) == 0 || Strings.Masked(i, s->Ecx) == 1;
-        bool goesOn = cpu.WritePort((ushort)s->Edx, sizeof(T), value, completes ? i->NextEip : i->Eip, completes);
+        bool goesOn = cpu.WritePort((ushort)s->Edx, sizeof(T), value, i, completes);
         return goesOn ? StringStep.Done : StringStep.DoneAndLeave;
     }
 

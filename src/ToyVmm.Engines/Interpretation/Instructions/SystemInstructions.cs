@@ -64,8 +64,7 @@ internal static unsafe class SystemInstructions
             return Flow.Raise(i, cpu, Vector.InvalidOpcode);
         }
 
-        cpu.RequestedExit = new VmExit(ExitReason.Hypercall);
-        return Flow.LeaveAfter(s, i, cpu);
+        return cpu.Hypercall(i->NextEip) ? Flow.EndBlock(s, i) : Flow.LeaveAfter(s, i, cpu);
     }
 
     /// <summary>INVD and WBINVD: there is no cache to speak of.</summary>
