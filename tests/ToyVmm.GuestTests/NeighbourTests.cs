@@ -14,9 +14,11 @@ public sealed class NeighbourTests
 {
     private const int Slices = 1000;
 
+    private static readonly string[] s_storms = ["exits", "code", "tables", "disk"];
+
     public static IEnumerable<object[]> Storms =>
         from engine in GuestRunner.Engines
-        from storm in new[] { "exits", "code", "tables", "disk" }
+        from storm in s_storms
         select new object[] { engine, storm };
 
     [Theory]
