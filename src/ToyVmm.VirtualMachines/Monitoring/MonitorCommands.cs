@@ -58,7 +58,7 @@ public sealed class MonitorCommands
         string command = slash > 0 ? words[0][..slash] : words[0];
         string format = slash > 0 ? words[0][(slash + 1)..] : "";
         string[] arguments = words[1..];
-        if (arguments.Length > 0 && arguments[0].StartsWith('/') && format.Length == 0)
+        if (arguments.Length > 0 && arguments[0].StartsWith('/') && format.Length == 0 && command != "snapshot")
         {
             format = arguments[0][1..];
             arguments = arguments[1..];

@@ -4,6 +4,7 @@ using ToyVmm.Hardware.Memory;
 using ToyVmm.Hardware.Paging;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Monitoring;
+using ToyVmm.VirtualMachines.Snapshots;
 using ToyVmm.VirtualMachines.Tracing;
 using Xunit;
 
@@ -36,7 +37,30 @@ public sealed class MonitorCommandsTests
         }
     }
 
+    [Fact]
+    public void Snapshot_saves_the_machine_as_it_stands()
+    {
+        string folder = Directory.CreateTempSubdirectory("toyvmm-monitor").FullName;
+        try
+        {
+            using VirtualMachine vm = VirtualMachine.Create(s_code);
+            _ = vm.Run(new RunLimits { MaxInstructions = 100 });
+            string path = Path.Combine(folder, "my snapshot.toyvmm");
+            MonitorReply reply = new MonitorCommands(vm).Execute($"  snapshot {path} ");
+            Assert.False(reply.IsError, reply.Text);
+            Assert.Contains($"toyvmm run --from {path}", reply.Text, StringComparison.Ordinal);
+            using VirtualMachine again = SnapshotFile.Open(path).CreateMachine(new VirtualMachineOptions());
+            Assert.Equal(vm.SaveState(), again.SaveState());
+            Assert.True(new MonitorCommands(vm).Execute($"snapshot {folder}").IsError);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     [Theory]
+    [InlineData("snapshot", "to which file?")]
     [InlineData("frobnicate", "no such command")]
     [InlineData("info", "of what?")]
     [InlineData("info weather", "nothing is known")]

@@ -25,14 +25,12 @@ public sealed class SavedStateFieldTests(ITestOutputHelper output)
         ["Machine.Memory"] = "RAM is saved by itself",
         ["VirtualClock.NextDeadline"] = "the least of the timers' deadlines",
         ["VirtualClock._advancing"] = "true only while AdvanceTo runs",
-        ["PortBus._ports"] = "the board's wiring",
         ["PortBus._latches"] = "of each latch port only; own test",
         ["PortBus._latchPorts"] = "the board's wiring",
         ["MmioBus._mappings"] = "the board's wiring, and what moves on it: own test",
         ["VectorBitmap._used"] = "follows from the words",
         ["SharedLine._high"] = "how many of its inputs are high",
         ["SharedLine._inputs"] = "the board's wiring; the levels are walked through the chips that drive them",
-        ["VgaMemory._window"] = "scratch: filled before each use",
         ["VgaMemory._wanted"] = "follows from the registers, with which it must agree; own test",
         ["VgaMemory._open"] = "must agree with the registers; own test",
         ["PciFunction._initial"] = "declared in the constructor",
@@ -64,6 +62,21 @@ public sealed class SavedStateFieldTests(ITestOutputHelper output)
         ["VirtualMachine.Image"] = "what the machine was made from",
         ["VirtualMachine._stopRequested"] = "the host's wish to stop",
         ["VirtualMachine._mustLook"] = "set when a run begins, read while it goes on",
+        ["VgaAperture.IsAsleep"] = "true only while a clone's board is built",
+        ["Vcpu.BlocksDecoded"] = "the host counts",
+        ["Vcpu.ExitInstruction"] = "of the last exit, for the host's profile",
+        ["HypercallHandler._words"] = "scratch: filled before each use",
+        ["ClockPage._idle"] = "what _idleNanoseconds was computed from",
+        ["ClockPage._idleNanoseconds"] = "follows from the idle time",
+        ["DiskMeter.BytesWritten"] = "the host counts",
+        ["DiskMeter.SectorsRead"] = "the host counts",
+        ["DiskMeter.Flushes"] = "the host counts",
+        ["VirtualMachine.SerialBytesSent"] = "the host counts",
+        ["VirtualMachine._warmsUp"] = "set when a run begins",
+        ["VirtualMachine._warmUpEnd"] = "set when a run begins",
+        ["VirtualMachine._lastExit"] = "the limit of a run",
+        ["VirtualMachine._lookEvery"] = "set when a run begins",
+        ["VirtualMachine._longWork"] = "tells a run to look at the host",
         ["VirtualMachine._endsAtYield"] = "the limit of a run",
         ["VirtualMachine._accessesLeft"] = "set when a run begins",
         ["VirtualMachine._hostLookAt"] = "set when a run begins",
@@ -145,7 +158,7 @@ public sealed class SavedStateFieldTests(ITestOutputHelper output)
     public void Every_exclusion_names_a_field()
     {
         HashSet<string> names = [.. Fields(typeof(Machine).Assembly), .. Fields(typeof(Vcpu).Assembly), .. Fields(typeof(VirtualMachine).Assembly)];
-        Assert.DoesNotContain(s_notSaved.Keys, name => !names.Contains(name));
+        Assert.Equal("", string.Join(", ", s_notSaved.Keys.Where(name => !names.Contains(name))));
         Assert.DoesNotContain(s_notSavedOfTheEngine.Keys, name => !names.Contains("Interpreter." + name));
     }
 

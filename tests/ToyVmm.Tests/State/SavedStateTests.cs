@@ -133,7 +133,7 @@ public sealed class SavedStateTests
     {
         using MachineFixture from = new();
         byte[] state = from.Vm.SaveState();
-        Assert.Contains("as much memory", Refusal(state, new MachineConfig { MemorySize = 4u << 20, SerialPorts = 4 }), StringComparison.Ordinal);
+        Assert.Contains("memory", Refusal(state, new MachineConfig { MemorySize = 4u << 20, SerialPorts = 4 }), StringComparison.Ordinal);
         Assert.Contains("rate", Refusal(state, new MachineConfig { MemorySize = 2u << 20, InstructionsPerSecond = 5 }), StringComparison.Ordinal);
         Assert.Contains("number of timers", Refusal(state, new MachineConfig { MemorySize = 2u << 20 }), StringComparison.Ordinal);
         Assert.Contains("CPU is a", Refusal(state, new MachineConfig { MemorySize = 2u << 20 }, CpuModels.Find("486")), StringComparison.Ordinal);
