@@ -28,48 +28,33 @@ public sealed class SharedTablesTests
         Assert.Equal((0xFFu, 1, 0), (first.Read(0x80, 1), first.Latches[0x80], second.Latches[0x80]));
     }
 
+    /// <summary>Mode 12h, plane 2, where the letter A of the font is.</summary>
     [Fact]
-    public void Cells_are_shared_until_they_are_written_to()
+    public void A_machine_that_changes_its_font_leaves_that_of_others()
     {
-        VgaCells origin = new();
-        (origin[5], origin[5000]) = (1, 2);
-        VgaCells first = new(origin);
-        VgaCells second = new(origin);
-        first[5] = 1;
-        first[5001] = 3;
-        second.Fill(4, new uint[VgaCells.PieceSize]);
-        second.Empty(0);
-        Assert.Equal((1u, 2u, 3u), (first[5], first[5000], first[5001]));
-        Assert.Equal((0u, 0u, 0u), (second[5], second[5000], second[5001]));
-        Assert.Equal((1u, 2u, 0u), (origin[5], origin[5000], origin[5001]));
-        second[5] = 9;
-        Assert.Equal((1u, 9u, 1u), (first[5], second[5], origin[5]));
-        Assert.Equal([1u, 2u, 3u], first.ToArray().Where(cell => cell != 0));
-        Assert.True(second.Used(4).IsEmpty);
-        Assert.Equal(9u, second.Used(0)[5]);
-    }
-
-    /// <summary>A model: cells are what was stored there last.</summary>
-    [Fact]
-    public void Cells_hold_what_was_stored_last()
-    {
-        Random random = new(1);
-        VgaCells origin = new();
-        for (uint place = 0; place < 8192; place += 7)
+        const uint LetterA = 'A' * 32u;
+        VgaFixture first = new();
+        VgaFixture second = new();
+        Assert.All((VgaFixture[])[first, second], display =>
         {
-            origin[place] = place;
-        }
+            display.SetMode12();
+            display.Set(VgaFixture.Sequencer, 2, 4);
+            display.Set(VgaFixture.Graphics, 4, 2);
+        });
+        byte whole = second.Load(LetterA + 3);
+        first.Store(LetterA + 3, (byte)~whole);
+        Assert.Equal(((byte)~whole, whole, second.Load(LetterA + 4)), (first.Load(LetterA + 3), second.Load(LetterA + 3), first.Load(LetterA + 4)));
+        second.Store(LetterA + 4, 0x11);
+        Assert.NotEqual(0x11, first.Load(LetterA + 4));
 
-        VgaCells cells = new(origin);
-        uint[] model = origin.ToArray();
-        for (int n = 0; n < 50_000; n++)
-        {
-            uint place = (uint)random.Next(VgaCells.Pieces * VgaCells.PieceSize);
-            model[place] = cells[place] = random.Next(3) == 0 ? 0 : (uint)random.Next();
-        }
-
-        Assert.Equal(model, cells.ToArray());
-        Assert.All(Enumerable.Range(0, 8192), place => Assert.Equal(place % 7 == 0 ? (uint)place : 0, origin[(uint)place]));
+        VgaFixture third = new();
+        third.SetMode12();
+        third.Set(VgaFixture.Graphics, 4, 2);
+        Assert.Equal((whole, first.Load(LetterA + 4)), (third.Load(LetterA + 3), third.Load(LetterA + 4)));
+        first.Vga.Reset();
+        first.SetMode12();
+        first.Set(VgaFixture.Graphics, 4, 2);
+        Assert.Equal(whole, first.Load(LetterA + 3));
     }
 
     [Fact]
