@@ -15,10 +15,6 @@ public sealed class NeighbourTests
     private const int Slices = 1000;
     private static readonly string[] s_storms = ["exits", "code", "tables", "disk"];
 
-    private static readonly string[] s_storms = ["exits", "code", "tables", "disk"];
-
-    private static readonly string[] s_storms = ["exits", "code", "tables", "disk"];
-
     public static IEnumerable<object[]> Storms =>
         from engine in GuestRunner.Engines
         from storm in s_storms
