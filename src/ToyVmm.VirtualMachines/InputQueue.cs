@@ -230,6 +230,8 @@ public sealed class InputQueue : IDisposable, ISavedState
 
     internal bool HasKeys => !_keys.IsEmpty;
 
+    internal int HostEventsWaiting => _hostEvents.Count;
+
     internal bool HasHostEvents => !_hostEvents.IsEmpty;
 
     internal bool HasMouseEvents => !_mouse.IsEmpty;

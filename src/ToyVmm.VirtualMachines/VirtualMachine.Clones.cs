@@ -66,6 +66,12 @@ public sealed unsafe partial class VirtualMachine
         }
     }
 
+    /// <summary>True where the guest has named a page in which it reads what the host asks for.</summary>
+    public bool HasClockPage => Hypercalls.Clock.Address is not null;
+
+    /// <summary>How many pages the host has asked the guest for.</summary>
+    public uint BalloonTarget => Hypercalls.Clock.BalloonTarget;
+
     // What the host or another guest does to this one.
     private void Happen(InputEvent happened)
     {

@@ -495,6 +495,13 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             FirmwareTableArea.Write(config, options.Cpu, machine.Memory);
         }
 
+        if (machine.Memory.IsOverLimit)
+        {
+            machine.Dispose();
+            throw new InvalidImageException(
+                new LoadError($"loading it takes more than the {options.Machine.MemoryLimit >> 10} KiB of host memory that the guest may have", null, "Allow it more."), image.Explanation);
+        }
+
         VirtualMachine vm = new(options, config, machine, image, imageFile);
         try
         {

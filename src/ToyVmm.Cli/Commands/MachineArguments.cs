@@ -17,6 +17,7 @@ internal sealed class MachineArguments
     private readonly Argument<string[]> _images = new("image") { Description = ImageHelp + " Several images are several guests, which share the host.", Arity = ArgumentArity.ZeroOrMore };
     private readonly bool _several;
 
+    private readonly Option<string> _memoryMax = new("--memory-max") { HelpName = "SIZE", Description = "What RAM may grow to while the guest runs (memory-add at the monitor prompt)." };
     private readonly Option<string> _memory = new("--memory", "-m") { HelpName = "SIZE", Description = "The guest's RAM, for example 64M (the default) or 1G." };
 
     private readonly Option<string> _cpu = new("--cpu")
@@ -75,7 +76,7 @@ internal sealed class MachineArguments
     public void AddTo(Command command)
     {
         command.Arguments.Add(_several ? _images : _image);
-        foreach (Option option in (ReadOnlySpan<Option>)[_memory, _cpu, _append, _initrd, _module, _disk, _cdrom, _bios, _vgaBios, _format, _entry, _loadAddress, _startTime, _from])
+        foreach (Option option in (ReadOnlySpan<Option>)[_memory, _memoryMax, _cpu, _append, _initrd, _module, _disk, _cdrom, _bios, _vgaBios, _format, _entry, _loadAddress, _startTime, _from])
         {
             command.Options.Add(option);
         }
@@ -85,7 +86,7 @@ internal sealed class MachineArguments
     /// <exception cref="UserErrorException">Something is.</exception>
     public void Refuse(ParseResult parsed, string why)
     {
-        foreach (Option option in (ReadOnlySpan<Option>)[_memory, _cpu, _append, _initrd, _module, _disk, _cdrom, _bios, _vgaBios, _format, _entry, _loadAddress, _startTime, _from])
+        foreach (Option option in (ReadOnlySpan<Option>)[_memory, _memoryMax, _cpu, _append, _initrd, _module, _disk, _cdrom, _bios, _vgaBios, _format, _entry, _loadAddress, _startTime, _from])
         {
             if (parsed.GetResult(option) is { Implicit: false })
             {
@@ -163,6 +164,12 @@ internal sealed class MachineArguments
             machine = machine with { MemorySize = bytes <= uint.MaxValue ? (uint)bytes : throw UserErrorException.Usage($"--memory {memory}: a 32-bit PC has at most 3.5 GiB") };
         }
 
+        if (parsed.GetValue(_memoryMax) is { } most)
+        {
+            ulong bytes = Quantity.Bytes("--memory-max", most);
+            machine = machine with { MaximumMemory = bytes <= uint.MaxValue ? (uint)bytes : throw UserErrorException.Usage($"--memory-max {most}: a 32-bit PC has at most 3.5 GiB") };
+        }
+
         if (parsed.GetValue(_bios) is { } bios)
         {
             machine = machine with { Bios = HostFile.ReadAll(bios, "BIOS") };
@@ -199,7 +206,7 @@ internal sealed class MachineArguments
             throw UserErrorException.Usage($"{image} and --from {from}: a run starts an image, or goes on from a snapshot (which has its image in it)");
         }
 
-        foreach (Option option in (ReadOnlySpan<Option>)[_append, _initrd, _module, _disk, _cdrom, _bios, _vgaBios, _format, _entry, _loadAddress])
+        foreach (Option option in (ReadOnlySpan<Option>)[_memoryMax, _append, _initrd, _module, _disk, _cdrom, _bios, _vgaBios, _format, _entry, _loadAddress])
         {
             if (parsed.GetResult(option) is { Implicit: false })
             {

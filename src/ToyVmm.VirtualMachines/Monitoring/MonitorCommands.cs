@@ -19,12 +19,14 @@ public sealed class MonitorCommands
     private static readonly (string Name, string Arguments, string Help)[] s_help =
     [
         ("help", "", "this list"),
-        ("info", "SUBJECT", "registers, mem, tlb, pic, pit, apic, exits or block"),
+        ("info", "SUBJECT", "registers, mem, tlb, pic, pit, apic, exits, block or balloon"),
         ("x", "/NFU ADDRESS", "show linear memory: N units, format x d u o c or i, unit b h w g; ADDRESS may be $pc, $sp, $eax, ..."),
         ("xp", "/NFU ADDRESS", "show physical memory"),
         ("screen", "", "print the text screen"),
         ("sendkey", "KEYS", "press keys together, for example ctrl-alt-delete"),
         ("snapshot", "FILE", "save the machine to a file; toyvmm run --from FILE goes on from it"),
+        ("balloon", "SIZE", "ask the guest to give so much memory back (4M); 0: none"),
+        ("memory-add", "SIZE", "give the guest more memory, as far as --memory-max goes"),
         ("reset", "", "reset the machine: the image is loaded again"),
         ("stop", "", "does nothing here: the guest is stopped while there is a prompt"),
         ("cont", "", "let the guest go on (c; Ctrl-D does the same)"),
@@ -77,6 +79,8 @@ public sealed class MonitorCommands
             "screen" => NoArguments(command, arguments) ?? new MonitorReply(Screen()),
             "sendkey" => SendKey(arguments),
             "snapshot" => Snapshot(line.Trim()["snapshot".Length..].Trim()),
+            "balloon" => MemoryCommands.Balloon(_vm, arguments),
+            "memory-add" => MemoryCommands.Add(_vm, arguments),
             "reset" or "system_reset" => NoArguments(command, arguments) ?? Reset(),
             "stop" => NoArguments(command, arguments) ?? new MonitorReply("the guest is stopped; cont lets it go on"),
             "cont" or "c" => NoArguments(command, arguments) ?? new MonitorReply("", MonitorAction.Continue),
@@ -109,8 +113,9 @@ public sealed class MonitorCommands
         ["apic"] => new MonitorReply(InterruptText.Apic(_vm.Machine)),
         ["exits"] => new MonitorReply(Exits()),
         ["block"] => new MonitorReply(Drives()),
-        [] => MonitorReply.Error("info: of what? registers, mem, tlb, pic, pit, apic, exits or block"),
-        [string subject] => MonitorReply.Error($"info {subject}: nothing is known of that; registers, mem, tlb, pic, pit, apic, exits or block"),
+        ["balloon"] => new MonitorReply(MemoryCommands.Describe(_vm)),
+        [] => MonitorReply.Error("info: of what? registers, mem, tlb, pic, pit, apic, exits, block or balloon"),
+        [string subject] => MonitorReply.Error($"info {subject}: nothing is known of that; registers, mem, tlb, pic, pit, apic, exits, block or balloon"),
         _ => MonitorReply.Error("info: takes one subject"),
     };
 

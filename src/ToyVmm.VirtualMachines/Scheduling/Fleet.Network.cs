@@ -70,6 +70,11 @@ public sealed partial class Fleet
     // All that is left are guests that wait for something from outside.
     private bool WaitForInput()
     {
+        if (_memory is not null && _memory.Look(_guests, Raise))
+        {
+            return true;
+        }
+
         bool mayCome = false;
         foreach (FleetGuest guest in _guests.Where(guest => guest.State == FleetGuestState.Waiting))
         {

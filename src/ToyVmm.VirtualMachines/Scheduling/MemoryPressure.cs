@@ -24,18 +24,23 @@ internal sealed class MemoryPressure(ulong budget)
     /// <param name="raise">Wakes a guest that sleeps.</param>
     public void AfterSlice(IReadOnlyList<FleetGuest> guests, Action<FleetGuest> raise)
     {
-        if (--_untilLook > 0)
+        if (--_untilLook <= 0)
         {
-            return;
+            _ = Look(guests, raise);
         }
+    }
 
+    /// <summary>As well when all guests wait: there is no slice to look after.</summary>
+    /// <returns>True where that has changed something for one of them.</returns>
+    public bool Look(IReadOnlyList<FleetGuest> guests, Action<FleetGuest> raise)
+    {
         _untilLook = SlicesBetweenLooks;
         ulong total = Measure(guests);
         ulong weights = guests.Aggregate(0ul, (sum, guest) => sum + (guest.State == FleetGuestState.Stopped ? 0u : guest.Options.Weight));
 
         if (weights == 0)
         {
-            return;
+            return false;
         }
 
         _looksAbove = total > budget ? _looksAbove + 1 : 0;
@@ -46,18 +51,18 @@ internal sealed class MemoryPressure(ulong budget)
             total = Measure(guests);
         }
 
+        bool changes = false;
         if (total > budget || total < budget / Comfort)
         {
             foreach (FleetGuest guest in guests.Where(IsReachable))
             {
-                Ask(guest, total > budget ? Excess(guest, weights) : 0, raise);
+                changes |= Ask(guest, total > budget ? Excess(guest, weights) : 0, raise);
             }
         }
 
-        if (_looksAbove > Patience || total > budget + (budget / Emergency))
-        {
-            EndTheGreediest(guests, weights, raise);
-        }
+        // Who has just been asked has the time to answer, but not all of the host's memory.
+        bool isUrgent = total > budget + (budget / Emergency) && _looksAbove > 1;
+        return (_looksAbove > Patience || isUrgent) && EndTheGreediest(guests, weights, raise) || changes;
     }
 
     private static bool IsReachable(FleetGuest guest) => guest is { Machine: not null, Share.IsRunning: false } && guest.State is not (FleetGuestState.Stopped or FleetGuestState.Restarting);
@@ -86,27 +91,33 @@ internal sealed class MemoryPressure(ulong budget)
         return resident > share ? resident - share : 0;
     }
 
-    private void Ask(FleetGuest guest, ulong excess, Action<FleetGuest> raise)
+    private bool Ask(FleetGuest guest, ulong excess, Action<FleetGuest> raise)
     {
         (ulong resident, uint target) = _known[guest];
         GuestMemory memory = guest.Machine!.Machine.Memory;
         uint wanted = excess > 0 ? memory.BalloonPages + (uint)(excess / GuestPhysicalAddress.PageSize) : _looksAbove > 0 ? target : target / 2;
-        if (wanted != target)
+        if (wanted == target)
         {
-            _known[guest] = (resident, wanted);
-            guest.Machine.Input.SetBalloonTarget(wanted);
-            raise(guest);
+            return false;
         }
+
+        _known[guest] = (resident, wanted);
+        guest.Machine.Input.SetBalloonTarget(wanted);
+        raise(guest);
+        return true;
     }
 
-    private void EndTheGreediest(IReadOnlyList<FleetGuest> guests, ulong weights, Action<FleetGuest> raise)
+    private bool EndTheGreediest(IReadOnlyList<FleetGuest> guests, ulong weights, Action<FleetGuest> raise)
     {
         FleetGuest? greediest = guests.Where(IsReachable).MaxBy(guest => Excess(guest, weights));
-        if (greediest is not null && Excess(greediest, weights) is > 0 and ulong excess)
+        if (greediest is null || Excess(greediest, weights) is not (> 0 and ulong excess))
         {
-            greediest.Machine!.EndWith(new StopReason(StopKind.MemoryLimit, 0, $"the fleet has {budget >> 20} MiB of host memory, and the guest holds {excess >> 10} KiB more than its share and does not give them back"));
-            raise(greediest);
-            _looksAbove = 0;
+            return false;
         }
+
+        greediest.Machine!.EndWith(new StopReason(StopKind.MemoryLimit, 0, $"the fleet has {budget >> 20} MiB of host memory, and the guest holds {excess >> 10} KiB more than its share and does not give them back"));
+        raise(greediest);
+        _looksAbove = 0;
+        return true;
     }
 }

@@ -12,6 +12,8 @@ internal sealed class SnapshotConfiguration : ISavedState
 
     private uint _memorySize;
     private ulong _instructionsPerSecond;
+    private uint _maximumMemory;
+    private uint _ramSize;          // by now
     private long _startTicks;
     private int _startOffset;       // minutes
     private int _serialPorts;
@@ -44,6 +46,9 @@ internal sealed class SnapshotConfiguration : ISavedState
     /// <summary>Fingerprint of the ROMs: the built-in BIOS is not in the file.</summary>
     public ulong RomHash => _romHash;
 
+    /// <summary>Bytes of RAM, with what was added since power-on.</summary>
+    public uint RamSize => _ramSize;
+
     /// <summary>The guest's number among those of its host.</summary>
     public uint GuestNumber => _guestNumber;
 
@@ -61,6 +66,8 @@ internal sealed class SnapshotConfiguration : ISavedState
             Cpu = vm.Vcpu.Model.Name,
             Engine = vm.EngineName,
             _memorySize = machine.MemorySize,
+            _maximumMemory = machine.MaximumMemory,
+            _ramSize = vm.Machine.Memory.RamSize,
             _instructionsPerSecond = machine.InstructionsPerSecond,
             _startTicks = machine.StartTime.Ticks,
             _startOffset = (int)machine.StartTime.Offset.TotalMinutes,
@@ -97,6 +104,7 @@ internal sealed class SnapshotConfiguration : ISavedState
     public MachineConfig Machine() => new()
     {
         MemorySize = _memorySize,
+        MaximumMemory = _maximumMemory,
         InstructionsPerSecond = _instructionsPerSecond,
         StartTime = new DateTimeOffset(_startTicks, TimeSpan.FromMinutes(_startOffset)),
         SerialPorts = _serialPorts,
@@ -123,6 +131,9 @@ internal sealed class SnapshotConfiguration : ISavedState
         state.Value(ref _instructions);
         state.Value(ref _clock);
         state.Value(ref _memorySize);
+        state.Value(ref _maximumMemory);
+        state.Value(ref _ramSize);
+        state.Require(_ramSize >= _memorySize && _ramSize <= Math.Max(_memorySize, _maximumMemory) && _ramSize % 4096 == 0, "RAM has as much as it can have");
         state.Value(ref _instructionsPerSecond);
         state.Value(ref _startTicks);
         state.Range(ref _startOffset, -14 * 60, 14 * 60);

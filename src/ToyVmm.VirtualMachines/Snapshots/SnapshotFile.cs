@@ -232,6 +232,7 @@ public sealed class SnapshotFile
                 throw Unusable($"its machine has another built-in BIOS than this ToyVmm ({SnapshotFormat.ProductVersion}). Use the one that wrote it ({WrittenBy}).");
             }
 
+            vm.Machine.Memory.Grow(_configuration.RamSize - vm.Machine.Memory.RamSize);
             SnapshotMemory.Read(vm.Machine.Memory, _pages, _reader);
             vm.RestoreState(_state);
             return vm;

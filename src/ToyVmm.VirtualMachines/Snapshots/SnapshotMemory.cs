@@ -73,7 +73,7 @@ internal static unsafe class SnapshotMemory
     {
         XxHash3 hash = new();
         byte[] bytes = new byte[PageSize];
-        for (uint page = memory.RamSize / PageSize; page < GuestMemory.MarkedPages; page++)
+        for (uint page = memory.Capacity / PageSize; page < GuestMemory.MarkedPages; page++)
         {
             GuestPhysicalAddress address = new((ulong)page * PageSize);
             if (memory.KindAt(address) == PageKind.Rom)

@@ -57,6 +57,7 @@ public sealed class SavedStateFieldTests(ITestOutputHelper output)
         ["VirtualMachine._options"] = "the configuration",
         ["VirtualMachine._logger"] = "wiring",
         ["VirtualMachine._host"] = "host time",
+        ["VirtualMachine.Machine.Vga._memory._cells._shared"] = "which pieces of display memory other machines have too",
         ["VirtualMachine._costs"] = "the host measures",
         ["VirtualMachine._imageFile"] = "what the machine was made from",
         ["VirtualMachine.Image"] = "what the machine was made from",
