@@ -1,9 +1,9 @@
-using ToyVmm.VirtualMachines;
-using ToyVmm.Cli.Benchmarking.Density;
 using System.CommandLine;
 using ToyVmm.Cli.Benchmarking;
+using ToyVmm.Cli.Benchmarking.Density;
 using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
+using ToyVmm.VirtualMachines;
 
 namespace ToyVmm.Cli.Commands;
 
