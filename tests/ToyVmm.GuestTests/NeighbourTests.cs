@@ -13,7 +13,6 @@ namespace ToyVmm.GuestTests;
 public sealed class NeighbourTests
 {
     private const int Slices = 1000;
-
     private static readonly string[] s_storms = ["exits", "code", "tables", "disk"];
 
     public static IEnumerable<object[]> Storms =>

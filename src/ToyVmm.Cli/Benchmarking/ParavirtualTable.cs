@@ -26,8 +26,8 @@ internal sealed class ParavirtualTable(HostConsole console)
         KernelCounts paravirtual = row.Paravirtual.Counts!;
         Line(
             row.Row,
-            Number(full.Exits, "0.00"), Number(paravirtual.Exits, "0.00"), Number(row.ExitRatio, "0.0"),
-            Number(full.Interventions, "0.00"), Number(paravirtual.Interventions, "0.00"), Number(row.InterventionRatio, "0.0"),
+            Number(full.Exits, "0.00"), Number(paravirtual.Exits, "0.00"), Ratio(row.ExitRatio),
+            Number(full.Interventions, "0.00"), Number(paravirtual.Interventions, "0.00"), Ratio(row.InterventionRatio),
             Number(full.Instructions, "0"), Number(paravirtual.Instructions, "0"),
             Number(row.Full.Nanoseconds, "0"), Number(row.Paravirtual.Nanoseconds, "0"), Number(row.Qemu?.Nanoseconds, "0"),
             Number(row.TimeRatio, "0.00"), Number(row.Qemu?.Nanoseconds / row.Paravirtual.Nanoseconds, "0.00"));
@@ -61,6 +61,9 @@ internal sealed class ParavirtualTable(HostConsole console)
         string[] missed = [.. rows.Where(row => meets(row) == false).Select(row => row.Row)];
         console.Output.WriteLine($"{what}: {(missed.Length == 0 ? "every row that has any" : "all but " + string.Join(", ", missed))}.");
     }
+
+    // Next to nothing is left: how little is an accident.
+    private static string Ratio(double? value) => value is > 999 ? "all" : Number(value, "0.0");
 
     private static string Number(double? value, string format) => value?.ToString(format, CultureInfo.InvariantCulture) ?? "-";
 

@@ -85,7 +85,7 @@ internal sealed class MachineArguments
     /// <exception cref="UserErrorException">Something is.</exception>
     public void Refuse(ParseResult parsed, string why)
     {
-        foreach (Option option in (ReadOnlySpan<Option>)[_memory, _cpu, _append, _initrd, _module, _disk, _cdrom, _bios, _vgaBios, _format, _entry, _loadAddress, _startTime])
+        foreach (Option option in (ReadOnlySpan<Option>)[_memory, _cpu, _append, _initrd, _module, _disk, _cdrom, _bios, _vgaBios, _format, _entry, _loadAddress, _startTime, _from])
         {
             if (parsed.GetResult(option) is { Implicit: false })
             {
@@ -106,11 +106,12 @@ internal sealed class MachineArguments
     /// <summary>The images that are named.</summary>
     public IReadOnlyList<string> Images(ParseResult parsed) => _several ? parsed.GetValue(_images) ?? [] : parsed.GetValue(_image) is { } image ? [image] : [];
 
-    /// <summary>Why the disks cannot belong to several guests; null where they can.</summary>
-    public string? WhyNotShared(ParseResult parsed) =>
-        (parsed.GetValue(_disk) ?? []).FirstOrDefault(disk => ReadDisk(disk).Access == DiskAccess.ReadWrite) is { } disk
-            ? $"--disk {disk}: several guests cannot write to one disk; add ,snapshot or ,readonly, or give each guest its own in a fleet file"
-            : null;
+    /// <summary>Why what is said about the machine cannot be about several guests; null where it can.</summary>
+    public string? WhyNotShared(ParseResult parsed) => parsed.GetValue(_from) is not null
+        ? "--from is for one guest: a snapshot is of one machine"
+        : (parsed.GetValue(_disk) ?? []).FirstOrDefault(disk => ReadDisk(disk).Access == DiskAccess.ReadWrite) is { } disk
+        ? $"--disk {disk}: several guests cannot write to one disk; add ,snapshot or ,readonly, or give each guest its own in a fleet file"
+        : null;
 
     /// <summary>Reads the image that is named, or sees that there is a drive to boot instead.</summary>
     /// <exception cref="UserErrorException">There is neither, or the image cannot be read.</exception>

@@ -67,6 +67,11 @@ internal sealed class FleetFile
             options = options with { Accounting = account.Word(("work", FleetAccounting.Work), ("instructions", FleetAccounting.Instructions), ("host-time", FleetAccounting.HostTime)) };
         }
 
+        if (root["host-memory"] is { } hostMemory)
+        {
+            options = options with { HostMemory = hostMemory.Bytes(1 << 20, ulong.MaxValue) };
+        }
+
         TimeSpan? timeout = root["timeout"]?.Duration();
         YamlEntry guests = root.Required("guests", "[{name: a, image: hello}]");
         root.Done("a fleet");

@@ -16,6 +16,7 @@ internal sealed class FleetTable : IDisposable
 {
     private const int PeriodMilliseconds = 250;
     private const int MostRows = 24;
+    private const int LongestName = 20;
 
     private readonly Fleet _fleet;
     private readonly IAnsiConsole _ansi;
@@ -75,26 +76,31 @@ internal sealed class FleetTable : IDisposable
     {
         double seconds = Math.Max(Stopwatch.GetElapsedTime(_drawn).TotalSeconds, 1e-3);
         _drawn = Stopwatch.GetTimestamp();
-        Table table = new() { Border = TableBorder.Simple };
-        foreach (string head in (ReadOnlySpan<string>)["guest", "state", "share", "instr/s", "exits/s", "memory", "why"])
+        Table table = new() { Border = TableBorder.None };
+        int name = Math.Clamp(_fleet.Guests.Max(guest => guest.Name.Length), 5, LongestName);
+        int left = _ansi.Profile.Width - 1;
+        foreach ((string head, int width) in (ReadOnlySpan<(string, int)>)[("guest", name), ("state", 10), ("share", 7), ("instr/s", 8), ("exits/s", 8), ("memory", 10)])
         {
-            TableColumn column = new TableColumn(head).NoWrap();
-            _ = table.AddColumn(head is "guest" or "state" or "why" ? column : column.RightAligned());
+            TableColumn column = new TableColumn(head).Width(width).NoWrap().Padding(0, 0, 1, 0);
+            _ = table.AddColumn(head is "guest" or "state" ? column : column.RightAligned());
+            left -= width + 1;
         }
 
+        int why = Math.Max(left - 1, 4);
+        _ = table.AddColumn(new TableColumn("why").Width(why).NoWrap().Padding(1, 0, 0, 0));
         List<(FleetGuest Guest, GuestStatus Now, GuestStatus Before)> rows =
             [.. _fleet.Guests.Select(guest => (guest, guest.Status, _before.GetValueOrDefault(guest) ?? guest.Status))];
         ulong work = Math.Max(1, rows.Aggregate(0ul, (sum, row) => sum + row.Now.Work - row.Before.Work));
         foreach ((FleetGuest guest, GuestStatus now, GuestStatus before) in rows.Take(MostRows))
         {
             _ = table.AddRow(
-                new Text(guest.Name),
+                Cell(guest.Name, name),
                 new Text(FleetText.State(now.State), new Style(foreground: Colour(now.State))),
                 new Text(FleetText.Share(now.Work - before.Work, work)),
                 new Text(Rate(now.Instructions - before.Instructions, seconds)),
                 new Text(Rate(now.Exits - before.Exits, seconds)),
                 new Text(string.Create(CultureInfo.InvariantCulture, $"{now.MemoryBytes / 1048576.0:0.0} MiB")),
-                new Text(guest.Stop?.Detail ?? ""));
+                Cell(guest.Stop?.Detail ?? "", why));
         }
 
         if (rows.Count > MostRows)
@@ -109,6 +115,9 @@ internal sealed class FleetTable : IDisposable
 
         return table;
     }
+
+    // One line each, whatever the terminal's width.
+    private static Text Cell(string text, int width) => new(text.Length <= width ? text : text[..(width - 1)] + "\u2026");
 
     private static Color Colour(FleetGuestState state) => state switch
     {

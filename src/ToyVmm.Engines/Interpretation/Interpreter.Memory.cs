@@ -16,8 +16,10 @@ public sealed unsafe partial class Interpreter
     private const uint PageMask = 0xFFFF_F000;
     private const uint OffsetMask = 0xFFF;
 
-    // Three projections: for supervisor and user accesses, and one that never hits, for when every access must be checked.
-    private TlbEntry* _tlbMemory = AllocateTlb();
+    // Three projections: for supervisor and user accesses, and one that never hits, for when every access must be checked. The last is always
+    // the same and never freed: there is one.
+    private static readonly TlbEntry* s_neverTlb = AllocateTlb(TlbEntry.Count);
+    private TlbEntry* _tlbMemory = AllocateTlb(2 * TlbEntry.Count);
 
     // The lines filled since the last flush, so that a guest that loads CR3 all the time does not pay for all 2,048; full: it does.
     private readonly ushort[] _filledLines = new ushort[256];
@@ -39,7 +41,7 @@ public sealed unsafe partial class Interpreter
 
     private TlbEntry* UserTlb => _tlbMemory + TlbEntry.Count;
 
-    private TlbEntry* NeverTlb => _tlbMemory + (2 * TlbEntry.Count);
+    private static TlbEntry* NeverTlb => s_neverTlb;
 
     private GuestMemory Memory => Vcpu.Memory;
 
@@ -201,7 +203,7 @@ public sealed unsafe partial class Interpreter
     {
         Translated?.Protect(page);
         byte* host = Memory.HostPage(page);
-        TlbEntry* end = NeverTlb;
+        TlbEntry* end = _tlbMemory + (2 * TlbEntry.Count);
         for (TlbEntry* entry = SupervisorTlb; entry < end; entry++)
         {
             if (entry->WriteTag != TlbEntry.None && (byte*)entry->Addend + entry->WriteTag == host)
@@ -211,10 +213,10 @@ public sealed unsafe partial class Interpreter
         }
     }
 
-    private static TlbEntry* AllocateTlb()
+    private static TlbEntry* AllocateTlb(int count)
     {
-        TlbEntry* memory = (TlbEntry*)NativeMemory.AlignedAlloc((nuint)(3 * TlbEntry.Count * sizeof(TlbEntry)), 64);
-        new Span<TlbEntry>(memory, 3 * TlbEntry.Count).Fill(new TlbEntry { ReadTag = TlbEntry.None, WriteTag = TlbEntry.None });
+        TlbEntry* memory = (TlbEntry*)NativeMemory.AlignedAlloc((nuint)(count * sizeof(TlbEntry)), 64);
+        new Span<TlbEntry>(memory, count).Fill(new TlbEntry { ReadTag = TlbEntry.None, WriteTag = TlbEntry.None });
         return memory;
     }
 

@@ -79,7 +79,7 @@ public sealed class Vga : IPortDevice, IMmioDevice, ISavedState
         _crtcIndex = _sequencerIndex = _graphicsIndex = 0;
         _attributeData = false;
         _memory.RegistersChanged();
-        _memory.LoadFont(VgaFont.Glyphs, VgaFont.Height);
+        _memory.LoadFont();
         _memory.OpenWindow();
     }
 

@@ -9,9 +9,27 @@ internal sealed class VgaCells
     /// <summary>Pieces; a bit of a 64-bit word each.</summary>
     public const int Pieces = 64;
 
+    /// <summary>Cells of a piece.</summary>
+    public const int PieceSize = 1 << PieceShift;
+
     private const int PieceShift = 10;
-    private const int PieceSize = 1 << PieceShift;
     private readonly uint[]?[] _pieces = new uint[]?[Pieces];
+
+    // Pieces that others have too: they are copied before they are changed.
+    private ulong _shared;
+
+    /// <summary>Makes empty cells.</summary>
+    public VgaCells()
+    {
+    }
+
+    /// <summary>Makes cells that hold what others hold, and have their pieces as long as both do.</summary>
+    /// <param name="origin">The others: they must not change any more.</param>
+    public VgaCells(VgaCells origin)
+    {
+        origin._pieces.CopyTo(_pieces, 0);
+        _shared = ulong.MaxValue;
+    }
 
     /// <summary>What a cell holds.</summary>
     /// <param name="place">Its number.</param>
@@ -21,16 +39,9 @@ internal sealed class VgaCells
 
         set
         {
-            ref uint[]? piece = ref _pieces[place >> PieceShift];
-            if (piece is not null || value != 0)
+            if (this[place] != value)
             {
-                // A screen that is drawn meanwhile, on another thread, finds a complete piece.
-                if (piece is null)
-                {
-                    Volatile.Write(ref piece, new uint[PieceSize]);
-                }
-
-                piece![place & (PieceSize - 1)] = value;
+                Own((int)(place >> PieceShift))[place & (PieceSize - 1)] = value;
             }
         }
     }
@@ -50,9 +61,28 @@ internal sealed class VgaCells
     /// <summary>A piece that holds something; empty where it holds nothing.</summary>
     public ReadOnlySpan<uint> Used(int index) => _pieces[index] is { } piece && piece.AsSpan().ContainsAnyExcept(0u) ? piece : [];
 
-    /// <summary>A piece to fill.</summary>
-    public Span<uint> Fill(int index) => _pieces[index] ??= new uint[PieceSize];
+    /// <summary>Fills a piece.</summary>
+    public void Fill(int index, ReadOnlySpan<uint> content)
+    {
+        if (!content.SequenceEqual(_pieces[index]))
+        {
+            content.CopyTo(Own(index));
+        }
+    }
 
     /// <summary>Empties a piece.</summary>
-    public void Empty(int index) => _pieces[index]?.AsSpan().Clear();
+    public void Empty(int index) => Volatile.Write(ref _pieces[index], null);
+
+    // A screen that is drawn meanwhile, on another thread, finds complete pieces.
+    private uint[] Own(int index)
+    {
+        ref uint[]? piece = ref _pieces[index];
+        if (piece is null || ((_shared >> index) & 1) != 0)
+        {
+            Volatile.Write(ref piece, piece is null ? new uint[PieceSize] : (uint[])piece.Clone());
+            _shared &= ~(1ul << index);
+        }
+
+        return piece!;
+    }
 }

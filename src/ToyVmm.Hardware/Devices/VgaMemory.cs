@@ -18,9 +18,12 @@ internal sealed class VgaMemory
     /// <summary>Places in a plane.</summary>
     public const int Places = 0x1_0000;
 
+    // What the BIOS of the board leaves in plane 2: every machine begins with it.
+    private static readonly VgaCells s_font = MakeFont();
+
     private readonly VgaRegisters _registers;
     private readonly IVgaAperture? _aperture;
-    private readonly VgaCells _cells = new();
+    private readonly VgaCells _cells;
     private uint _latches;
     private Window _wanted;
     private volatile Window _open;
@@ -29,6 +32,7 @@ internal sealed class VgaMemory
     {
         _registers = registers;
         _aperture = aperture;
+        _cells = new VgaCells(s_font);
     }
 
     /// <summary>The ways in which display memory can lie open.</summary>
@@ -101,15 +105,23 @@ internal sealed class VgaMemory
         }
     }
 
-    /// <summary>Fills plane 2 with a font of 256 characters, 32 bytes each.</summary>
-    /// <param name="glyphs">The rows of the characters, one character after the other.</param>
-    /// <param name="height">Rows a character.</param>
-    public void LoadFont(ReadOnlySpan<byte> glyphs, int height)
+    /// <summary>Fills plane 2 with the font of 256 characters, 32 bytes each.</summary>
+    public void LoadFont() => LoadFont(_cells);
+
+    private static VgaCells MakeFont()
     {
+        VgaCells font = new();
+        LoadFont(font);
+        return font;
+    }
+
+    private static void LoadFont(VgaCells cells)
+    {
+        ReadOnlySpan<byte> glyphs = VgaFont.Glyphs;
         for (int at = 0; at < glyphs.Length; at++)
         {
-            uint place = (uint)((at / height * 32) + (at % height));
-            _cells[place] = (_cells[place] & 0xFF00_FFFF) | ((uint)glyphs[at] << 16);
+            uint place = (uint)((at / VgaFont.Height * 32) + (at % VgaFont.Height));
+            cells[place] = (cells[place] & 0xFF00_FFFF) | ((uint)glyphs[at] << 16);
         }
     }
 
@@ -188,11 +200,17 @@ internal sealed class VgaMemory
         }
 
         state.Value(ref used);
+        uint[] content = new uint[VgaCells.PieceSize];
         for (int piece = 0; piece < VgaCells.Pieces; piece++)
         {
             if ((used & (1ul << piece)) != 0)
             {
-                state.Values(_cells.Fill(piece));
+                _cells.Used(piece).CopyTo(content);
+                state.Values(content);
+                if (state.IsRestoring)
+                {
+                    _cells.Fill(piece, content);
+                }
             }
             else if (state.IsRestoring)
             {

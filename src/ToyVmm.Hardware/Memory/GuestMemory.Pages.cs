@@ -180,6 +180,24 @@ public sealed unsafe partial class GuestMemory : ISavedState
         CodeWatcher?.PageReplaced(address);
     }
 
+    /// <summary>True for a page (its number) that is this machine's alone, and could be somebody's else too.</summary>
+    internal bool IsMergeable(uint page) =>
+        page < RamSize >> PageShift && KindAt(new GuestPhysicalAddress((ulong)page << PageShift)) == PageKind.Ram && !IsBorrowed(page) && !_lent.Contains(page) && !_pages!.IsForeign(page) && _pages.IsAllocated(page);
+
+    /// <summary>The bytes of a page.</summary>
+    internal ReadOnlySpan<byte> PageContent(uint page) => new(RamBase + ((ulong)page << PageShift), (int)PageSize);
+
+    /// <summary>Lets an equal page take a page's place.</summary>
+    /// <param name="page">Its number.</param>
+    /// <param name="file">The file that has the same bytes at the same offset; null for zeros.</param>
+    internal void ReplacePage(uint page, MemoryFile? file)
+    {
+        _pages!.Replace(page, file, borrowed: false);
+        Marks[page] |= PageMarks.Borrowed;
+        OwnedPages -= OwnedPages == 0 ? 0u : 1;
+        CodeWatcher?.PageReplaced(new GuestPhysicalAddress((ulong)page << PageShift));
+    }
+
     /// <inheritdoc/>
     /// <remarks>How much RAM there is by now, and which pages the guest has given away; not what the others hold.</remarks>
     void ISavedState.Transfer(StateTransfer state)

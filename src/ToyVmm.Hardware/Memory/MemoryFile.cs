@@ -89,6 +89,13 @@ public sealed unsafe partial class MemoryFile
         }
     }
 
+    /// <summary>True where there is memory behind a byte; looking does not put any there, as a read would.</summary>
+    public bool IsAllocated(ulong offset)
+    {
+        const int SeekData = 3;
+        return LSeek(Descriptor, (nint)offset, SeekData) == (nint)offset;
+    }
+
     /// <summary>Gives pages back to the host; they read as zeros afterwards.</summary>
     public void Punch(ulong offset, ulong length)
     {
@@ -108,6 +115,9 @@ public sealed unsafe partial class MemoryFile
 
     [LibraryImport("libc", EntryPoint = "pwrite")]
     private static partial nint PWrite(int descriptor, byte* source, nuint length, nint offset);
+
+    [LibraryImport("libc", EntryPoint = "lseek")]
+    private static partial nint LSeek(int descriptor, nint offset, int whence);
 
     [LibraryImport("libc", EntryPoint = "fallocate")]
     private static partial int FAllocate(int descriptor, int mode, nint offset, nint length);

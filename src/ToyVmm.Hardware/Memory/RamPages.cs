@@ -38,6 +38,9 @@ internal sealed unsafe class RamPages : IDisposable
     /// <summary>True for a page that is another machine's.</summary>
     public bool IsForeign(uint page) => _foreign.ContainsKey(page);
 
+    /// <summary>True for a page in the machine's own file that takes memory there.</summary>
+    public bool IsAllocated(uint page) => _own is not null && _own.IsAllocated((ulong)page * PageSize);
+
     /// <summary>The pages (their numbers) that are another machine's.</summary>
     public IEnumerable<uint> Foreign => _foreign.Keys;
 

@@ -14,7 +14,7 @@ namespace ToyVmm.VirtualMachines.Scheduling;
 /// a guest sees of the others only that it makes slower progress; everything that it executes is the same as if it were alone.
 /// Not thread-safe, except for <see cref="RequestStop"/>, <see cref="Raise"/> and <see cref="FleetGuest.Status"/>.
 /// </remarks>
-public sealed class Fleet : IGuestNetwork, IDisposable
+public sealed partial class Fleet : IGuestNetwork, IDisposable
 {
     // However long nothing happens, input is looked for and limits are this often.
     private static readonly TimeSpan s_longestPause = TimeSpan.FromMilliseconds(100);
@@ -22,9 +22,9 @@ public sealed class Fleet : IGuestNetwork, IDisposable
     private readonly List<FleetGuest> _guests = [];
     private readonly Dictionary<FairQueueMember, FleetGuest> _byShare = [];
     private readonly FairQueue _queue;
+    private readonly MemoryPressure? _memory;
     private readonly FleetProcessors _processors;
     private readonly object _gate = new();
-    private readonly HashSet<(int From, int To)> _connections = [];
     private ulong _nextWake = ulong.MaxValue;
     private volatile bool _stopRequested;
     private long _started;
@@ -41,6 +41,7 @@ public sealed class Fleet : IGuestNetwork, IDisposable
     {
         ArgumentNullException.ThrowIfNull(guests);
         Options = options ?? new FleetOptions();
+        _memory = Options.HostMemory is { } most ? new MemoryPressure(most) : null;
         ArgumentOutOfRangeException.ThrowIfZero(Options.Slice);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(Options.Slice, FleetOptions.LongestSlice);
         ArgumentOutOfRangeException.ThrowIfZero(Options.Frequency);
@@ -120,47 +121,6 @@ public sealed class Fleet : IGuestNetwork, IDisposable
         }
     }
 
-    /// <summary>Something has come for a guest that may sleep: input, or another guest's event. From any thread.</summary>
-    /// <param name="guest">The guest.</param>
-    public void Raise(FleetGuest guest)
-    {
-        ArgumentNullException.ThrowIfNull(guest);
-        lock (_gate)
-        {
-            if (guest.Share.IsRunning)
-            {
-                guest.EventPending = true; // it may be about to sleep without having seen it
-            }
-            else if (guest.State is FleetGuestState.Asleep or FleetGuestState.Waiting)
-            {
-                Wake(guest);
-                Monitor.PulseAll(_gate);
-            }
-        }
-    }
-
-    /// <inheritdoc/>
-    public PageExchange Pages { get; } = new();
-
-    /// <inheritdoc/>
-    public bool Connects(uint from, uint to) => from < _guests.Count && to < _guests.Count && _connections.Contains(((int)from, (int)to));
-
-    /// <inheritdoc/>
-    /// <remarks>A guest that has stopped, or is about to be started again, does not hear it.</remarks>
-    public void Ring(uint to, int port)
-    {
-        FleetGuest guest = _guests[(int)to];
-        lock (_gate)
-        {
-            if (guest.State is not (FleetGuestState.Stopped or FleetGuestState.Restarting))
-            {
-                guest.Machine?.Input.Ring(port);
-            }
-        }
-
-        Raise(guest);
-    }
-
     /// <summary>Ends all guests that have not stopped, with one verdict. Not while the fleet runs.</summary>
     public void EndAll(StopReason verdict)
     {
@@ -200,24 +160,6 @@ public sealed class Fleet : IGuestNetwork, IDisposable
         _queue.Enter(guest.Share);
     }
 
-    private void Connect()
-    {
-        foreach (FleetGuest guest in _guests)
-        {
-            foreach (string name in guest.Options.Connect.Where(name => name != guest.Name))
-            {
-                FleetGuest other = _guests.Find(other => other.Name == name) ?? throw new ArgumentException($"{guest.Name} is connected with {name}, and there is no such guest");
-                _ = _connections.Add((guest.Number, other.Number));
-                _ = _connections.Add((other.Number, guest.Number));
-            }
-        }
-
-        foreach ((int from, _) in _connections)
-        {
-            _guests[from].ListenToOthers();
-        }
-    }
-
     // What each processor does: the next guest's slice, until there is none.
     private void Work(int processor)
     {
@@ -244,6 +186,7 @@ public sealed class Fleet : IGuestNetwork, IDisposable
 
                 _processors.End(processor, slice.Charge);
                 Settle(guest, slice, waited);
+                _memory?.AfterSlice(_guests, Raise);
                 Observe(new FleetSlice(number, guest, now, slice.Charge, slice.Instructions, slice.Exits, waited, guest.State) { WaitedTime = waitedTime, Woken = woken });
             }
 
@@ -343,35 +286,6 @@ public sealed class Fleet : IGuestNetwork, IDisposable
         {
             _nextWake = guest.IsPaused ? Math.Min(_nextWake, guest.ReadyAt) : _nextWake;
         }
-    }
-
-    // All that is left are guests that wait for something from outside.
-    private bool WaitForInput()
-    {
-        bool mayCome = false;
-        foreach (FleetGuest guest in _guests.Where(guest => guest.State == FleetGuestState.Waiting))
-        {
-            if (guest.Machine!.WakesAt != ulong.MaxValue)
-            {
-                Wake(guest);
-                return true;
-            }
-
-            mayCome |= guest.TakesInput;
-        }
-
-        if (mayCome)
-        {
-            _ = Monitor.Wait(_gate, s_longestPause);
-            return true;
-        }
-
-        foreach (FleetGuest guest in _guests.Where(guest => guest.State == FleetGuestState.Waiting))
-        {
-            guest.End(new StopReason(StopKind.HaltedForever, 0, "the CPU halted, and nobody is left who could wake it"));
-        }
-
-        return false;
     }
 
     private void Observe(in FleetSlice slice)

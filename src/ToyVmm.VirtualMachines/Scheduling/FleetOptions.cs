@@ -21,6 +21,12 @@ public sealed record FleetOptions
     /// <summary>True: while all guests sleep so does the host, until its own clock has caught up. False: the fleet's clock jumps to the first guest that wakes.</summary>
     public bool Pace { get; init; }
 
+    /// <summary>
+    /// Bytes of host memory that the guests' RAM may take together; null for no bound. Their RAM may be larger (over-commit): who holds more than its share is asked
+    /// to give it back through its balloon, and where that does not help the guest furthest above its share ends.
+    /// </summary>
+    public ulong? HostMemory { get; init; }
+
     /// <summary>Told of every slice behind it, from the thread that ran it, one at a time.</summary>
     public Action<FleetSlice>? SliceObserver { get; init; }
 }

@@ -173,6 +173,41 @@ public sealed unsafe class PageOwnershipTests
         Assert.Equal(2 * Size, memory.RamSize);
     }
 
+    /// <summary>Equal pages at one address become one, zeros nothing; whoever writes has a copy. Against arrays, among machines of one image and of none.</summary>
+    [LinuxFact]
+    public void EqualPagesAreMerged()
+    {
+        using GuestMemory first = new(Size, shared: true);
+        Put(first, 3, 9);
+        using MemoryImage image = first.Freeze();
+        using GuestMemory second = new(image);
+        using GuestMemory stranger = new(Size, shared: true);
+        GuestMemory[] all = [first, second, stranger];
+        foreach (GuestMemory memory in all)
+        {
+            Put(memory, 7, 5);              // equal
+            Put(memory, 9, 6);
+            Clear(memory, 9);               // zeros
+        }
+
+        Put(first, 8, 1);                   // two of three
+        Put(second, 8, 1);
+        Put(stranger, 8, 2);
+        SharedPage lent = stranger.Lend(Address(10))!;
+        Assert.Equal([3ul * Page, 3 * Page, 3 * Page], all.Select(memory => memory.ResidentBytes));
+        Assert.Equal(6ul, PageMerger.Merge(all)); // 2 of page 7, 3 of page 9, 1 of page 8
+        Assert.Equal([0ul, 0, 1 * Page], all.Select(memory => memory.ResidentBytes));
+        Assert.Equal(0ul, PageMerger.Merge(all));
+        Assert.All(all, memory => Assert.Equal((5, 0), (Get(memory, 7), Get(memory, 9))));
+        Assert.Equal((1, 1, 2), (Get(first, 8), Get(second, 8), Get(stranger, 8)));
+        Put(second, 7, 8);
+        Put(stranger, 9, 4);
+        Assert.Equal((5, 8, 5), (Get(first, 7), Get(second, 7), Get(stranger, 7)));
+        Assert.Equal((0, 0, 4), (Get(first, 9), Get(second, 9), Get(stranger, 9)));
+        Assert.Equal((9, 9, 0), (Get(first, 3), Get(second, 3), Get(stranger, 3)));
+        lent.Release();
+    }
+
     /// <summary>A page of two machines: each sees the other's stores; for reading only, the borrower's are lost. It outlives either.</summary>
     [LinuxFact]
     public void PagesAreShared()
@@ -199,6 +234,8 @@ public sealed unsafe class PageOwnershipTests
     private static GuestPhysicalAddress Address(int page) => new((ulong)page * Page);
 
     private static void Put(GuestMemory memory, int page, byte value) => Assert.True(memory.TryWrite(Address(page) + (ulong)(value % 16), Enumerable.Repeat(value, Page - 16).ToArray()));
+
+    private static void Clear(GuestMemory memory, int page) => Assert.True(memory.TryWrite(Address(page), new byte[Page]));
 
     private static int Get(GuestMemory memory, int page) => memory.ReadByte(Address(page) + 100);
 
