@@ -31,6 +31,7 @@ public sealed class SavedStateFieldTests(ITestOutputHelper output)
         ["VectorBitmap._used"] = "follows from the words",
         ["SharedLine._high"] = "how many of its inputs are high",
         ["SharedLine._inputs"] = "the board's wiring; the levels are walked through the chips that drive them",
+        ["VgaCells._shared"] = "which pieces other machines have too: copied before they change",
         ["VgaMemory._wanted"] = "follows from the registers, with which it must agree; own test",
         ["VgaMemory._open"] = "must agree with the registers; own test",
         ["PciFunction._initial"] = "declared in the constructor",
