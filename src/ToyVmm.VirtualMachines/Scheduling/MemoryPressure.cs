@@ -11,8 +11,8 @@ namespace ToyVmm.VirtualMachines.Scheduling;
 internal sealed class MemoryPressure(ulong budget)
 {
     private const int SlicesBetweenLooks = 16;
-    private const int Patience = 8;     // looks, while the guests are asked
-    private const ulong Emergency = 4;  // a quarter above the budget there is no time to ask
+    private const int Patience = 32;    // looks, while the guests are asked
+    private const ulong Emergency = 2;  // half above the budget there is no time to ask
     private const ulong Comfort = 2;    // below half of it there is room again
 
     private readonly Dictionary<FleetGuest, (ulong Resident, uint Target)> _known = [];
