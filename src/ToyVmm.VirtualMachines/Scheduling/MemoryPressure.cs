@@ -16,6 +16,7 @@ internal sealed class MemoryPressure(ulong budget)
     private const ulong Comfort = 2;    // below half of it there is room again
 
     private readonly Dictionary<FleetGuest, (ulong Resident, uint Target)> _known = [];
+    private readonly HashSet<FleetGuest> _released = [];
     private int _untilLook;
     private int _looksAbove;
 
@@ -47,8 +48,16 @@ internal sealed class MemoryPressure(ulong budget)
         if (_looksAbove == 1 && guests.All(guest => !guest.Share.IsRunning))
         {
             // What is equal costs once, and nobody notices.
-            _ = VirtualMachine.MergePages([.. guests.Where(IsReachable).Select(guest => guest.Machine!)]);
+            Merge([.. guests.Where(IsReachable).Select(guest => guest.Machine!)]);
             total = Measure(guests);
+        }
+
+        if (total > budget)
+        {
+            foreach (FleetGuest guest in guests)
+            {
+                total -= ReleaseStopped(guest);
+            }
         }
 
         bool changes = false;
@@ -65,6 +74,23 @@ internal sealed class MemoryPressure(ulong budget)
         return (_looksAbove > Patience || isUrgent) && EndTheGreediest(guests, weights, raise) || changes;
     }
 
+    // Where the host cannot (it has no more mappings, or files), it costs what it cost before; guests can still be asked.
+    private static void Merge(IReadOnlyList<VirtualMachine> machines)
+    {
+        try
+        {
+            _ = VirtualMachine.MergePages(machines);
+        }
+        catch (Exception e) when (e is IOException or OutOfMemoryException)
+        {
+            // Some pages may lie elsewhere by now.
+            foreach (VirtualMachine machine in machines)
+            {
+                machine.Vcpu.NotifyStateChanged();
+            }
+        }
+    }
+
     private static bool IsReachable(FleetGuest guest) => guest is { Machine: not null, Share.IsRunning: false } && guest.State is not (FleetGuestState.Stopped or FleetGuestState.Restarting);
 
     private ulong Measure(IReadOnlyList<FleetGuest> guests) => guests.Aggregate(0ul, (sum, guest) => sum + Measure(guest));
@@ -74,14 +100,34 @@ internal sealed class MemoryPressure(ulong budget)
     {
         if (guest.State == FleetGuestState.Stopped)
         {
+            // What it holds it holds until somebody else needs it; but whoever was ended for its memory keeps none.
+            if (guest.Stop?.Kind == StopKind.MemoryLimit)
+            {
+                _ = ReleaseStopped(guest);
+            }
+
             _ = _known.Remove(guest);
-            return 0;
+            return guest.Machine?.Machine.Memory.ResidentBytes ?? 0;
         }
 
         (ulong resident, uint target) = _known.GetValueOrDefault(guest);
         resident = IsReachable(guest) ? guest.Machine!.Machine.Memory.ResidentBytes : resident;
         _known[guest] = (resident, target);
         return resident;
+    }
+
+    // Bytes that come back from a guest that never runs again.
+    private ulong ReleaseStopped(FleetGuest guest)
+    {
+        if (guest is not { State: FleetGuestState.Stopped, Share.IsRunning: false, Machine.Machine.Memory: { } memory } || !_released.Add(guest))
+        {
+            return 0;
+        }
+
+        ulong before = memory.ResidentBytes;
+        memory.ReleaseAll();
+        guest.Publish();
+        return before - Math.Min(before, memory.ResidentBytes);
     }
 
     private ulong Excess(FleetGuest guest, ulong weights)
