@@ -25,7 +25,7 @@ public static class WorkMeter
     private const ulong DiskRead = 3_000;               // a sector
     private const ulong DiskWrite = 5_000;
     private const ulong DiskFlush = 6_000_000;          // waiting for the host's disk: 0.2 to 3 ms
-    private const ulong HypercallUnit = 50;             // 16 ns: 64 of them for a page that the balloon moves
+    private const ulong HypercallUnit = 300;            // 0.1 us: 64 of them for a page that the balloon moves, with the fault that follows
     private const ulong BlockDecoded = 9_000;           // 3 us
 
     // The interpreter alone.

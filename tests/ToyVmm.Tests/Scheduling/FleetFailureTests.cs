@@ -80,8 +80,8 @@ public sealed class FleetFailureTests
         using Fleet fleet = new([Guest("mover", s_marker, options: options), Guest("victim", Busy, engine: engine)]);
         _ = fleet.Run(new FleetLimits { MaxSlices = 400 });
         (GuestStatus mover, GuestStatus victim) = (fleet.Guests[0].Status, fleet.Guests[1].Status);
-        Assert.InRange(mover.Work, mover.Exits * Units * 50, mover.Exits * ((Units * 50) + 20_000));
-        Assert.Equal(mover.Slices, mover.Exits); // each call is worth five slices
+        Assert.InRange(mover.Work, mover.Exits * Units * 300, mover.Exits * ((Units * 300) + 20_000));
+        Assert.Equal(mover.Slices, mover.Exits); // each call is worth thirty slices
         Assert.InRange((double)mover.Work / (mover.Work + victim.Work), 0.48, 0.52);
     }
 
