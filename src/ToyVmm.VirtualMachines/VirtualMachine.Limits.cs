@@ -3,7 +3,11 @@ namespace ToyVmm.VirtualMachines;
 /// <content>What bounds a run beside instructions and host time: exits, idle time, and what a guest may use up over its life.</content>
 public sealed unsafe partial class VirtualMachine
 {
+    // Of hypercalls that a run performs before whoever counts work looks again: each may move thousands of pages.
+    private const ulong LongHypercallUnits = 1000;
+
     private ulong _lastExit = ulong.MaxValue;
+    private ulong _unitsAtLook;
     private ulong _lookEvery = RunLimits.LongestRun;
     private bool _longWork;
     private bool _endsAtYield;
@@ -14,9 +18,6 @@ public sealed unsafe partial class VirtualMachine
     /// the same on every engine and however the run is cut.
     /// </summary>
     public ulong ExitsHandled => _exitsHandled;
-
-    /// <summary>What hypercalls have cost the host beside the exits: 1 for a page-table entry and for 32 bytes of console, 64 for a page moved by the balloon.</summary>
-    public ulong HypercallUnits { get; internal set; }
 
     /// <summary>Bytes that the guest has written to its disks.</summary>
     public ulong DiskBytesWritten => _disks.BytesWritten;
@@ -29,6 +30,21 @@ public sealed unsafe partial class VirtualMachine
 
     /// <summary>Bytes that the guest has sent through COM1 and the console hypercall.</summary>
     public ulong SerialBytesSent { get; private set; }
+
+    /// <summary>What the guest's hypercalls have moved since power-on, in units: 64 for a page of the balloon, 1 for an entry of a page table, 2 for 64 bytes of console output.</summary>
+    public ulong HypercallUnits
+    {
+        get;
+        internal set
+        {
+            field = value;
+            if (value - _unitsAtLook > LongHypercallUnits)
+            {
+                _unitsAtLook = value;
+                NoticeLongWork();
+            }
+        }
+    }
 
     /// <summary>True while the CPU sleeps (HLT).</summary>
     public bool IsAsleep => _asleep;
@@ -87,7 +103,7 @@ public sealed unsafe partial class VirtualMachine
         Vcpu.RequestLeave();
     }
 
-    private void NoticeFlush()
+    private void NoticeLongWork()
     {
         _longWork = true;
         _mustLook = true;

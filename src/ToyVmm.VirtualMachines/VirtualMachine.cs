@@ -109,7 +109,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
 
         Hypercalls = new HypercallHandler(this, options);
         _exits = new ExitHandler(this, options);
-        _disks = new DiskMeter(options.Limits.DiskWriteBytes, ExceedDiskLimit, NoticeFlush);
+        _disks = new DiskMeter(options.Limits.DiskWriteBytes, ExceedDiskLimit, NoticeLongWork);
         _drives = new DriveBay(_logger, _disks);
         machine.SerialPorts[0].Peer = this;
         machine.A20.Changed = SetA20;

@@ -65,7 +65,7 @@ public sealed class FleetFileTests : IDisposable
     [InlineData("fleet.yaml:1:1: there is no guests here; write for example guests:", 65, "slice: 1M")]
     [InlineData("fleet.yaml:2:5: 'imge' means nothing here; did you mean image?", 65, "guests:\n  - imge: hello")]
     [InlineData("fleet.yaml:3:5: 'wieght' means nothing in a guest; did you mean weight?", 65, "guests:\n  - image: hello\n    wieght: 3")]
-    [InlineData("fleet.yaml:3:5: 'colour' means nothing in a guest; there are image, name,", 65, "guests:\n  - image: hello\n    colour: red")]
+    [InlineData("fleet.yaml:3:5: 'colour' means nothing in a guest; there are image, name, count, memory, disks, engine, cpu, append, initrd, serial, limits, weight, caps, restart, expect-status, connect\n", 65, "guests:\n  - image: hello\n    colour: red")]
     [InlineData("fleet.yaml:3:13: weight: -3: not a count; write for example 5000", 65, "guests:\n  - image: hello\n    weight: -3")]
     [InlineData("fleet.yaml:3:13: weight: 10001: from 1 to 10000", 65, "guests:\n  - image: hello\n    weight: 10001")]
     [InlineData("fleet.yaml:3:13: memory: a list stands here; write for example memory: 64M", 65, "guests:\n  - image: hello\n    memory: [1]")]
@@ -87,6 +87,14 @@ public sealed class FleetFileTests : IDisposable
         ToolResult result = Run(text);
         Assert.Contains(message, result.Errors, StringComparison.Ordinal);
         Assert.Equal((status, ""), (result.Status, result.Output));
+    }
+
+    [Fact]
+    public void One_is_counted_in_the_singular()
+    {
+        ToolResult result = Run("host-memory: 64M\nguests:\n  - image: hello");
+        Assert.Equal(0, result.Status);
+        Assert.Contains("toyvmm: 1 guest, 1 succeeded, 1 slice in ", result.Errors, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -115,6 +115,7 @@ internal sealed class FleetFile
             throw serial!.Wrong($"serial: {where}: write stdio, none or file:PATH");
         }
 
+        YamlEntry? limits = map["limits"];
         FleetMember member = new()
         {
             Name = name,
@@ -128,13 +129,13 @@ internal sealed class FleetFile
             },
             Weight = (uint)(map["weight"]?.Count(1, FairQueueMember.LargestWeight) ?? 100),
             Caps = map["caps"] is { } caps ? ReadCaps(caps.Map()) : new GuestCaps(),
-            Limits = map["limits"] is { } limits ? ReadLimits(limits.Map()) : new GuestLimits(),
+            Limits = limits is null ? new GuestLimits() : ReadLimits(limits.Map()),
             Restart = map["restart"] is { } restart ? ReadRestart(restart) : new RestartPolicy(),
             SuccessStatuses = map["expect-status"] is { } expected ? [.. expected.List().Select(status => (int)status.Count(0, 255))] : [0],
             Connect = [.. (map["connect"]?.List() ?? []).Select(other => other.Text("other-guest"))],
             SerialToOutput = where == "stdio",
         };
-        if (map["limits"]?.Map()["memory"] is { } most)
+        if (limits?.Map()["memory"] is { } most)
         {
             member = member with { Options = member.Options with { Machine = member.Options.Machine with { MemoryLimit = (uint)most.Bytes(1 << 20, uint.MaxValue) / 4096 * 4096 } } };
         }

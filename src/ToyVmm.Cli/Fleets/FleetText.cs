@@ -43,7 +43,7 @@ internal static class FleetText
 
         output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"toyvmm: {fleet.Guests.Count} guests, {fleet.Guests.Count(guest => guest.Succeeded)} succeeded, {fleet.Slices} slices in {Verdict.Time(elapsed)}"));
+            $"toyvmm: {Count((ulong)fleet.Guests.Count, "guest")}, {fleet.Guests.Count(guest => guest.Succeeded)} succeeded, {Count(fleet.Slices, "slice")} in {Verdict.Time(elapsed)}"));
     }
 
     /// <summary>A part in percent.</summary>
@@ -54,6 +54,8 @@ internal static class FleetText
 
     /// <summary>What a guest does, for people.</summary>
     public static string State(FleetGuestState state) => state.ToString().ToLowerInvariant();
+
+    private static string Count(ulong count, string what) => string.Create(CultureInfo.InvariantCulture, $"{count} {what}{(count == 1 ? "" : "s")}");
 
     private static void Row(TextWriter output, int name, params ReadOnlySpan<string> cells)
     {

@@ -41,11 +41,24 @@ public sealed partial class Fleet
         {
             if (guest.State is not (FleetGuestState.Stopped or FleetGuestState.Restarting))
             {
-                guest.Machine?.Input.Ring(port);
+                RingMachine(guest, port);
             }
         }
 
         Raise(guest);
+    }
+
+    // A restart happens outside the lock: the machine that was there a moment ago may be gone.
+    private static void RingMachine(FleetGuest guest, int port)
+    {
+        try
+        {
+            guest.Machine?.Input.Ring(port);
+        }
+        catch (ObjectDisposedException)
+        {
+            // It is being started again at this moment, and does not hear it.
+        }
     }
 
     private void Connect()

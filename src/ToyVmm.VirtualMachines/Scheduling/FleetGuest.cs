@@ -124,7 +124,12 @@ public sealed class FleetGuest
 
             result = Bite(now, timeLeft);
         }
-        catch (Exception e) when (e is not OutOfMemoryException)
+        catch (OutOfMemoryException e)
+        {
+            // It asked the host for more than there is. What it had begun is lost, so it cannot go on; the others can.
+            End(new StopReason(StopKind.HostFailure, 0, $"the host has no more memory for the guest: {e.Message}"));
+        }
+        catch (Exception e)
         {
             // A bug of ours; but the other guests have nothing to do with it.
             Failure = e;

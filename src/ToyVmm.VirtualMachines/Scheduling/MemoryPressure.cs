@@ -16,6 +16,7 @@ internal sealed class MemoryPressure(ulong budget)
     private const ulong Comfort = 2;    // below half of it there is room again
 
     private readonly Dictionary<FleetGuest, (ulong Resident, uint Target)> _known = [];
+    private readonly HashSet<FleetGuest> _released = [];
     private int _untilLook;
     private int _looksAbove;
 
@@ -55,6 +56,14 @@ internal sealed class MemoryPressure(ulong budget)
             total = Measure(guests);
         }
 
+        if (total > budget)
+        {
+            foreach (FleetGuest guest in guests)
+            {
+                total -= ReleaseStopped(guest);
+            }
+        }
+
         bool changes = false;
         if (total > budget || total < budget / Comfort)
         {
@@ -78,14 +87,34 @@ internal sealed class MemoryPressure(ulong budget)
     {
         if (guest.State == FleetGuestState.Stopped)
         {
+            // What it holds it holds until somebody else needs it; but whoever was ended for its memory keeps none.
+            if (guest.Stop?.Kind == StopKind.MemoryLimit)
+            {
+                _ = ReleaseStopped(guest);
+            }
+
             _ = _known.Remove(guest);
-            return 0;
+            return guest.Machine?.Machine.Memory.ResidentBytes ?? 0;
         }
 
         (ulong resident, uint target) = _known.GetValueOrDefault(guest);
         resident = IsReachable(guest) ? guest.Machine!.Machine.Memory.ResidentBytes : resident;
         _known[guest] = (resident, target);
         return resident;
+    }
+
+    // Bytes that come back from a guest that never runs again.
+    private ulong ReleaseStopped(FleetGuest guest)
+    {
+        if (guest is not { State: FleetGuestState.Stopped, Share.IsRunning: false, Machine.Machine.Memory: { } memory } || !_released.Add(guest))
+        {
+            return 0;
+        }
+
+        ulong before = memory.ResidentBytes;
+        memory.ReleaseAll();
+        guest.Publish();
+        return before - Math.Min(before, memory.ResidentBytes);
     }
 
     private ulong Excess(FleetGuest guest, ulong weights)
