@@ -14,6 +14,11 @@ public sealed class InputQueue : IDisposable, ISavedState
     // A guest that never reads its keyboard must not make keys pile up: a real one would lose them after 16 bytes.
     private const int MostKeys = 4096;
 
+    // What a state that is restored may say. Mouse and host's events are taken whenever the machine looks, so that few ever wait; bytes wait until the
+    // guest reads them, and the state has each of them.
+    private const int MostBytes = 256 << 20;
+    private const int MostEvents = 1 << 16;
+
     private readonly ConcurrentQueue<byte> _bytes = new();
     private readonly ConcurrentQueue<KeyInput> _keys = new();
     private readonly ConcurrentQueue<MouseEvent> _mouse = new();
@@ -121,11 +126,11 @@ public sealed class InputQueue : IDisposable, ISavedState
         byte[] bytes = [.. _bytes];
         KeyInput[] keys = [.. _keys];
         MouseEvent[] mouse = [.. _mouse];
-        int byteCount = state.Count(bytes.Length, int.MaxValue);
+        int byteCount = state.Count(bytes.Length, MostBytes);
         int keyCount = state.Count(keys.Length, MostKeys);
-        int mouseCount = state.Count(mouse.Length, int.MaxValue);
+        int mouseCount = state.Count(mouse.Length, MostEvents);
         InputEvent[] events = [.. _hostEvents];
-        int eventCount = state.Count(events.Length, int.MaxValue);
+        int eventCount = state.Count(events.Length, MostEvents);
         if (!state.IsRestoring)
         {
             state.Bytes(bytes);
@@ -151,22 +156,22 @@ public sealed class InputQueue : IDisposable, ISavedState
         _keys.Clear();
         _mouse.Clear();
         _hostEvents.Clear();
-        for (int n = 0; n < byteCount; n++)
+        for (int n = 0; n < byteCount && state.Error is null; n++)
         {
             _bytes.Enqueue(state.Pass((byte)0));
         }
 
-        for (int n = 0; n < keyCount; n++)
+        for (int n = 0; n < keyCount && state.Error is null; n++)
         {
             _keys.Enqueue(Pass(state, new KeyInput(default, false)));
         }
 
-        for (int n = 0; n < mouseCount; n++)
+        for (int n = 0; n < mouseCount && state.Error is null; n++)
         {
             _mouse.Enqueue(Pass(state, default(MouseEvent)));
         }
 
-        for (int n = 0; n < eventCount; n++)
+        for (int n = 0; n < eventCount && state.Error is null; n++)
         {
             _hostEvents.Enqueue(Pass(state, new EventInput((int)HypercallCatalog.FirstEventPort)));
         }

@@ -38,6 +38,36 @@ public sealed class CommandLineSnapshotTests
         Assert.EndsWith(Turns, rest.Output, StringComparison.Ordinal);
     }
 
+    /// <summary>The kernel's bench program marks where a row begins (its number, from 1) and ends: the snapshot stands between boot and what is measured.</summary>
+    [Theory]
+    [InlineData("interpreter", "1")]
+    [InlineData("auto", "0x1")]
+    public void A_snapshot_can_be_taken_at_a_mark(string engine, string mark)
+    {
+        using TemporaryFile file = new(".toyvmm");
+        string[] guest = ["kernel", "--append", "init=bench,syscall,100 quiet"];
+        ToolResult saved = CommandLine.Run(["snapshot", .. guest, "-o", file.Path, "--at-mark", mark, "--engine", engine]);
+        Assert.Equal((0, ""), (saved.Status, saved.Output));
+        ToolResult rest = CommandLine.Run("run", "--from", file.Path);
+        Assert.Equal(0, rest.Status);
+        Assert.Matches(@"^syscall 100 operations 1 ticks \d+\n$", rest.Output);
+        Assert.Equal(CommandLine.Run(["run", .. guest]).Output, rest.Output);
+        ToolResult never = CommandLine.Run(["snapshot", .. guest, "-o", file.Path, "--at-mark", "99"]);
+        Assert.Equal(1, never.Status);
+        Assert.Contains("no snapshot: the guest exited with 0", never.Errors, StringComparison.Ordinal);
+    }
+
+    [LinuxFact]
+    public void A_limit_of_memory_holds_for_a_machine_that_goes_on()
+    {
+        using TemporaryFile file = new(".toyvmm");
+        Assert.Equal(0, CommandLine.Run("snapshot", "tasks", "-o", file.Path, "--at-instructions", "1_000_000", "-q").Status);
+        ToolResult small = CommandLine.Run("run", "--from", file.Path, "--max-memory", "4K");
+        Assert.Equal((77, ""), (small.Status, small.Output));
+        Assert.Contains("more than the 4 KiB of host memory that it may have", small.Errors, StringComparison.Ordinal);
+        Assert.Equal(0, CommandLine.Run("run", "--from", file.Path, "--max-memory", "16M", "-q").Status);
+    }
+
     [Fact]
     public void A_guest_that_ends_before_the_moment_gives_no_snapshot()
     {

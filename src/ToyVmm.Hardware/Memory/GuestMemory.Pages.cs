@@ -214,6 +214,9 @@ public sealed unsafe partial class GuestMemory : ISavedState
     /// <param name="address">The page.</param>
     public bool IsZero(GuestPhysicalAddress address) => new ReadOnlySpan<byte>(RamBase + address.Value, (int)PageSize).IndexOfAnyExcept((byte)0) < 0;
 
+    /// <summary>True where any page is another machine's too, by agreement: what the guest has then is not its own alone.</summary>
+    public bool SharesPages => _lent.Count != 0 || _pages is { ForeignPages: > 0 };
+
     /// <summary>Lends a page to another machine, which then has it too, until either is gone.</summary>
     /// <param name="address">A page of RAM.</param>
     /// <returns>Null where the limit does not allow a copy of it, or RAM cannot be shared.</returns>

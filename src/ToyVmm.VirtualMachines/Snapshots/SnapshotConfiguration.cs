@@ -49,6 +49,10 @@ internal sealed class SnapshotConfiguration : ISavedState
     /// <summary>Bytes of RAM, with what was added since power-on.</summary>
     public uint RamSize => _ramSize;
 
+    /// <summary>More bytes than the state can have: the chips', and every sector of every drive, written to and not kept.</summary>
+    /// <remarks>A sector is 512 bytes and its number.</remarks>
+    public long MostStateBytes => (long)Drives.Aggregate(64ul << 20, (most, drive) => Math.Min(most + Math.Min(2 * drive.Length, int.MaxValue), int.MaxValue));
+
     /// <summary>The guest's number among those of its host.</summary>
     public uint GuestNumber => _guestNumber;
 

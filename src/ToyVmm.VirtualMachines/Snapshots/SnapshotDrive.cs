@@ -17,6 +17,9 @@ internal sealed class SnapshotDrive : ISavedState
     /// <summary>The file.</summary>
     public string Path => _path;
 
+    /// <summary>Bytes that it had.</summary>
+    public ulong Length => _length;
+
     /// <summary>What happens to writes.</summary>
     public DiskAccess Access => (DiskAccess)_access;
 
@@ -25,15 +28,21 @@ internal sealed class SnapshotDrive : ISavedState
 
     /// <summary>Looks at a file.</summary>
     /// <exception cref="IOException">It cannot be read.</exception>
+    /// <exception cref="SnapshotException">It is no regular file.</exception>
     public static SnapshotDrive Of(string path, DiskAccess access, bool isDisc)
     {
-        FileInfo file = new(path);
+        FileInfo file = Find(path);
+        if (file is { Exists: true, Length: 0 })
+        {
+            throw NotRegular(path);
+        }
+
         return new SnapshotDrive
         {
-            _path = file.FullName,
+            _path = System.IO.Path.GetFullPath(path),
             _length = (ulong)file.Length,
             _modified = (ulong)file.LastWriteTimeUtc.Ticks,
-            _hash = Hash(path),
+            _hash = Hash(path, file.Length),
             _access = (int)access,
             _isDisc = isDisc,
         };
@@ -45,13 +54,18 @@ internal sealed class SnapshotDrive : ISavedState
     {
         try
         {
-            FileInfo file = new(_path);
+            FileInfo file = Find(_path);
             if (!file.Exists)
             {
                 throw new SnapshotException(SnapshotProblem.Unreadable, $"the drive {_path} of the snapshot is not there. Put the file back: the snapshot does not hold it.");
             }
 
-            bool same = (ulong)file.Length == _length && ((ulong)file.LastWriteTimeUtc.Ticks == _modified || Hash(_path) == _hash);
+            if (file.Length == 0)
+            {
+                throw NotRegular(_path);
+            }
+
+            bool same = (ulong)file.Length == _length && ((ulong)file.LastWriteTimeUtc.Ticks == _modified || Hash(_path, file.Length) == _hash);
             if (!same)
             {
                 string how = (ulong)file.Length != _length ? $"it has {file.Length} bytes and had {_length}" : "other bytes stand in it";
@@ -77,11 +91,35 @@ internal sealed class SnapshotDrive : ISavedState
         state.Value(ref _isDisc);
     }
 
-    private static ulong Hash(string path)
+    // Links are followed: a link's own size and time say nothing of the file.
+    private static FileInfo Find(string path)
+    {
+        FileInfo file = new(path);
+        return file.LinkTarget is null ? file : file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file;
+    }
+
+    // What is no regular file - a device, a pipe, a file of procfs - has the size 0 (stat(2)), which no drive has. Such a thing must not even be
+    // opened: a pipe would wait for somebody who writes, and a device can have an effect, or no end.
+    private static SnapshotException NotRegular(string path) => new(
+        SnapshotProblem.Unreadable, $"the drive {path} is empty or no regular file: a snapshot needs a drive whose contents can be compared. Copy the contents to a file.");
+
+    private static ulong Hash(string path, long length)
     {
         XxHash3 hash = new();
-        using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 1 << 20, FileOptions.SequentialScan);
-        hash.Append(file);
+        byte[] buffer = new byte[1 << 16];
+        using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, 0, FileOptions.SequentialScan);
+        for (long left = length; left > 0;)
+        {
+            int read = file.Read(buffer, 0, (int)Math.Min(left, buffer.Length));
+            if (read == 0)
+            {
+                break;
+            }
+
+            hash.Append(buffer.AsSpan(0, read));
+            left -= read;
+        }
+
         return hash.GetCurrentHashAsUInt64();
     }
 }

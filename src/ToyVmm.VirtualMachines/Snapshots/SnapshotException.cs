@@ -11,6 +11,9 @@ public enum SnapshotProblem
 
     /// <summary>A drive's file has other contents than when the snapshot was taken.</summary>
     DriveChanged,
+
+    /// <summary>The guest has pages together with another guest, which a file of one machine cannot hold.</summary>
+    SharedPages,
 }
 
 /// <summary>A snapshot cannot be written, read or continued. The message says what is wrong, where, and what to do.</summary>

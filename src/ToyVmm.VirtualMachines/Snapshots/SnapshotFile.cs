@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using ToyVmm.Engines;
 using ToyVmm.Hardware;
+using ToyVmm.Hardware.Memory;
 using ToyVmm.Hardware.State;
 using ToyVmm.VirtualMachines.Loading;
 
@@ -20,6 +21,8 @@ namespace ToyVmm.VirtualMachines.Snapshots;
 /// </example>
 public sealed class SnapshotFile
 {
+    private const long MostBiosBytes = 16 << 20;    // as MachineConfig allows
+
     private readonly SnapshotReader _reader;
     private readonly SnapshotConfiguration _configuration;
     private readonly byte[] _state;
@@ -91,7 +94,7 @@ public sealed class SnapshotFile
     /// <summary>Writes a machine to a file. A file of that name is replaced, when and only when the new one is complete.</summary>
     /// <param name="vm">The machine, not running.</param>
     /// <param name="path">The file.</param>
-    /// <exception cref="SnapshotException">The file, or that of a drive, cannot be written or read.</exception>
+    /// <exception cref="SnapshotException">The file, or that of a drive, cannot be written or read; or the guest shares pages with another one.</exception>
     public static void Write(VirtualMachine vm, string path)
     {
         ArgumentNullException.ThrowIfNull(vm);
@@ -125,9 +128,17 @@ public sealed class SnapshotFile
     /// <summary>Writes a machine to a stream.</summary>
     /// <param name="vm">The machine, not running.</param>
     /// <param name="stream">An empty stream that can be sought.</param>
+    /// <exception cref="SnapshotException">The guest shares pages with another one, or a drive is no regular file.</exception>
     public static void WriteTo(VirtualMachine vm, Stream stream)
     {
         ArgumentNullException.ThrowIfNull(vm);
+
+        // As GuestMemory.Freeze: the machine that goes on would have a copy that nobody else writes to, and would not notice.
+        if (vm.Machine.Memory.SharesPages)
+        {
+            throw new SnapshotException(SnapshotProblem.SharedPages, "the guest shares pages of memory with another guest: a snapshot of it alone would go on without the other. Take it before the pages are shared, or after both sides have withdrawn them.");
+        }
+
         vm.FlushDrives();
         SnapshotWriter writer = new(stream);
         StateTransfer configuration = StateTransfer.ForSaving();
@@ -191,14 +202,14 @@ public sealed class SnapshotFile
                     }
 
                     break;
-                case SnapshotFormat.State when state is null:
-                    state = reader.Expand(payload, "state");
+                case SnapshotFormat.State when state is null && configuration is not null:
+                    state = reader.Expand(payload, configuration.MostStateBytes, "state");
                     break;
                 case SnapshotFormat.Pages:
                     pages.Add(payload);
                     break;
-                case SnapshotFormat.File:
-                    ReadFile(reader, payload, files);
+                case SnapshotFormat.File when configuration is not null:
+                    ReadFile(reader, payload, configuration, files);
                     break;
                 default:
                     throw reader.Contradicts($"section {tag}");
@@ -222,7 +233,11 @@ public sealed class SnapshotFile
             drive.Check();
         }
 
-        VirtualMachineOptions options = host with { Machine = Machine, Cpu = Cpu, Load = Load, GuestNumber = _configuration.GuestNumber };
+        // The limit of host memory is the host's, and holds for what the machine has when it goes on: not for what its image took that it has given away
+        // since. Until then pages are counted, and none refused.
+        uint? limit = host.Machine.MemoryLimit;
+        MachineConfig machine = Machine with { MemoryLimit = limit is null ? null : uint.MaxValue };
+        VirtualMachineOptions options = host with { Machine = machine, Cpu = Cpu, Load = Load, GuestNumber = _configuration.GuestNumber };
         VirtualMachine? vm = null;
         try
         {
@@ -235,6 +250,11 @@ public sealed class SnapshotFile
             vm.Machine.Memory.Grow(_configuration.RamSize - vm.Machine.Memory.RamSize);
             SnapshotMemory.Read(vm.Machine.Memory, _pages, _reader);
             vm.RestoreState(_state);
+            if (limit is { } most)
+            {
+                Limit(vm, most);
+            }
+
             return vm;
         }
         catch (Exception e)
@@ -251,6 +271,22 @@ public sealed class SnapshotFile
         }
     }
 
+    // A machine that is over its limit ends before its next instruction, as one that gets there while it runs.
+    private static void Limit(VirtualMachine vm, uint most)
+    {
+        GuestMemory memory = vm.Machine.Memory;
+        if (memory.PageLimit is null)
+        {
+            return;     // RAM is private to the process: nothing is counted here, nor for a machine that starts
+        }
+
+        memory.PageLimit = most / GuestPhysicalAddress.PageSize;
+        if (memory.OwnedPages > memory.PageLimit)
+        {
+            vm.EndWith(new StopReason(StopKind.MemoryLimit, 0, $"the guest goes on with {(ulong)memory.OwnedPages * 4} KiB, more than the {most >> 10} KiB of host memory that it may have"));
+        }
+    }
+
     private static ReadOnlyMemory<byte>? Memory(byte[]? bytes) => bytes is null ? default(ReadOnlyMemory<byte>?) : bytes;
 
     private static byte[]? Only(Dictionary<Role, List<(string Name, byte[] Bytes)>> files, Role role) => files.TryGetValue(role, out List<(string Name, byte[] Bytes)>? found) ? found[0].Bytes : null;
@@ -264,7 +300,7 @@ public sealed class SnapshotFile
         }
     }
 
-    private static void ReadFile(SnapshotReader reader, byte[] payload, Dictionary<Role, List<(string Name, byte[] Bytes)>> files)
+    private static void ReadFile(SnapshotReader reader, byte[] payload, SnapshotConfiguration configuration, Dictionary<Role, List<(string Name, byte[] Bytes)>> files)
     {
         const int Head = 1 + sizeof(int);
         int length = payload.Length < Head ? -1 : BitConverter.ToInt32(payload, 1);
@@ -279,7 +315,14 @@ public sealed class SnapshotFile
             files[role] = same = [];
         }
 
-        same.Add((Encoding.UTF8.GetString(payload, Head, length), reader.Expand(payload.AsSpan(Head + length), "list of files")));
+        // What is loaded beside a kernel lies in RAM; an image may be a disk, or have symbols, and be larger than RAM.
+        long most = role switch
+        {
+            Role.Bios or Role.VgaBios => MostBiosBytes,
+            Role.Image => Array.MaxLength,
+            _ => configuration.RamSize,
+        };
+        same.Add((Encoding.UTF8.GetString(payload, Head, length), reader.Expand(payload.AsSpan(Head + length), most, "list of files")));
     }
 
     private SnapshotException Unusable(string what) => new(SnapshotProblem.Invalid, $"the snapshot {Path} cannot be used: {what}");

@@ -50,7 +50,7 @@ internal static unsafe class SnapshotMemory
                 throw reader.Contradicts(What);
             }
 
-            byte[] content = reader.Expand(section.AsSpan((count + 1) * sizeof(uint)), What);
+            byte[] content = reader.Expand(section.AsSpan((count + 1) * sizeof(uint)), count * PageSize, What);
             for (int n = 0; n < count; n++)
             {
                 uint page = BinaryPrimitives.ReadUInt32LittleEndian(section.AsSpan((n + 1) * sizeof(uint)));

@@ -104,25 +104,43 @@ internal sealed class SnapshotReader
     }
 
     /// <summary>What <see cref="SnapshotWriter.Compress"/> was given.</summary>
+    /// <param name="payload">What that gave.</param>
+    /// <param name="most">The most bytes that it can be.</param>
+    /// <param name="what">What it is, for the message.</param>
     /// <exception cref="SnapshotException">It is not what that gives.</exception>
-    public byte[] Expand(ReadOnlySpan<byte> payload, string what)
+    public byte[] Expand(ReadOnlySpan<byte> payload, long most, string what)
     {
         int length = payload.Length < sizeof(int) ? -1 : BinaryPrimitives.ReadInt32LittleEndian(payload);
 
         // Deflate makes at most 1032 bytes of one.
-        if (length < 0 || length > Array.MaxLength || length > payload.Length * 1040L)
+        if (length < 0 || length > most || length > Array.MaxLength || length > payload.Length * 1040L)
         {
             throw Contradicts(what);
         }
 
-        byte[] bytes = new byte[length];
+        // The length is believed only as far as bytes really come: room is made as it fills.
+        byte[] bytes = new byte[Math.Min(length, Math.Max(payload.Length * 4L, 1 << 16))];
+        int got = 0;
         try
         {
             using MemoryStream source = new(payload[sizeof(int)..].ToArray());
             using ZLibStream zlib = new(source, CompressionMode.Decompress);
-            if (zlib.ReadAtLeast(bytes, length, throwOnEndOfStream: false) == length && zlib.ReadByte() < 0)
+            for (; ; )
             {
-                return bytes;
+                int wanted = bytes.Length - got;
+                int more = zlib.ReadAtLeast(bytes.AsSpan(got), wanted, throwOnEndOfStream: false);
+                got += more;
+                if (more < wanted)
+                {
+                    break;
+                }
+
+                if (got == length)
+                {
+                    return zlib.ReadByte() < 0 ? bytes : throw Contradicts(what);
+                }
+
+                Array.Resize(ref bytes, (int)Math.Min(length, bytes.Length * 4L));
             }
         }
         catch (InvalidDataException)

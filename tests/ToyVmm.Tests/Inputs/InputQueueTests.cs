@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using ToyVmm.Hardware.Devices;
+using ToyVmm.Hardware.State;
 using ToyVmm.VirtualMachines;
 using Xunit;
 
@@ -52,6 +53,43 @@ public sealed class InputQueueTests
         KeyInput[] keys = [.. Enumerable.Repeat(new KeyInput(Ps2Key.A, true), 4000)];
         Assert.True(queue.Enqueue(keys));
         Assert.False(queue.Enqueue(keys));
+    }
+
+    /// <summary>Counts that no queue has are refused before anything is put into it: however many bytes follow.</summary>
+    [Theory]
+    [InlineData(0, (256 << 20) + 1, "bytes.Length is 268435457")]
+    [InlineData(1, 4097, "keys.Length is 4097")]
+    [InlineData(2, (1 << 16) + 1, "mouse.Length is 65537")]
+    [InlineData(3, (1 << 16) + 1, "events.Length is 65537")]
+    [InlineData(3, -1, "events.Length is -1")]
+    [InlineData(0, 1 << 20, "only 999996 bytes follow")]
+    public void A_state_with_too_much_waiting_is_refused(int which, int count, string error)
+    {
+        byte[] state = new byte[1_000_000];
+        BitConverter.TryWriteBytes(state.AsSpan(4 * which), count);
+        StateTransfer transfer = StateTransfer.ForRestoring(state);
+        using InputQueue queue = new();
+        ((ISavedState)queue).Transfer(transfer);
+        Assert.Contains(error, transfer.Error, StringComparison.Ordinal);
+        Assert.True(queue.IsEmpty);
+    }
+
+    [Fact]
+    public void A_state_that_ends_within_what_waits_fills_no_queue()
+    {
+        byte[] state = new byte[16 + 60_000];
+        BitConverter.TryWriteBytes(state.AsSpan(8), 60_000);    // mouse events, each of 13 bytes
+        StateTransfer transfer = StateTransfer.ForRestoring(state);
+        using InputQueue queue = new();
+        ((ISavedState)queue).Transfer(transfer);
+        Assert.Contains("ends too early", transfer.Error, StringComparison.Ordinal);
+        int taken = 0;
+        while (queue.TryTake(out MouseEvent _))
+        {
+            taken++;
+        }
+
+        Assert.InRange(taken, 60_000 / 13, (60_000 / 13) + 1);
     }
 
     [Fact]
