@@ -15,6 +15,9 @@ public sealed unsafe partial class VirtualMachine
     /// </summary>
     public ulong ExitsHandled => _exitsHandled;
 
+    /// <summary>What hypercalls have cost the host beside the exits: 1 for a page-table entry and for 32 bytes of console, 64 for a page moved by the balloon.</summary>
+    public ulong HypercallUnits { get; internal set; }
+
     /// <summary>Bytes that the guest has written to its disks.</summary>
     public ulong DiskBytesWritten => _disks.BytesWritten;
 
@@ -78,7 +81,9 @@ public sealed unsafe partial class VirtualMachine
 
     private void StopForMemory()
     {
-        EndWith(new StopReason(StopKind.MemoryLimit, 0, $"the guest needs more than the {(ulong)Machine.Memory.PageLimit.GetValueOrDefault() * 4} KiB of host memory that it may have"));
+        EndWith(Machine.Memory.HostRefuses
+            ? new StopReason(StopKind.HostFailure, 0, "the host does not give the guest the memory that it writes to (or vm.max_map_count is too low)")
+            : new StopReason(StopKind.MemoryLimit, 0, $"the guest needs more than the {(ulong)Machine.Memory.PageLimit.GetValueOrDefault() * 4} KiB of host memory that it may have"));
         Vcpu.RequestLeave();
     }
 
