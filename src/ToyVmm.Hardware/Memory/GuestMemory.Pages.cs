@@ -206,6 +206,9 @@ public sealed unsafe partial class GuestMemory : ISavedState
         return _pages is not null && (_lent.Contains(page) || _pages.IsForeign(page));
     }
 
+    /// <summary>True where any page is another machine's too, by agreement: what the guest has then is not its own alone.</summary>
+    public bool SharesPages => _lent.Count != 0 || _pages is { ForeignPages: > 0 };
+
     /// <summary>True for a page that is another machine's.</summary>
     /// <param name="address">Any address in the page.</param>
     public bool IsForeign(GuestPhysicalAddress address) => _pages is not null && _pages.IsForeign((uint)(address.Value >> PageShift));
@@ -213,9 +216,6 @@ public sealed unsafe partial class GuestMemory : ISavedState
     /// <summary>True where a page of RAM holds nothing but zeros.</summary>
     /// <param name="address">The page.</param>
     public bool IsZero(GuestPhysicalAddress address) => new ReadOnlySpan<byte>(RamBase + address.Value, (int)PageSize).IndexOfAnyExcept((byte)0) < 0;
-
-    /// <summary>True where any page is another machine's too, by agreement: what the guest has then is not its own alone.</summary>
-    public bool SharesPages => _lent.Count != 0 || _pages is { ForeignPages: > 0 };
 
     /// <summary>Lends a page to another machine, which then has it too, until either is gone.</summary>
     /// <param name="address">A page of RAM.</param>
