@@ -144,6 +144,7 @@ public sealed unsafe partial class Vcpu : IDisposable
     {
         _state->Attention |= Attention.Leave;
         CancelRequested = true;
+        LeaveRequested?.Invoke();
     }
 
     /// <summary>Raises a non-maskable interrupt; it is delivered at the next boundary where NMIs are not blocked.</summary>
@@ -233,6 +234,9 @@ public sealed unsafe partial class Vcpu : IDisposable
 
     /// <summary>Raised by a reset, before <see cref="StateReplaced"/>: whatever instruction was in flight is gone.</summary>
     internal event Action? WasReset;
+
+    /// <summary>Raised by <see cref="RequestLeave"/>.</summary>
+    internal event Action? LeaveRequested;
 
     /// <summary>Raised when the state was changed from outside.</summary>
     internal event Action? StateReplaced;

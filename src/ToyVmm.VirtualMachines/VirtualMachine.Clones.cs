@@ -32,17 +32,12 @@ public sealed unsafe partial class VirtualMachine
         return new MachineTemplate(memory, SaveState(), _options, _config, Image, _imageFile);
     }
 
-    /// <summary>Lets stopped machines have equal pages once (<see cref="PageMerger"/>); each copies a page before it writes to it.</summary>
-    /// <param name="machines">The machines; none of them runs.</param>
+    /// <summary>Has pages of the stopped machine that are zeros, or equal to its template's again, be everybody's (<see cref="GuestMemory.MergePages"/>).</summary>
     /// <returns>Pages that went back to the host.</returns>
-    public static ulong MergePages(IReadOnlyCollection<VirtualMachine> machines)
+    public ulong MergePages()
     {
-        ulong freed = PageMerger.Merge([.. machines.Select(machine => machine.Machine.Memory)]);
-        foreach (VirtualMachine machine in machines)
-        {
-            machine.Vcpu.NotifyStateChanged();
-        }
-
+        ulong freed = Machine.Memory.MergePages();
+        Vcpu.NotifyStateChanged();
         return freed;
     }
 

@@ -119,6 +119,11 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             Cpu.FpuIgnoreError = 1;
         };
         machine.Memory.LimitReached = StopForMemory;
+        if (machine.Memory.IsOverLimit || machine.Memory.HostRefuses)
+        {
+            StopForMemory();
+        }
+
         machine.MemoryMapChanged = (_, _) => NotifyMemoryMapChanged();
         SetA20(machine.A20Enabled);
         if (!isClone)
@@ -285,6 +290,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     {
         Machine.Reset();
         Hypercalls.Clock.Reset();
+        Machine.Memory.MakeWhole();
         ClearMemory();
         EntryState entry = Image.Entry;
         if (!_imageFile.IsEmpty)
@@ -714,9 +720,11 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         ReadOnlySpan<byte> zeros = new byte[GuestPhysicalAddress.PageSize];
         for (uint page = 0; page < Machine.Memory.RamSize; page += GuestPhysicalAddress.PageSize)
         {
-            if (Machine.Memory.KindAt(new GuestPhysicalAddress(page)) == PageKind.Ram)
+            // What is zeros already need not become the machine's own for that.
+            GuestPhysicalAddress address = new(page);
+            if (Machine.Memory.KindAt(address) == PageKind.Ram && !Machine.Memory.IsZero(address))
             {
-                _ = Machine.Memory.TryWrite(new GuestPhysicalAddress(page), zeros);
+                _ = Machine.Memory.TryWrite(address, zeros);
             }
         }
     }

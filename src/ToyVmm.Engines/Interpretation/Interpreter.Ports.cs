@@ -111,6 +111,13 @@ public sealed unsafe partial class Interpreter
         return true;
     }
 
+    // Blocks lead to each other without looking at anything but the budget: it ends with the running one.
+    private void EndBudget()
+    {
+        _retiredAtEnd -= (ulong)_left;
+        _left = 0;
+    }
+
     // The budget of the run, as if it had begun when so many instructions were retired; those of the running block are taken off it already.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void RenewBudget(ulong retired, ulong budget)

@@ -41,6 +41,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         _blocks = new BlockCache(this);
         vcpu.WasReset += ForgetInstructionInFlight;
         vcpu.StateReplaced += OnStateReplaced;
+        vcpu.LeaveRequested += EndBudget;
         OnStateReplaced();
     }
 
@@ -174,6 +175,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
     {
         Vcpu.WasReset -= ForgetInstructionInFlight;
         Vcpu.StateReplaced -= OnStateReplaced;
+        Vcpu.LeaveRequested -= EndBudget;
         _blocks.Dispose();
         Translated?.Dispose();
         _hostX87?.Dispose();

@@ -5,7 +5,11 @@ namespace ToyVmm.Hardware.Memory;
 /// <summary>Whose the pages of RAM are: copies on write, images of it all, pages given away and taken back, RAM that grows, pages of two machines.</summary>
 public sealed unsafe partial class GuestMemory : ISavedState
 {
+    private const int MostPieces = 512;
+    private const uint PagesTogether = 64;
+
     private readonly HashSet<uint> _lent = [];
+    private int _pieces;
     private uint _holes;
 
     /// <summary>True where RAM lies in files: an engine can map it a second time, it can be frozen, and shared. False where the host has no such memory.</summary>
@@ -20,11 +24,14 @@ public sealed unsafe partial class GuestMemory : ISavedState
     /// <summary>Pages of memory made with a limit or from an image that are the machine's own by now.</summary>
     public uint OwnedPages { get; private set; }
 
-    /// <summary>Called when a store needs a page beyond <see cref="PageLimit"/>. The store is lost, and so is the guest: it is to be stopped.</summary>
+    /// <summary>Called when a store needs a page beyond <see cref="PageLimit"/>, or one that the host does not give. The store is lost, and so is the guest: it is to be stopped.</summary>
     public Action? LimitReached { get; set; }
 
-    /// <summary>True when that has happened.</summary>
+    /// <summary>True when the limit has been the reason.</summary>
     public bool IsOverLimit { get; private set; }
+
+    /// <summary>True when the host has been.</summary>
+    public bool HostRefuses { get; private set; }
 
     /// <summary>Pages that the guest has given away.</summary>
     public uint BalloonPages => _holes;
@@ -68,43 +75,95 @@ public sealed unsafe partial class GuestMemory : ISavedState
             throw new IOException("the host refuses memory for the kinds of a guest's pages");
         }
 
-        MemoryImage image = _pages.Freeze(this, Marks, marks);
+        MemoryImage image;
+        try
+        {
+            image = _pages.Freeze(this, Marks, marks);
+        }
+        catch
+        {
+            marks.Release();
+            throw;
+        }
+
         for (uint page = 0; page < count; page++)
         {
             Marks[page] |= PageMarks.Borrowed;
         }
 
         OwnedPages = 0;
+        _pieces = 0;
         return image;
     }
 
-    /// <summary>The guest gives a page away: it is a hole, and its memory the host's.</summary>
+    /// <summary>The guest gives a page away: it is a hole, and its memory the host's. The engine must be told of the new map.</summary>
     /// <param name="address">A page of RAM that is not shared with another machine.</param>
     public void GiveAway(GuestPhysicalAddress address)
     {
+        // What is mapped there stays: pages given away here and there would take a mapping each, and a process has not many.
         uint page = (uint)(address.Value >> PageShift);
         if (_pages is null)
         {
             new Span<byte>(RamBase + address.Value, (int)PageSize).Clear();
         }
-        else
+        else if (!IsBorrowed(page))
         {
-            Disown(page);
+            _pages.Punch(page);
+            OwnedPages -= OwnedPages == 0 ? 0u : 1;
         }
 
         _kinds[page] = (byte)PageKind.Hole;
         _holes++;
         CodeWatcher?.CodeWritten(address, (int)PageSize);
-        CodeWatcher?.PageReplaced(address);
     }
 
-    /// <summary>The guest has a page again that it gave away: zeros.</summary>
+    /// <summary>The guest has a page again that it gave away: zeros, its own from the start. The engine must be told of the new map.</summary>
     /// <param name="address">The page.</param>
-    public void TakeBack(GuestPhysicalAddress address)
+    /// <returns>False, with nothing changed, where the limit or the host does not allow it.</returns>
+    public bool TryTakeBack(GuestPhysicalAddress address)
     {
-        _kinds[address.Value >> PageShift] = (byte)PageKind.Ram;
+        uint page = (uint)(address.Value >> PageShift);
+        if (OwnedPages >= PageLimit)
+        {
+            return false;
+        }
+
+        if (_pages is not null && IsBorrowed(page))
+        {
+            _pages.BecomeZeros(page);
+            if (!_pages.TryOwn(page, 1))
+            {
+                return false;
+            }
+
+            Marks[page] &= ~PageMarks.Borrowed;
+        }
+
+        OwnedPages++;
+        _kinds[page] = (byte)PageKind.Ram;
         _holes--;
         CodeWatcher?.CodeWritten(address, (int)PageSize);
+        return true;
+    }
+
+    /// <summary>Takes back whatever was given away, and leaves the pages of other machines: the RAM of a machine that is switched on. As far as limit and host allow.</summary>
+    public void MakeWhole()
+    {
+        foreach (uint page in _pages?.Foreign.ToArray() ?? [])
+        {
+            if (_pages!.TryLeave(page))
+            {
+                _kinds[page] = (byte)PageKind.Ram;
+            }
+        }
+
+        for (uint page = 0; _holes != 0 && page < RamSize >> PageShift; page++)
+        {
+            if (IsGivenAway(page))
+            {
+                _ = TryTakeBack(new GuestPhysicalAddress((ulong)page << PageShift));
+            }
+        }
     }
 
     /// <summary>True for a page (its number) that the guest has given away and not taken back.</summary>
@@ -147,6 +206,14 @@ public sealed unsafe partial class GuestMemory : ISavedState
         return _pages is not null && (_lent.Contains(page) || _pages.IsForeign(page));
     }
 
+    /// <summary>True for a page that is another machine's.</summary>
+    /// <param name="address">Any address in the page.</param>
+    public bool IsForeign(GuestPhysicalAddress address) => _pages is not null && _pages.IsForeign((uint)(address.Value >> PageShift));
+
+    /// <summary>True where a page of RAM holds nothing but zeros.</summary>
+    /// <param name="address">The page.</param>
+    public bool IsZero(GuestPhysicalAddress address) => new ReadOnlySpan<byte>(RamBase + address.Value, (int)PageSize).IndexOfAnyExcept((byte)0) < 0;
+
     /// <summary>Lends a page to another machine, which then has it too, until either is gone.</summary>
     /// <param name="address">A page of RAM.</param>
     /// <returns>Null where the limit does not allow a copy of it, or RAM cannot be shared.</returns>
@@ -165,38 +232,57 @@ public sealed unsafe partial class GuestMemory : ISavedState
     /// <summary>Nobody accepted the page.</summary>
     public void Unlend(GuestPhysicalAddress address) => _ = _lent.Remove((uint)(address.Value >> PageShift));
 
-    /// <summary>Has another machine's page in the place of one of its own.</summary>
+    /// <summary>Has another machine's page in the place of one of its own. The engine must be told of the new map.</summary>
     /// <param name="address">A page of RAM.</param>
     /// <param name="shared">The other's page.</param>
     /// <param name="writable">False makes it ROM: stores are lost.</param>
-    public void Accept(GuestPhysicalAddress address, SharedPage shared, bool writable)
+    /// <returns>False, with nothing changed, where the host refuses.</returns>
+    public bool TryAccept(GuestPhysicalAddress address, SharedPage shared, bool writable)
     {
         uint page = (uint)(address.Value >> PageShift);
-        Disown(page);
-        _pages!.Accept(page, shared, writable);
+        bool wasOwn = !IsBorrowed(page);
+        if (_pages is null || !_pages.TryAccept(page, shared, writable))
+        {
+            return false;
+        }
+
+        if (wasOwn)
+        {
+            _pages.Punch(page);
+            OwnedPages -= OwnedPages == 0 ? 0u : 1;
+        }
+
         Marks[page] &= ~PageMarks.Borrowed;
         _kinds[page] = (byte)(writable ? PageKind.Ram : PageKind.Rom);
         CodeWatcher?.CodeWritten(address, (int)PageSize);
-        CodeWatcher?.PageReplaced(address);
+        return true;
     }
 
-    /// <summary>True for a page (its number) that is this machine's alone, and could be somebody's else too.</summary>
-    internal bool IsMergeable(uint page) =>
-        page < RamSize >> PageShift && KindAt(new GuestPhysicalAddress((ulong)page << PageShift)) == PageKind.Ram && !IsBorrowed(page) && !_lent.Contains(page) && !_pages!.IsForeign(page) && _pages.IsAllocated(page);
-
-    /// <summary>The bytes of a page.</summary>
-    internal ReadOnlySpan<byte> PageContent(uint page) => new(RamBase + ((ulong)page << PageShift), (int)PageSize);
-
-    /// <summary>Lets an equal page take a page's place.</summary>
-    /// <param name="page">Its number.</param>
-    /// <param name="file">The file that has the same bytes at the same offset; null for zeros.</param>
-    internal void ReplacePage(uint page, MemoryFile? file)
+    /// <summary>
+    /// Has pages that are zeros, or equal again to what their template has, lie there with everybody else's; the next store copies them anew. The engine must
+    /// forget what it knows of pages that may be written to.
+    /// </summary>
+    /// <returns>Pages that went back to the host.</returns>
+    public ulong MergePages()
     {
-        _pages!.Replace(page, file, borrowed: false);
-        Marks[page] |= PageMarks.Borrowed;
-        OwnedPages -= OwnedPages == 0 ? 0u : 1;
-        CodeWatcher?.PageReplaced(new GuestPhysicalAddress((ulong)page << PageShift));
+        ulong freed = 0;
+        for (uint page = 0; _pages is not null && page < RamSize >> PageShift; page++)
+        {
+            bool isOwn = KindAt(new GuestPhysicalAddress((ulong)page << PageShift)) == PageKind.Ram && !IsBorrowed(page) && !_lent.Contains(page) && !_pages.IsForeign(page);
+            if (isOwn && _pages.IsAllocated(page) && _pages.TryReturn(page))
+            {
+                Marks[page] |= PageMarks.Borrowed;
+                OwnedPages -= OwnedPages == 0 ? 0u : 1;
+                CodeWatcher?.PageReplaced(new GuestPhysicalAddress((ulong)page << PageShift));
+                freed++;
+            }
+        }
+
+        return freed;
     }
+
+    /// <summary>The machine will not run again: its memory is the host's at once, but for pages that another machine has too.</summary>
+    public void ReleaseAll() => _pages?.PunchAllBut(_lent);
 
     /// <inheritdoc/>
     /// <remarks>How much RAM there is by now, and which pages the guest has given away; not what the others hold.</remarks>
@@ -249,28 +335,60 @@ public sealed unsafe partial class GuestMemory : ISavedState
 
     private bool IsBorrowed(uint page) => (Marks[page] & PageMarks.Borrowed) != 0;
 
-    // Before the first store to a page that others have too: a copy, at the same host address. False where the limit does not allow it.
+    // Before the first store to a page that others have too: a copy, at the same host address. False where the limit or the host does not allow it.
     private bool TryOwn(uint page)
     {
-        if (OwnedPages >= PageLimit)
+        (uint first, uint count) = Neighbours(page);
+        if (OwnedPages + (ulong)count > PageLimit)
         {
-            IsOverLimit = true;
+            (first, count) = (page, 1);
+        }
+
+        bool fits = OwnedPages + (ulong)count <= (PageLimit ?? uint.MaxValue);
+        if (!fits || !_pages!.TryOwn(first, count))
+        {
+            IsOverLimit |= !fits;
+            HostRefuses |= fits;
             LimitReached?.Invoke();
             return false;
         }
 
-        _pages!.Own(page);
-        Marks[page] &= ~PageMarks.Borrowed;
-        OwnedPages++;
-        CodeWatcher?.PageReplaced(new GuestPhysicalAddress((ulong)page << PageShift));
+        // Each page alone begins a mapping and ends one; two become one where it closes a gap.
+        _pieces += IsOwnAt(first - 1) && IsOwnAt(first + count) ? -1 : IsOwnAt(first - 1) || IsOwnAt(first + count) ? 0 : 1;
+        for (uint owned = first; owned < first + count; owned++)
+        {
+            Marks[owned] &= ~PageMarks.Borrowed;
+            CodeWatcher?.PageReplaced(new GuestPhysicalAddress((ulong)owned << PageShift));
+        }
+
+        OwnedPages += count;
         return true;
     }
 
-    private void Disown(uint page)
+    private bool IsOwnAt(uint page) => page < Capacity >> PageShift && !IsBorrowed(page);
+
+    // One page at a time; in a machine that has been writing here and there for long, its neighbours along with it: a process has not many mappings.
+    private (uint First, uint Count) Neighbours(uint page)
     {
-        bool borrowed = IsBorrowed(page);
-        _pages!.Discard(page, borrowed);
-        Marks[page] |= PageMarks.Borrowed;
-        OwnedPages -= borrowed || OwnedPages == 0 ? 0u : 1;
+        if (_pieces < MostPieces)
+        {
+            return (page, 1);
+        }
+
+        uint first = page & ~(PagesTogether - 1);
+        uint end = Math.Min(first + PagesTogether, Capacity >> PageShift);
+        uint from = page;
+        while (from > first && IsBorrowed(from - 1))
+        {
+            from--;
+        }
+
+        uint to = page + 1;
+        while (to < end && IsBorrowed(to))
+        {
+            to++;
+        }
+
+        return (from, to - from);
     }
 }

@@ -58,7 +58,13 @@ public sealed unsafe partial class GuestMemory : IDisposable
         Marks = (PageMarks*)(_kinds + MarkedPages);
         RomPages = new RomPages();
         SetKind(new GuestPhysicalAddress(0), ramSize, PageKind.Ram);
-        if (pageLimit is not null && _pages is not null)
+        if (pageLimit is not null && _pages is null)
+        {
+            Dispose();
+            throw new NotSupportedException("a limit of host memory needs memory that is counted page by page (memfd_create, Linux)");
+        }
+
+        if (pageLimit is not null)
         {
             new Span<byte>(Marks, (int)(Capacity >> PageShift)).Fill((byte)PageMarks.Borrowed);
             PageLimit = pageLimit;
@@ -247,6 +253,12 @@ public sealed unsafe partial class GuestMemory : IDisposable
         if (_kinds == null)
         {
             return;
+        }
+
+        if (_lent.Count != 0)
+        {
+            // Another machine has a page of the file, and with it keeps the file.
+            _pages?.PunchAllBut(_lent);
         }
 
         _pages?.Dispose();

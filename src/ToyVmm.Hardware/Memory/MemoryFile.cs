@@ -89,6 +89,15 @@ public sealed unsafe partial class MemoryFile
         }
     }
 
+    /// <summary>Reads bytes.</summary>
+    public bool TryRead(ulong offset, Span<byte> bytes)
+    {
+        fixed (byte* destination = bytes)
+        {
+            return PRead(Descriptor, destination, (nuint)bytes.Length, (nint)offset) == bytes.Length;
+        }
+    }
+
     /// <summary>True where there is memory behind a byte; looking does not put any there, as a read would.</summary>
     public bool IsAllocated(ulong offset)
     {
@@ -112,6 +121,9 @@ public sealed unsafe partial class MemoryFile
 
     [LibraryImport("libc", EntryPoint = "close")]
     private static partial int Close(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "pread")]
+    private static partial nint PRead(int descriptor, byte* destination, nuint length, nint offset);
 
     [LibraryImport("libc", EntryPoint = "pwrite")]
     private static partial nint PWrite(int descriptor, byte* source, nuint length, nint offset);

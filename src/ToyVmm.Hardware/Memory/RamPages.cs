@@ -122,67 +122,80 @@ internal sealed unsafe class RamPages : IDisposable
         return new PageBacking(file?.Descriptor ?? -1, (ulong)page * PageSize);
     }
 
-    /// <summary>Gives the machine a copy of its own of a borrowed page.</summary>
-    /// <exception cref="IOException">The host refuses.</exception>
-    public void Own(uint page)
+    /// <summary>Gives the machine copies of its own of borrowed pages.</summary>
+    /// <param name="first">The number of the first.</param>
+    /// <param name="count">How many; all of them are borrowed.</param>
+    /// <returns>False, with nothing changed, where the host refuses.</returns>
+    public bool TryOwn(uint first, uint count)
     {
-        ulong offset = (ulong)page * PageSize;
-        MemoryFile own = _own ??= MemoryFile.TryCreate(_capacity) ?? throw Refused();
-
-        // A page of zeros is one already.
-        bool isZero = LayerOf(page) == Zeros;
-        if ((!isZero && !own.TryWrite(offset, new ReadOnlySpan<byte>(Address + offset, (int)PageSize))) || !_window.TryMap((nuint)offset, PageSize, own, offset, writable: true))
+        if ((_own ??= MemoryFile.TryCreate(_capacity)) is not { } own)
         {
-            throw Refused();
+            return false;
         }
+
+        for (uint page = first; page < first + count; page++)
+        {
+            // A page of zeros is one already.
+            ulong offset = (ulong)page * PageSize;
+            if (LayerOf(page) != Zeros && !own.TryWrite(offset, new ReadOnlySpan<byte>(Address + offset, (int)PageSize)))
+            {
+                return false;
+            }
+        }
+
+        return _window.TryMap((nuint)first * PageSize, (nuint)count * PageSize, own, (ulong)first * PageSize, writable: true);
     }
 
-    /// <summary>Takes a page away: its memory goes back to the host. To be owned anew it is zeros.</summary>
-    /// <param name="page">Its number.</param>
-    /// <param name="borrowed">True where it was not the machine's own.</param>
-    public void Discard(uint page, bool borrowed)
+    /// <summary>Gives the memory of one of the machine's own pages back to the host; it is zeros then.</summary>
+    public void Punch(uint page) => _own!.Punch((ulong)page * PageSize, PageSize);
+
+    /// <summary>Gives all of the machine's own memory back, but for some pages.</summary>
+    /// <param name="kept">Their numbers.</param>
+    public void PunchAllBut(IEnumerable<uint> kept)
     {
-        ulong offset = (ulong)page * PageSize;
-        if (!borrowed)
+        ulong from = 0;
+        foreach (uint page in kept.Order())
         {
-            _own!.Punch(offset, PageSize);
+            PunchOwn(from, (ulong)page * PageSize);
+            from = ((ulong)page + 1) * PageSize;
         }
 
-        SetLayer(page, Zeros);
-        if (!_window.TryMap((nuint)offset, PageSize, null, 0, writable: false))
-        {
-            throw Refused();
-        }
+        PunchOwn(from, _capacity);
     }
 
-    /// <summary>Lets an equal page of a layer take a page's place: the machine's own goes back to the host.</summary>
-    /// <param name="page">Its number.</param>
-    /// <param name="layer">The file that has the same bytes at the same offset; null for zeros.</param>
-    /// <param name="borrowed">True where it was not the machine's own.</param>
-    public void Replace(uint page, MemoryFile? layer, bool borrowed)
+    /// <summary>A borrowed page is zeros from now on, when it is owned.</summary>
+    public void BecomeZeros(uint page) => SetLayer(page, Zeros);
+
+    /// <summary>Has a page lie where it came from again - nowhere, or in its layer - where its bytes are the same; the machine's own copy goes back to the host.</summary>
+    /// <param name="page">The number of one of the machine's own pages that takes memory.</param>
+    /// <returns>False where the bytes are others, or the host refuses.</returns>
+    public bool TryReturn(uint page)
     {
         ulong offset = (ulong)page * PageSize;
-        int index = layer is null ? Zeros : _layers.IndexOf(layer);
-        if (index < 0)
+        ReadOnlySpan<byte> content = new(Address + offset, (int)PageSize);
+        if (content.IndexOfAnyExcept((byte)0) < 0)
         {
-            index = _layers.Count;
-            _layers.Add(layer!.Hold());
+            // Where it stands in the machine's own file; nothing is mapped anew.
+            SetLayer(page, Zeros);
+            Punch(page);
+            return true;
         }
 
-        if (!_window.TryMap((nuint)offset, PageSize, layer, offset, writable: false))
+        ushort index = LayerOf(page);
+        if (index == Zeros || index >= _layers.Count)
         {
-            throw Refused();
+            return false;
         }
 
-        SetLayer(page, (ushort)index);
-        if (!borrowed)
+        Span<byte> original = stackalloc byte[(int)PageSize];
+        if (!_layers[index].TryRead(offset, original) || !original.SequenceEqual(content) || !_window.TryMap((nuint)offset, PageSize, _layers[index], offset, writable: false))
         {
-            _own!.Punch(offset, PageSize);
+            return false;
         }
+
+        Punch(page);
+        return true;
     }
-
-    /// <summary>The file that a borrowed page lies in; null for zeros.</summary>
-    public MemoryFile? LayerFile(uint page) => Layer(LayerOf(page));
 
     /// <summary>Makes an image of everything as it is; all pages are borrowed from it from now on.</summary>
     /// <param name="memory">Whose RAM it is.</param>
@@ -222,15 +235,33 @@ internal sealed unsafe class RamPages : IDisposable
     public SharedPage Lend(uint page) => new(_own!.Hold(), (ulong)page * PageSize);
 
     /// <summary>Has another machine's page in the place of one of this machine's.</summary>
-    public void Accept(uint page, SharedPage shared, bool writable)
+    /// <returns>False, with nothing changed, where the host refuses.</returns>
+    public bool TryAccept(uint page, SharedPage shared, bool writable)
     {
         if (!_window.TryMap((nuint)page * PageSize, PageSize, shared.File, shared.Offset, writable))
         {
-            throw Refused();
+            return false;
         }
 
         _ = shared.File.Hold();
         _foreign.Add(page, shared);
+        return true;
+    }
+
+    /// <summary>Has zeros of its own in the place of another machine's page.</summary>
+    /// <returns>False, with nothing changed, where the host refuses.</returns>
+    public bool TryLeave(uint page)
+    {
+        ulong offset = (ulong)page * PageSize;
+        if ((_own ??= MemoryFile.TryCreate(_capacity)) is not { } own || !_window.TryMap((nuint)offset, PageSize, own, offset, writable: true))
+        {
+            return false;
+        }
+
+        own.Punch(offset, PageSize);
+        _ = _foreign.Remove(page, out SharedPage? shared);
+        shared!.File.Release();
+        return true;
     }
 
     /// <inheritdoc/>
@@ -255,6 +286,14 @@ internal sealed unsafe class RamPages : IDisposable
     }
 
     private static IOException Refused() => new("the host refuses memory for a guest's RAM (vm.max_map_count, or the limit of open files, may be too low)");
+
+    private void PunchOwn(ulong from, ulong end)
+    {
+        if (end > from)
+        {
+            _own?.Punch(from, end - from);
+        }
+    }
 
     private ushort LayerOf(uint page) => _layerOf is null ? (ushort)0 : _layerOf[page];
 

@@ -43,7 +43,7 @@ public static class HypercallCatalog
             Hypercall.ClockPage, "clock_page",
             "Names the page in which the monitor keeps time and state, for the guest to read without an exit. It is filled at once, again at every hypercall, and whenever the monitor raises a bit of its pending word.",
             [new("EBX", "gpa", "a page, 4096-aligned; 0xFFFFFFFF: none from now on")],
-            "0", [(BadAddress, "not RAM"), (InvalidArgument, "not aligned")]),
+            "0", [(BadAddress, "not RAM"), (InvalidArgument, "not aligned, or shared with another guest")]),
         new(
             Hypercall.SetTimer, "set_timer", "Arms the one-shot timer, in place of an older deadline; at the deadline the monitor raises bit 0 of the clock page's pending word. One that has passed fires at once.",
             [new("EBX", "deadline_low", "guest nanoseconds, low half"), new("ECX", "deadline_high", "and high half; all-ones in both: no timer")],
@@ -64,7 +64,7 @@ public static class HypercallCatalog
             "Gives pages back to the host, or asks for them again. Inflated pages are holes: they read as 0xFF, and stores to them are lost. Deflated pages are zeroed RAM.",
             [new("EBX", "gpa", "page numbers (address / 4096), 4 bytes each"), new("ECX", "count", "how many, at most 4096"), new("EDX", "deflate", "0: inflate; 1: deflate")],
             "0",
-            [(BadAddress, "the numbers lie outside RAM"),
+            [(BadAddress, "the numbers lie outside RAM"), (NoMemory, "deflate: the guest's limit of memory does not allow it; or the host did not for all of them, and those that read as 0xFF are still away"),
              (InvalidArgument, "too many, the same page twice, a page that is not RAM (inflate) or was not given away (deflate), the clock page, a page shared with another guest, a page of the numbers themselves")]),
         new(
             Hypercall.EventSend, "event_send", "Raises a bit of another guest's pending word, where the configuration connects the two.",
@@ -76,7 +76,7 @@ public static class HypercallCatalog
              new("EDX", "what", "0 withdraw, 1 offer for reading, 2 offer for reading and writing, 3 accept"), new("ESI", "tag", "tells several pages of the same pair apart")],
             "0",
             [(NotPermitted, "nothing connects the two"), (NoMemory, "the host cannot share this memory"), (TryAgain, "accept: nothing of that tag is offered (yet)"), (BadAddress, "not RAM"),
-             (InvalidArgument, "not aligned, an unknown what, a page that is shared or given away already, the clock page, a tag that is in use; withdraw: not offered, or accepted already")]),
+             (InvalidArgument, "not aligned, an unknown what, a page that is shared or given away already, the clock page, a tag that is in use; withdraw: not offered, or accepted by a guest that is still there")]),
         new(
             Hypercall.TraceMark, "trace_mark", "Leaves a mark in the trace: where something that one measures begins or ends.",
             [new("EBX", "id", "what"), new("ECX", "value", "anything")], "0", []),

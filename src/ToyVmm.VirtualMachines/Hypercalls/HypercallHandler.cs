@@ -9,6 +9,9 @@ namespace ToyVmm.VirtualMachines.Hypercalls;
 /// <summary>Performs the calls of <see cref="HypercallCatalog"/>. Everything is checked before anything changes.</summary>
 internal sealed unsafe class HypercallHandler
 {
+    // What a call costs the host beside the exit (VirtualMachine.HypercallUnits).
+    private const uint UnitsPerPage = 64;
+    private const uint BytesPerUnit = 32;
     private const uint PageMask = GuestPhysicalAddress.PageSize - 1;
 
     private readonly VirtualMachine _vm;
@@ -101,6 +104,7 @@ internal sealed unsafe class HypercallHandler
             return HypercallError.InvalidArgument;
         }
 
+        _vm.HypercallUnits += length / BytesPerUnit;
         byte[] bytes = new byte[length];
         _ = Memory.TryRead(new GuestPhysicalAddress(address), bytes);
         foreach (byte value in bytes)
@@ -127,6 +131,11 @@ internal sealed unsafe class HypercallHandler
         if (!IsRam(address, GuestPhysicalAddress.PageSize))
         {
             return HypercallError.BadAddress;
+        }
+
+        if (Memory.IsSharedWithGuest(new GuestPhysicalAddress(address)))
+        {
+            return HypercallError.InvalidArgument;
         }
 
         Clock.Place(new GuestPhysicalAddress(address));
@@ -188,6 +197,7 @@ internal sealed unsafe class HypercallHandler
             updates[n] = new TableUpdate(new GuestPhysicalAddress(entry), linear == HypercallCatalog.Nothing ? null : linear, value);
         }
 
+        _vm.HypercallUnits += count;
         _vm.Engine.UpdateTables(updates);
         return HypercallError.None;
     }
@@ -235,12 +245,19 @@ internal sealed unsafe class HypercallHandler
             }
         }
 
+        if (deflate == 1 && Memory.OwnedPages + (ulong)count > Memory.PageLimit)
+        {
+            return HypercallError.NoMemory;
+        }
+
+        _vm.HypercallUnits += (ulong)count * UnitsPerPage;
+        bool isWhole = true;
         foreach (uint page in pages)
         {
             GuestPhysicalAddress moved = new((ulong)page * GuestPhysicalAddress.PageSize);
             if (deflate == 1)
             {
-                Memory.TakeBack(moved);
+                isWhole &= Memory.TryTakeBack(moved);
             }
             else
             {
@@ -249,7 +266,7 @@ internal sealed unsafe class HypercallHandler
         }
 
         _vm.NotifyMemoryMapChanged();
-        return HypercallError.None;
+        return isWhole ? HypercallError.None : HypercallError.NoMemory;
     }
 
     private bool MayGiveAway(uint page, uint numbers, ulong numbersLength)
@@ -280,7 +297,9 @@ internal sealed unsafe class HypercallHandler
         GuestPhysicalAddress page = new(address);
         if (what == Withdraw)
         {
-            if (!network.Pages.TryWithdraw(_vm.GuestNumber, guest, tag, page))
+            // An offer to a guest that is another one by now is no more; the page still has to come back.
+            bool isOrphan = Memory.IsSharedWithGuest(page) && !Memory.IsForeign(page) && !network.Pages.IsOffered(_vm.GuestNumber, page);
+            if (!network.Pages.TryWithdraw(_vm.GuestNumber, guest, tag, page) && !isOrphan)
             {
                 return HypercallError.InvalidArgument;
             }
@@ -331,9 +350,10 @@ internal sealed unsafe class HypercallHandler
             return HypercallError.TryAgain;
         }
 
-        Memory.Accept(page, offer.Page, offer.Writable);
+        bool isThere = Memory.TryAccept(page, offer.Page, offer.Writable);
+        offer.Page.Release();
         _vm.NotifyMemoryMapChanged();
-        return HypercallError.None;
+        return isThere ? HypercallError.None : HypercallError.NoMemory;
     }
 
     private HypercallError Send(uint guest, uint port)

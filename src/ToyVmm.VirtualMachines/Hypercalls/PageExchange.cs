@@ -34,8 +34,17 @@ public sealed class PageExchange
         }
     }
 
+    /// <summary>True while a page is offered to somebody, or somebody has it.</summary>
+    internal bool IsOffered(uint from, GuestPhysicalAddress address)
+    {
+        lock (_lock)
+        {
+            return _offers.Any(offer => offer.Key.From == from && offer.Value.Address == address);
+        }
+    }
+
     /// <summary>Accepts an offer.</summary>
-    /// <returns>Null where there is none, or it was accepted already.</returns>
+    /// <returns>The offer, whose page is held once more for the caller; null where there is none, or it was accepted already.</returns>
     internal Offer? Accept(uint from, uint to, uint tag)
     {
         lock (_lock)
@@ -46,6 +55,7 @@ public sealed class PageExchange
             }
 
             offer.IsAccepted = true;
+            _ = offer.Page.File.Hold();
             return offer;
         }
     }

@@ -4,15 +4,15 @@ namespace ToyVmm.VirtualMachines.Scheduling;
 
 /// <summary>
 /// What a fleet does when its guests together hold more host memory than it has for them (<see cref="FleetOptions.HostMemory"/>). Whoever holds more than its share -
-/// by weight - is asked to give the rest back, through its balloon, once equal pages are merged. That is a request: where it changes nothing the guest that is furthest above its share ends,
+/// by weight - is asked to give the rest back, through its balloon, once pages that need not be its own are merged. That is a request: where it changes nothing the guest that is furthest above its share ends,
 /// with <see cref="StopKind.MemoryLimit"/>, and the others go on. When there is room again guests are asked for less.
 /// </summary>
 /// <param name="budget">Bytes.</param>
 internal sealed class MemoryPressure(ulong budget)
 {
     private const int SlicesBetweenLooks = 16;
-    private const int Patience = 8;     // looks, while the guests are asked
-    private const ulong Emergency = 4;  // a quarter above the budget there is no time to ask
+    private const int Patience = 32;    // looks, while the guests are asked
+    private const ulong Emergency = 2;  // half above the budget there is no time to ask
     private const ulong Comfort = 2;    // below half of it there is room again
 
     private readonly Dictionary<FleetGuest, (ulong Resident, uint Target)> _known = [];
@@ -48,7 +48,11 @@ internal sealed class MemoryPressure(ulong budget)
         if (_looksAbove == 1 && guests.All(guest => !guest.Share.IsRunning))
         {
             // What is equal costs once, and nobody notices.
-            Merge([.. guests.Where(IsReachable).Select(guest => guest.Machine!)]);
+            foreach (FleetGuest guest in guests.Where(IsReachable))
+            {
+                Merge(guest.Machine!);
+            }
+
             total = Measure(guests);
         }
 
@@ -75,19 +79,15 @@ internal sealed class MemoryPressure(ulong budget)
     }
 
     // Where the host cannot (it has no more mappings, or files), it costs what it cost before; guests can still be asked.
-    private static void Merge(IReadOnlyList<VirtualMachine> machines)
+    private static void Merge(VirtualMachine machine)
     {
         try
         {
-            _ = VirtualMachine.MergePages(machines);
+            _ = machine.MergePages();
         }
         catch (Exception e) when (e is IOException or OutOfMemoryException)
         {
-            // Some pages may lie elsewhere by now.
-            foreach (VirtualMachine machine in machines)
-            {
-                machine.Vcpu.NotifyStateChanged();
-            }
+            machine.Vcpu.NotifyStateChanged(); // some pages may lie elsewhere by now
         }
     }
 

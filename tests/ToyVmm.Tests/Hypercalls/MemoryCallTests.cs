@@ -119,7 +119,7 @@ public sealed class MemoryCallTests
         Assert.Equal((StopKind.MemoryLimit, 77), (why.Kind, why.ExitStatus));
         Assert.Equal(64u, guest.Memory.OwnedPages);
         Assert.InRange(guest.Memory.ResidentBytes, 1ul, 64ul * 4096);
-        Assert.InRange(guest.Machine.InstructionsRetired, 64u, 2_000u);
+        Assert.InRange(guest.Machine.InstructionsRetired, 64u, 400u);
         Assert.Equal(StopKind.MemoryLimit, guest.Machine.Run(new RunLimits { MaxInstructions = 1000 }).Kind);
     }
 
@@ -212,7 +212,7 @@ public sealed class MemoryCallTests
         HypercallGuest b = network.Add(2);
         network.Connect(1, 2);
         SharedPage lent = b.Memory.Lend(new GuestPhysicalAddress(0x5_0000))!;
-        a.Memory.Accept(new GuestPhysicalAddress(0x3_0000), lent, writable: true);
+        Assert.True(a.Memory.TryAccept(new GuestPhysicalAddress(0x3_0000), lent, writable: true));
         lent.Release();
         a.Machine.Vcpu.NotifyStateChanged();
         Assert.True(b.Memory.TryWrite(new GuestPhysicalAddress(0x5_0000), [0x46, 0xC3])); // INC ESI; RET

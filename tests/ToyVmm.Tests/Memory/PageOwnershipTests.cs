@@ -113,7 +113,7 @@ public sealed unsafe class PageOwnershipTests
         Assert.False(memory.TryWrite(Address(8), [1]));
         Assert.False(memory.TryWrite(Address(7), new byte[2 * Page]));
         Assert.Equal(7, Get(memory, 7));
-        memory.TakeBack(Address(8));
+        Assert.True(memory.TryTakeBack(Address(8)));
         Assert.Equal((0, 31u, PageKind.Ram), (Get(memory, 8), memory.BalloonPages, memory.KindAt(Address(8))));
         Put(memory, 8, 9);
         Assert.Equal(9, Get(memory, 8));
@@ -129,7 +129,7 @@ public sealed unsafe class PageOwnershipTests
         using MemoryImage image = memory.Freeze();
         using GuestMemory other = new(image);
         Assert.Equal((true, 1u), (other.IsGivenAway(3), other.BalloonPages));
-        other.TakeBack(Address(3));
+        Assert.True(other.TryTakeBack(Address(3)));
         Assert.Equal(0, Get(other, 3));
         Put(other, 3, 4);
         Assert.Equal((4, true), (Get(other, 3), memory.IsGivenAway(3)));
@@ -173,39 +173,80 @@ public sealed unsafe class PageOwnershipTests
         Assert.Equal(2 * Size, memory.RamSize);
     }
 
-    /// <summary>Equal pages at one address become one, zeros nothing; whoever writes has a copy. Against arrays, among machines of one image and of none.</summary>
+    /// <summary>Pages of zeros, and those that are as in the template again, go back to the host; whoever writes has a copy.</summary>
     [LinuxFact]
-    public void EqualPagesAreMerged()
+    public void PagesThatNeedNotBeOnesOwnAreMerged()
     {
         using GuestMemory first = new(Size, shared: true);
         Put(first, 3, 9);
+        Put(first, 4, 9);
         using MemoryImage image = first.Freeze();
         using GuestMemory second = new(image);
         using GuestMemory stranger = new(Size, shared: true);
         GuestMemory[] all = [first, second, stranger];
         foreach (GuestMemory memory in all)
         {
-            Put(memory, 7, 5);              // equal
+            Put(memory, 7, 5);
             Put(memory, 9, 6);
             Clear(memory, 9);               // zeros
         }
 
-        Put(first, 8, 1);                   // two of three
-        Put(second, 8, 1);
-        Put(stranger, 8, 2);
-        SharedPage lent = stranger.Lend(Address(10))!;
-        Assert.Equal([3ul * Page, 3 * Page, 3 * Page], all.Select(memory => memory.ResidentBytes));
-        Assert.Equal(6ul, PageMerger.Merge(all)); // 2 of page 7, 3 of page 9, 1 of page 8
-        Assert.Equal([0ul, 0, 1 * Page], all.Select(memory => memory.ResidentBytes));
-        Assert.Equal(0ul, PageMerger.Merge(all));
+        Put(second, 3, 1);
+        Clear(second, 3);
+        Put(second, 3, 9);                  // as in the template
+        Put(second, 4, 1);                  // not
+        Assert.Equal([2ul * Page, 4 * Page, 2 * Page], all.Select(memory => memory.ResidentBytes));
+        Assert.Equal([1ul, 2, 1], all.Select(memory => memory.MergePages()));
+        Assert.Equal([1ul * Page, 2 * Page, 1 * Page], all.Select(memory => memory.ResidentBytes));
+        Assert.Equal([0ul, 0, 0], all.Select(memory => memory.MergePages()));
         Assert.All(all, memory => Assert.Equal((5, 0), (Get(memory, 7), Get(memory, 9))));
-        Assert.Equal((1, 1, 2), (Get(first, 8), Get(second, 8), Get(stranger, 8)));
-        Put(second, 7, 8);
-        Put(stranger, 9, 4);
-        Assert.Equal((5, 8, 5), (Get(first, 7), Get(second, 7), Get(stranger, 7)));
-        Assert.Equal((0, 0, 4), (Get(first, 9), Get(second, 9), Get(stranger, 9)));
-        Assert.Equal((9, 9, 0), (Get(first, 3), Get(second, 3), Get(stranger, 3)));
+        Assert.Equal((9, 9, 9, 1), (Get(first, 3), Get(second, 3), Get(first, 4), Get(second, 4)));
+        Put(second, 3, 8);
+        Put(second, 9, 4);
+        Assert.Equal((9, 8, 0, 4), (Get(first, 3), Get(second, 3), Get(first, 9), Get(second, 9)));
+    }
+
+    /// <summary>Writing here and there, and giving away here and there, takes no more mappings than a process has: a page each would be 65,536 of them.</summary>
+    [LinuxFact]
+    public void MappingsAreBounded()
+    {
+        using GuestMemory memory = new(512u << 20, shared: true, pageLimit: 1u << 17);
+        int before = File.ReadLines("/proc/self/maps").Count();
+        for (int page = 0; page < 1 << 17; page += 2)
+        {
+            Assert.True(memory.TryWrite(Address(page), [1]));
+            Assert.False(memory.HostRefuses);
+        }
+
+        Assert.InRange(File.ReadLines("/proc/self/maps").Count() - before, 0, 4096);
+        for (int page = 0; page < 1 << 17; page += 2)
+        {
+            memory.GiveAway(Address(page));
+        }
+
+        Assert.InRange(File.ReadLines("/proc/self/maps").Count() - before, 0, 4096);
+        Assert.Equal(1u << 16, memory.BalloonPages);
+    }
+
+    /// <summary>Who lends a page and goes leaves nothing behind but the page.</summary>
+    [LinuxFact]
+    public void ALentPageKeepsNothingElseAlive()
+    {
+        GuestMemory owner = new(Size, shared: true);
+        using GuestMemory other = new(Size, shared: true);
+        for (int page = 0; page < 100; page++)
+        {
+            Put(owner, page, 3);
+        }
+
+        SharedPage lent = owner.Lend(Address(50))!;
+        Assert.True(other.TryAccept(Address(1), lent, writable: true));
+        owner.Dispose();
+        Assert.Equal(1ul * Page, lent.File.AllocatedBytes);
+        Assert.Equal(3, Get(other, 1));
         lent.Release();
+        other.MakeWhole();
+        Assert.Equal((0, false), (Get(other, 1), other.IsForeign(Address(1))));
     }
 
     /// <summary>A page of two machines: each sees the other's stores; for reading only, the borrower's are lost. It outlives either.</summary>
@@ -217,8 +258,8 @@ public sealed unsafe class PageOwnershipTests
         using GuestMemory writer = new(Size, shared: true);
         Put(owner, 2, 5);
         SharedPage lent = owner.Lend(Address(2))!;
-        reader.Accept(Address(9), lent, writable: false);
-        writer.Accept(Address(4), lent, writable: true);
+        Assert.True(reader.TryAccept(Address(9), lent, writable: false));
+        Assert.True(writer.TryAccept(Address(4), lent, writable: true));
         lent.Release();
         Assert.Equal((5, 5, PageKind.Rom, PageKind.Ram), (Get(reader, 9), Get(writer, 4), reader.KindAt(Address(9)), writer.KindAt(Address(4))));
         Put(writer, 4, 6);
