@@ -19,19 +19,7 @@ public sealed unsafe partial class VirtualMachine
     /// </summary>
     public ulong ExitsHandled => _exitsHandled;
 
-    /// <summary>Bytes that the guest has written to its disks.</summary>
-    public ulong DiskBytesWritten => _disks.BytesWritten;
-
-    /// <summary>Sectors that the guest has read from its disks.</summary>
-    public ulong DiskSectorsRead => _disks.SectorsRead;
-
-    /// <summary>How often the guest has asked its disks to make sure that what it wrote is kept: the host then waits for its own.</summary>
-    public ulong DiskFlushes => _disks.Flushes;
-
-    /// <summary>Bytes that the guest has sent through COM1 and the console hypercall.</summary>
-    public ulong SerialBytesSent { get; private set; }
-
-    /// <summary>What the guest's hypercalls have moved since power-on, in units: 64 for a page of the balloon, 1 for an entry of a page table, 2 for 64 bytes of console output.</summary>
+    /// <summary>What hypercalls have cost the host beside the exits: 1 for a page-table entry and for 32 bytes of console, 64 for a page moved by the balloon.</summary>
     public ulong HypercallUnits
     {
         get;
@@ -45,6 +33,18 @@ public sealed unsafe partial class VirtualMachine
             }
         }
     }
+
+    /// <summary>Bytes that the guest has written to its disks.</summary>
+    public ulong DiskBytesWritten => _disks.BytesWritten;
+
+    /// <summary>Sectors that the guest has read from its disks.</summary>
+    public ulong DiskSectorsRead => _disks.SectorsRead;
+
+    /// <summary>How often the guest has asked its disks to make sure that what it wrote is kept: the host then waits for its own.</summary>
+    public ulong DiskFlushes => _disks.Flushes;
+
+    /// <summary>Bytes that the guest has sent through COM1 and the console hypercall.</summary>
+    public ulong SerialBytesSent { get; private set; }
 
     /// <summary>True while the CPU sleeps (HLT).</summary>
     public bool IsAsleep => _asleep;

@@ -69,6 +69,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     private ulong _exitsHandled;
     private bool _asleep;
     private bool _mustLook;
+    private bool _isDisposed;
     private StopReason? _hypercallStop;
     private int _accessesLeft;
     private ulong _hostLookAt;
@@ -447,6 +448,12 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     /// <inheritdoc/>
     public void Dispose()
     {
+        if (_isDisposed)
+        {
+            return;
+        }
+
+        _isDisposed = true;
         _engine.Dispose();
         Vcpu.Dispose();
         Machine.Dispose();

@@ -50,7 +50,7 @@ internal sealed class MemoryPressure(ulong budget)
             // What is equal costs once, and nobody notices.
             foreach (FleetGuest guest in guests.Where(IsReachable))
             {
-                _ = guest.Machine!.MergePages();
+                Merge(guest.Machine!);
             }
 
             total = Measure(guests);
@@ -76,6 +76,19 @@ internal sealed class MemoryPressure(ulong budget)
         // Who has just been asked has the time to answer, but not all of the host's memory.
         bool isUrgent = total > budget + (budget / Emergency) && _looksAbove > 1;
         return (_looksAbove > Patience || isUrgent) && EndTheGreediest(guests, weights, raise) || changes;
+    }
+
+    // Where the host cannot (it has no more mappings, or files), it costs what it cost before; guests can still be asked.
+    private static void Merge(VirtualMachine machine)
+    {
+        try
+        {
+            _ = machine.MergePages();
+        }
+        catch (Exception e) when (e is IOException or OutOfMemoryException)
+        {
+            machine.Vcpu.NotifyStateChanged(); // some pages may lie elsewhere by now
+        }
     }
 
     private static bool IsReachable(FleetGuest guest) => guest is { Machine: not null, Share.IsRunning: false } && guest.State is not (FleetGuestState.Stopped or FleetGuestState.Restarting);
