@@ -5,7 +5,7 @@ namespace ToyVmm.Hardware.Memory;
 
 /// <summary>
 /// The guest's physical memory: RAM from address 0, read-only images above it, and what kind of thing answers at each page.
-/// Everything outside RAM and ROM belongs to the bus. The host memory is one allocation; a host pointer is
+/// Everything outside RAM and ROM belongs to the bus. RAM is one window of host addresses, whatever lies behind its pages; a host pointer is
 /// <see cref="RamBase"/> + GPA for RAM, and <see cref="HostPage"/> answers for both.
 /// </summary>
 /// <remarks>
