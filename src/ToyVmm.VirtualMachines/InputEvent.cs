@@ -47,7 +47,23 @@ public sealed record ResetInput : InputEvent;
 /// <param name="Instructions">Instructions retired.</param>
 /// <param name="Exits">Exits of the guest's own making handled: not spent budgets, interrupt windows and cancellations, which only say how a run is sliced.</param>
 /// <param name="Clock">The virtual clock.</param>
-public readonly record struct InputMoment(ulong Instructions, ulong Exits, ulong Clock);
+public readonly record struct InputMoment(ulong Instructions, ulong Exits, ulong Clock) : IComparable<InputMoment>
+{
+    /// <summary>Whether one moment comes before another. None of the numbers ever falls within a run.</summary>
+    public static bool operator <(InputMoment left, InputMoment right) => left.CompareTo(right) < 0;
+
+    /// <summary>Whether one moment comes after another.</summary>
+    public static bool operator >(InputMoment left, InputMoment right) => left.CompareTo(right) > 0;
+
+    /// <summary>Whether one moment is another or comes before it.</summary>
+    public static bool operator <=(InputMoment left, InputMoment right) => left.CompareTo(right) <= 0;
+
+    /// <summary>Whether one moment is another or comes after it.</summary>
+    public static bool operator >=(InputMoment left, InputMoment right) => left.CompareTo(right) >= 0;
+
+    /// <inheritdoc/>
+    public int CompareTo(InputMoment other) => (Instructions, Exits, Clock).CompareTo((other.Instructions, other.Exits, other.Clock));
+}
 
 /// <summary>An input event, and when the machine took it.</summary>
 /// <param name="At">The moment.</param>

@@ -61,6 +61,12 @@ public enum StopKind
 
     /// <summary>Not an end: something took the host long, or still does; the guest goes on in the next run (<see cref="RunLimits.EndsAtLongWork"/>).</summary>
     Preempted,
+
+    /// <summary>A replay left the way of the recorded run; see <see cref="VirtualMachine.Divergence"/>.</summary>
+    ReplayDiverged,
+
+    /// <summary>Not an end: the replay has come to where it was to stop (<see cref="Replay.InputReplayer.StopsAtEnd"/>).</summary>
+    ReplayEnded,
 }
 
 /// <summary>A typed verdict: why the run ended, and what the guest said.</summary>
@@ -88,6 +94,7 @@ public sealed record StopReason(StopKind Kind, uint Code, string Detail, Autopsy
         StopKind.DiskWriteLimit => 78,
         StopKind.TraceLimit => 79,
         StopKind.SerialLimit => 80,
+        StopKind.ReplayDiverged => 81,
         StopKind.HostFailure => 66,
         StopKind.Stopped => 130,
         _ => 74,
