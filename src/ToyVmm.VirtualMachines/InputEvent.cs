@@ -47,7 +47,8 @@ public sealed record ResetInput : InputEvent;
 /// <param name="Instructions">Instructions retired.</param>
 /// <param name="Exits">Exits of the guest's own making handled: not spent budgets, interrupt windows and cancellations, which only say how a run is sliced.</param>
 /// <param name="Clock">The virtual clock.</param>
-public readonly record struct InputMoment(ulong Instructions, ulong Exits, ulong Clock) : IComparable<InputMoment>
+/// <param name="Events">Interrupts and exceptions delivered (<see cref="Engines.Vcpu.EventsDelivered"/>): a debugger stops between an interrupt's delivery and its handler.</param>
+public readonly record struct InputMoment(ulong Instructions, ulong Exits, ulong Clock, ulong Events = 0) : IComparable<InputMoment>
 {
     /// <summary>Whether one moment comes before another. None of the numbers ever falls within a run.</summary>
     public static bool operator <(InputMoment left, InputMoment right) => left.CompareTo(right) < 0;
@@ -62,7 +63,7 @@ public readonly record struct InputMoment(ulong Instructions, ulong Exits, ulong
     public static bool operator >=(InputMoment left, InputMoment right) => left.CompareTo(right) >= 0;
 
     /// <inheritdoc/>
-    public int CompareTo(InputMoment other) => (Instructions, Exits, Clock).CompareTo((other.Instructions, other.Exits, other.Clock));
+    public int CompareTo(InputMoment other) => (Instructions, Exits, Clock, Events).CompareTo((other.Instructions, other.Exits, other.Clock, other.Events));
 }
 
 /// <summary>An input event, and when the machine took it.</summary>

@@ -62,6 +62,9 @@ public enum StopKind
     /// <summary>Not an end: something took the host long, or still does; the guest goes on in the next run (<see cref="RunLimits.EndsAtLongWork"/>).</summary>
     Preempted,
 
+    /// <summary>Not an end: a condition of <see cref="VirtualMachine.Stops"/> is met.</summary>
+    Breakpoint,
+
     /// <summary>A replay left the way of the recorded run; see <see cref="VirtualMachine.Divergence"/>.</summary>
     ReplayDiverged,
 

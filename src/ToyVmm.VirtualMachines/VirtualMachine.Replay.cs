@@ -33,7 +33,7 @@ public sealed unsafe partial class VirtualMachine
             field = value;
             Divergence = null;
             _replays = false;
-            _replayAt = ulong.MaxValue;
+            LookOutFor(null);
         }
     }
 
@@ -82,7 +82,7 @@ public sealed unsafe partial class VirtualMachine
             InputMoment now = Now;
             if (position >= replay.HeldFrom && position < replay.Log.Count)
             {
-                _replayAt = ulong.MaxValue;
+                LookOutFor(null);
                 return null;
             }
 
@@ -94,7 +94,7 @@ public sealed unsafe partial class VirtualMachine
             StampedInput next = replay.Log[(int)position];
             if (next.At != now)
             {
-                _replayAt = next.At.Instructions;
+                LookOutFor(next.At);
                 return next.At > now ? null : Diverge(position, next.At, $"{Describe(next.Event)} was to come there");
             }
 
@@ -107,15 +107,22 @@ public sealed unsafe partial class VirtualMachine
         }
     }
 
+    // The engine is not to go beyond a moment: not beyond its instruction, and there not beyond its event.
+    private void LookOutFor(InputMoment? moment)
+    {
+        _replayAt = moment?.Instructions ?? ulong.MaxValue;
+        Vcpu.LeaveAtEvent = moment is { } at && at.Instructions == InstructionsRetired ? at.Events : ulong.MaxValue;
+    }
+
     private StopReason? EndReplay(InputReplayer replay, long position, InputMoment now)
     {
         if (replay.End is { } end && now < end)
         {
-            _replayAt = end.Instructions;
+            LookOutFor(end);
             return null;
         }
 
-        _replayAt = ulong.MaxValue;
+        LookOutFor(null);
         if (!replay.StopsAtEnd || replay.End is not { } stop)
         {
             _replays = false;
@@ -129,7 +136,7 @@ public sealed unsafe partial class VirtualMachine
 
     private StopReason Diverge(long index, InputMoment expected, string what)
     {
-        _replayAt = ulong.MaxValue;
+        LookOutFor(null);
         Divergence = new ReplayDivergence(index, expected, Now, what);
         return new StopReason(
             StopKind.ReplayDiverged,

@@ -36,7 +36,7 @@ public sealed unsafe partial class VirtualMachine
         _slack = s_leastSlack;
         _injectedAt = Now;
         _replays = false;
-        _replayAt = ulong.MaxValue;
+        LookOutFor(null);
         Divergence = null;
         SetA20(Machine.A20Enabled);
     }

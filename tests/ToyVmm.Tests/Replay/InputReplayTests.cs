@@ -1,3 +1,4 @@
+using ToyVmm.Engines;
 using ToyVmm.Engines.Interpretation;
 using ToyVmm.Tests.Properties;
 using ToyVmm.VirtualMachines;
@@ -109,6 +110,7 @@ public sealed class InputReplayTests(ITestOutputHelper output)
             });
             MachineFingerprint end = MachineFingerprint.Of(vm, withMemory: true);
             vm.Replay = new InputReplayer(log) { End = vm.Now };
+            vm.Stops = null;
             vm.Input.Enqueue("for later"u8);
             for (int n = 0; n < 2; n++)
             {
@@ -217,8 +219,11 @@ public sealed class InputReplayTests(ITestOutputHelper output)
                 InputGuest.Poke(vm, random);
             }
 
+            // Now and then as a debugger would: to the first instruction of a handler.
+            vm.Stops = random.Below(8) == 0 ? new StopSet { Events = EventStops.Delivered } : null;
             StopReason stop = vm.Run(new RunLimits { MaxInstructions = 1 + (ulong)random.Below(random.Below(4) == 0 ? 5 : 700), MaxExits = random.Below(8) == 0 ? 1 + (ulong)random.Below(20) : ulong.MaxValue });
-            if (stop.Kind is not (StopKind.InstructionLimit or StopKind.ExitLimit))
+            vm.Vcpu.StopHits.Clear();
+            if (stop.Kind is not (StopKind.InstructionLimit or StopKind.ExitLimit or StopKind.Breakpoint))
             {
                 return stop;
             }

@@ -85,6 +85,7 @@ public sealed class SavedStateFieldTests(ITestOutputHelper output)
         ["VirtualMachine._accessesLeft"] = "set when a run begins",
         ["VirtualMachine._hostLookAt"] = "set when a run begins",
         ["VirtualMachine._lastInstruction"] = "the limit of a run",
+        ["Vcpu.LeaveAtEvent"] = "follows from the log",
         ["VirtualMachine._replayAt"] = "follows from the log",
         ["VirtualMachine._replays"] = "set when a run begins",
         ["VirtualMachine._injectedAt"] = "where input waits: set at a restore",
