@@ -25,6 +25,11 @@ public sealed unsafe partial class VirtualMachine
     public void RestoreState(ArraySegment<byte> state)
     {
         StateTransfer transfer = StateTransfer.ForRestoring(state);
+        Restore(transfer);
+    }
+
+    private void Restore(StateTransfer transfer)
+    {
         Transfer(transfer);
         transfer.Require(transfer.Left == 0, "nothing follows the state");
         if (transfer.Error is { } error)
