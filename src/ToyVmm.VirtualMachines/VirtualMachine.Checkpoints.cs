@@ -8,6 +8,8 @@ namespace ToyVmm.VirtualMachines;
 /// <content>Going back, in place.</content>
 public sealed unsafe partial class VirtualMachine
 {
+    private const int LittleInput = 64;
+
     private readonly List<Checkpoint> _checkpoints = [];
 
     /// <summary>The checkpoints, the oldest first.</summary>
@@ -30,8 +32,10 @@ public sealed unsafe partial class VirtualMachine
 
         StateTransfer state = StateTransfer.ForSaving(inPlace: true);
         Transfer(state);
+        StateTransfer input = StateTransfer.ForSaving(LittleInput);
+        ((ISavedState)Input).Transfer(input);
         CheckpointCounts counts = new(SerialBytesSent, _serialOutput.Length, HypercallUnits, _disks.Counts, _limitStop);
-        Checkpoint checkpoint = new(this, state.Saved.ToArray(), counts);
+        Checkpoint checkpoint = new(this, state.Saved.ToArray(), input.Saved.ToArray(), counts);
         Machine.AddCheckpoint();
         foreach (ICheckpoints written in _drives.Written)
         {
@@ -52,13 +56,16 @@ public sealed unsafe partial class VirtualMachine
 
     /// <summary>
     /// Takes the stopped machine back to a checkpoint, in place: RAM lies where it lay, and decoded and translated code of pages that have not changed stays. The
-    /// guest goes on as it did the first time, if it is given the same input at the same moments: input that waits now is lost. The checkpoint stays, later ones are gone.
+    /// guest goes on as it did the first time, if it is given the same input at the same moments. The checkpoint stays, later ones are gone.
     /// </summary>
     /// <param name="checkpoint">One of <see cref="Checkpoints"/>.</param>
+    /// <param name="keepsInput">
+    /// True where somebody gives the guest again what it has taken since: what waits now goes on waiting. False to have what waited then wait again; what came since is lost.
+    /// </param>
     /// <exception cref="ArgumentException">It is none of them (any more).</exception>
     /// <exception cref="IOException">The host refuses memory.</exception>
     /// <remarks>Not while <see cref="Run"/> runs. <see cref="Statistics"/> are the host's, and go on.</remarks>
-    public void ReturnTo(Checkpoint checkpoint)
+    public void ReturnTo(Checkpoint checkpoint, bool keepsInput = false)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
         int index = IndexOf(checkpoint);
@@ -78,6 +85,10 @@ public sealed unsafe partial class VirtualMachine
         _limitStop = counts.Verdict;
         _hypercallStop = null;
         Restore(StateTransfer.ForRestoring(checkpoint.State, inPlace: true));
+        if (!keepsInput)
+        {
+            ((ISavedState)Input).Transfer(StateTransfer.ForRestoring(checkpoint.Input));
+        }
     }
 
     /// <summary>Gives a checkpoint up. The others are as good as before: what it has kept goes to the one before it, as far as that does not have it already.</summary>

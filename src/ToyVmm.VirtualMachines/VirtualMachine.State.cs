@@ -61,7 +61,10 @@ public sealed unsafe partial class VirtualMachine
         state.Section("run loop"u8, 1, new LoopState(this));
         state.Section("clock page"u8, 1, Hypercalls.Clock);
         state.Section("drives"u8, 1, _drives);
-        state.Section("input"u8, 1, Input);
+        if (!state.IsInPlace)
+        {
+            state.Section("input"u8, 1, Input);
+        }
     }
 
     private sealed class LoopState(VirtualMachine vm) : ISavedState

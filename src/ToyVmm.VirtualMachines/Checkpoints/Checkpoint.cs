@@ -8,25 +8,33 @@ public sealed class Checkpoint
 {
     private readonly VirtualMachine _vm;
 
-    internal Checkpoint(VirtualMachine vm, byte[] state, CheckpointCounts counts)
+    internal Checkpoint(VirtualMachine vm, byte[] state, byte[] input, CheckpointCounts counts)
     {
         _vm = vm;
         State = state;
+        Input = input;
         Counts = counts;
         At = vm.Now;
+        Point = vm.Point;
     }
 
     /// <summary>The moment.</summary>
     public InputMoment At { get; }
 
+    /// <summary>The moment, as debuggers count.</summary>
+    public ExecutionPoint Point { get; }
+
     /// <summary>False once it was forgotten, or the machine was taken back to before it.</summary>
     public bool IsUsable => _vm.Checkpoints.Contains(this);
 
     /// <summary>Bytes of host memory that it takes. Grows while it is the newest one.</summary>
-    public ulong Bytes => (ulong)State.Length + _vm.KeptBytes(this);
+    public ulong Bytes => (ulong)(State.Length + Input.Length) + _vm.KeptBytes(this);
 
     /// <summary>CPU and chips.</summary>
     internal byte[] State { get; }
+
+    /// <summary>What waited in the input queue.</summary>
+    internal byte[] Input { get; }
 
     /// <summary>What limits count, which is the host's and not in the state.</summary>
     internal CheckpointCounts Counts { get; }
