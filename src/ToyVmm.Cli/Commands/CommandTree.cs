@@ -15,6 +15,7 @@ internal sealed class CommandTree(HostConsole console)
         {
             new RunCommand(console).Create(),
             new SnapshotCommand(console).Create(),
+            new ReplayCommand(console).Create(),
             new DisasmCommand(console).Create(),
             new GuestsCommand(console).Create(),
             new BenchCommand(console).Create(),

@@ -104,6 +104,9 @@ internal sealed class MachineArguments
     public bool NamesImage(ParseResult parsed) =>
         Images(parsed).Count > 0 || parsed.GetValue(_from) is not null || parsed.GetValue(_cdrom) is not null || parsed.GetValue(_disk) is { Length: > 0 };
 
+    /// <summary>The file of the initial RAM disk; null for none.</summary>
+    public string? InitialRamDisk(ParseResult parsed) => parsed.GetValue(_initrd);
+
     /// <summary>The images that are named.</summary>
     public IReadOnlyList<string> Images(ParseResult parsed) => _several ? parsed.GetValue(_images) ?? [] : parsed.GetValue(_image) is { } image ? [image] : [];
 

@@ -4,6 +4,7 @@ using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Running;
 using ToyVmm.Engines;
 using ToyVmm.VirtualMachines;
+using ToyVmm.VirtualMachines.Replay;
 using ToyVmm.VirtualMachines.Scheduling;
 using ToyVmm.VirtualMachines.Tracing;
 
@@ -40,6 +41,8 @@ internal sealed class RunCommand(HostConsole console)
     private readonly Option<string> _json = new("--json") { HelpName = "FILE", Description = "Write the report as a JSON document (docs/json.md); - is standard output." };
     private readonly Option<string> _trace = new("--trace") { HelpName = "LEVEL[:FILE]", Description = "One line for each event, to standard error or a file: traps, exits or instructions." };
     private readonly Option<bool> _traceHash = new("--trace-hash") { Description = "Print a fingerprint of the run: equal runs have equal ones." };
+    private readonly Option<string> _record = new("--record") { HelpName = "FILE", Description = "Record the run to a file, which `toyvmm replay` does again exactly (docs/replay.md)." };
+    private readonly Option<bool> _recordFiles = new("--record-files") { Description = "With --record: put image and initial RAM disk into the file, however large; without, those of more than 4M are named, with their hash." };
     private readonly Option<bool> _haltOk = new("--halt-ok") { Description = "A guest that halts for ever has succeeded: status 0 instead of 70." };
     private readonly Option<bool> _pace = new("--pace") { Description = "Keep the guest's clock at host time and sleep while it idles; the default on a terminal." };
     private readonly Option<bool> _noPace = new("--no-pace") { Description = "Skip idle time; the default where standard input is no terminal." };
@@ -58,7 +61,7 @@ internal sealed class RunCommand(HostConsole console)
         Command command = new("run", "Run a guest image.");
         _machine.AddTo(command);
         foreach (Option option in (ReadOnlySpan<Option>)[_engine, _verifyTranslations, _serial, _display, _screen, _screenshot, _maxInstructions, _maxExits, _maxMemory, _maxDiskWrites, _maxTrace, _maxSerial, _timeout, _stats, _advise, _symbols, _json,
-            _trace, _traceHash, _haltOk, _pace, _noPace, _quiet, _verbose])
+            _trace, _traceHash, _record, _recordFiles, _haltOk, _pace, _noPace, _quiet, _verbose])
         {
             command.Options.Add(option);
         }
@@ -87,7 +90,7 @@ internal sealed class RunCommand(HostConsole console)
         _fleet.Refuse(parsed, "for several guests: name more than one image, or a --fleet file");
         Guests.ImageSource image = _machine.ReadImage(parsed);
         VirtualMachineOptions options = ReadOptions(parsed, image, engine, verify) with { Limits = settings.Limits };
-        return new GuestRun(console, settings, image, options).Execute();
+        return new GuestRun(console, settings with { Recording = ReadRecording(parsed, image) }, image, options).Execute();
     }
 
     private int RunFleet(ParseResult parsed, RunSettings settings, EngineKind engine, bool verify)
@@ -107,7 +110,7 @@ internal sealed class RunCommand(HostConsole console)
 
     private void RefuseForSeveral(ParseResult parsed, RunSettings settings)
     {
-        foreach (Option option in (ReadOnlySpan<Option>)[_display, _screen, _screenshot, _stats, _advise, _trace, _maxTrace, _pace, _noPace])
+        foreach (Option option in (ReadOnlySpan<Option>)[_display, _screen, _screenshot, _stats, _advise, _trace, _maxTrace, _record, _recordFiles, _pace, _noPace])
         {
             if (parsed.GetResult(option) is { Implicit: false })
             {
@@ -195,6 +198,7 @@ internal sealed class RunCommand(HostConsole console)
             TraceLevel = trace?.Level,
             TraceFile = trace?.File,
             TraceHash = parsed.GetValue(_traceHash),
+            Record = parsed.GetValue(_record),
             HaltOk = parsed.GetValue(_haltOk),
             Pace = ReadPace(parsed),
             Quiet = parsed.GetValue(_quiet),
@@ -206,6 +210,19 @@ internal sealed class RunCommand(HostConsole console)
     {
         string[] files = parsed.GetValue(_symbols) ?? [];
         return files.Length == 0 || parsed.GetValue(_advise) ? files : throw UserErrorException.Usage("--symbols: only --advise has a use for them");
+    }
+
+    private RecordingOptions ReadRecording(ParseResult parsed, Guests.ImageSource image)
+    {
+        bool whole = parsed.GetValue(_recordFiles);
+        if (whole && parsed.GetValue(_record) is null)
+        {
+            throw UserErrorException.Usage("--record-files: only --record has a use for them");
+        }
+
+        bool isFile = image.Bytes is not null && File.Exists(image.Name) && !image.Name.EndsWith(".asm", StringComparison.OrdinalIgnoreCase);
+        RecordingOptions options = new() { Title = image.Name, ImagePath = isFile ? image.Name : null, InitialRamDiskPath = _machine.InitialRamDisk(parsed), SnapshotPath = image.Snapshot?.Path };
+        return whole ? options with { MostBytesInside = long.MaxValue } : options;
     }
 
     private bool? ReadPace(ParseResult parsed) => (parsed.GetValue(_pace), parsed.GetValue(_noPace)) switch

@@ -4,10 +4,12 @@ using ToyVmm.Cli.Advising;
 using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Interactive;
+using ToyVmm.Cli.Replaying;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Advising;
 using ToyVmm.VirtualMachines.Monitoring;
+using ToyVmm.VirtualMachines.Replay;
 using ToyVmm.VirtualMachines.Symbols;
 using ToyVmm.VirtualMachines.Tracing;
 
@@ -16,6 +18,9 @@ namespace ToyVmm.Cli.Running;
 /// <summary>One run from the command line: builds the machine, connects it to the terminal and files, runs it, and reports.</summary>
 internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageSource image, VirtualMachineOptions options)
 {
+    private MachineRecorder? _recorder;
+    private ReplayVerdict? _replay;
+
     /// <summary>Runs the guest.</summary>
     /// <returns>The exit status of the process.</returns>
     /// <exception cref="UserErrorException">The image is refused, or a file cannot be opened.</exception>
@@ -30,6 +35,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         using VirtualMachine vm = MakeMachine(sink, tracing);
         sink.Machine = vm;
         tracing.StopWhenFull(vm);
+        using MachineRecorder? recorder = _recorder = StartRecording(vm);
         ulong before = vm.InstructionsRetired;
         (StopReason stop, TimeSpan elapsed, int signal) = Run(vm, sink);
 
@@ -54,6 +60,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         }
 
         int status = ReportFailedOutput(sink) ?? Status(stop, signal);
+        status = FinishRecording(stop, status) ?? status;
         Verdict verdict = new(vm, stop, elapsed, status, before);
         Report(verdict, vm.Advisor?.Report(symbols), jsonFile, tracing);
         return status;
@@ -97,6 +104,11 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
 
     private (StopReason Stop, TimeSpan Elapsed, int Signal) Run(VirtualMachine vm, SerialSink sink)
     {
+        if (image.Recording is { } recording)
+        {
+            return Replay(vm, recording);
+        }
+
         // A screen on the terminal comes with its keyboard; without one the terminal is the serial line.
         bool display = settings.Display && console.OutputIsTerminal;
         bool takesTerminal = console.InputIsTerminal && (display || settings.SerialToOutput);
@@ -136,7 +148,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
                 Timeout = settings.Timeout is not { } longest ? Timeout.InfiniteTimeSpan : longest > elapsed ? longest - elapsed : TimeSpan.Zero,
             };
             long started = Stopwatch.GetTimestamp();
-            StopReason stop = vm.Run(limits);
+            StopReason stop = _recorder?.Run(limits) ?? vm.Run(limits);
             elapsed += Stopwatch.GetElapsedTime(started);
             if (stop.Kind != StopKind.Stopped || session is not { PromptWanted: true })
             {
@@ -149,6 +161,56 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
                 return (stop, elapsed);
             }
         }
+    }
+
+    private MachineRecorder? StartRecording(VirtualMachine vm)
+    {
+        try
+        {
+            return settings.Record is { } path ? MachineRecorder.Start(vm, path, settings.Recording) : null;
+        }
+        catch (RecordingException e)
+        {
+            throw ImageRefusal.Of(e);
+        }
+    }
+
+    private int? FinishRecording(StopReason stop, int status)
+    {
+        if (_recorder is not { } recorder)
+        {
+            return null;
+        }
+
+        recorder.Finish(stop, status);
+        if (recorder.Failure is { } failure)
+        {
+            console.Error.WriteLine($"toyvmm: cannot write the recording {settings.Record}: {failure.Message}");
+            return ExitStatus.BadFile;
+        }
+
+        if (!settings.Quiet)
+        {
+            console.Error.WriteLine(RecordingText.Written(settings.Record!, recorder.Bytes));
+        }
+
+        return null;
+    }
+
+    // The guest is alone with what was recorded: nobody types.
+    private (StopReason Stop, TimeSpan Elapsed, int Signal) Replay(VirtualMachine vm, Recording recording)
+    {
+        using StopSignals signals = new(vm.RequestStop);
+        ReplayProgress progress = new(console, recording, !settings.Quiet && !(settings.SerialToOutput && console.OutputIsTerminal));
+        long started = Stopwatch.GetTimestamp();
+        _replay = new RecordingPlayer(recording, vm) { Progress = progress.Show }.Run(new RunLimits
+        {
+            MaxInstructions = settings.MaxInstructions is { } most ? most - Math.Min(most, vm.InstructionsRetired) : ulong.MaxValue,
+            MaxExits = settings.MaxExits ?? ulong.MaxValue,
+            Timeout = settings.Timeout ?? Timeout.InfiniteTimeSpan,
+        });
+        progress.Clear();
+        return (_replay.Stop, Stopwatch.GetElapsedTime(started), signals.Number);
     }
 
     private SerialSink OpenSerial()
@@ -175,6 +237,8 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
 
     private int Status(StopReason stop, int signal) => stop.Kind switch
     {
+        _ when _replay is { IsComplete: true } => image.Recording!.End!.ExitStatus,
+        StopKind.ReplayEnded => ExitStatus.BadImage,
         StopKind.HaltedForever when settings.HaltOk => ExitStatus.Success,
         StopKind.Stopped when signal != 0 => ExitStatus.SignalBase + signal,
         _ => stop.ExitStatus,
@@ -217,6 +281,11 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         if (!settings.Quiet)
         {
             console.Error.WriteLine(verdict.ToString());
+        }
+
+        if (_replay is { } replay && (!settings.Quiet || replay.Difference is not null))
+        {
+            console.Error.WriteLine(RecordingText.Verdict(image.Recording!, replay));
         }
     }
 

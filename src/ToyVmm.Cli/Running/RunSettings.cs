@@ -1,4 +1,5 @@
 using ToyVmm.VirtualMachines;
+using ToyVmm.VirtualMachines.Replay;
 using ToyVmm.VirtualMachines.Tracing;
 
 namespace ToyVmm.Cli.Running;
@@ -20,6 +21,12 @@ internal sealed record RunSettings
 
     /// <summary>The PNG file for the last screen, or null.</summary>
     public string? Screenshot { get; init; }
+
+    /// <summary>The file that the run is recorded to, or null.</summary>
+    public string? Record { get; init; }
+
+    /// <summary>How it is recorded.</summary>
+    public RecordingOptions Recording { get; init; } = new();
 
     /// <summary>The limit on instructions, or null.</summary>
     public ulong? MaxInstructions { get; init; }

@@ -95,6 +95,7 @@ public sealed class SavedStateFieldTests(ITestOutputHelper output)
         ["Vcpu.LeaveAtEvent"] = "follows from the log",
         ["VirtualMachine._replayAt"] = "follows from the log",
         ["VirtualMachine._replays"] = "set when a run begins",
+        ["VirtualMachine._cutString"] = "where input waits: set at a restore",
         ["VirtualMachine._injectedAt"] = "where input waits: set at a restore",
         ["VirtualMachine.Replay"] = "the host's log",
         ["VirtualMachine.Divergence"] = "follows from the log",
