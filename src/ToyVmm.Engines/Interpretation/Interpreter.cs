@@ -42,6 +42,8 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         vcpu.WasReset += ForgetInstructionInFlight;
         vcpu.StateReplaced += OnStateReplaced;
         vcpu.LeaveRequested += EndBudget;
+        vcpu.ProbeChanged += OnProbeChanged;
+        OnProbeChanged();
         OnStateReplaced();
     }
 
@@ -176,6 +178,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         Vcpu.WasReset -= ForgetInstructionInFlight;
         Vcpu.StateReplaced -= OnStateReplaced;
         Vcpu.LeaveRequested -= EndBudget;
+        Vcpu.ProbeChanged -= OnProbeChanged;
         _blocks.Dispose();
         Translated?.Dispose();
         _hostX87?.Dispose();

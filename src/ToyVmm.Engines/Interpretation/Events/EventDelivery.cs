@@ -119,6 +119,7 @@ public sealed unsafe partial class Interpreter
             {
                 // However long the chain: one delivery, so that a budget of one is never overdrawn.
                 _left -= trap.Source is TrapSource.Exception or TrapSource.DebugTrap ? 1 : 0;
+                Probe?.DeliveryEnded(delivered: true);
                 return true;
             }
 
@@ -142,6 +143,7 @@ public sealed unsafe partial class Interpreter
                 s->Halted = 1;
                 UpdateMode();
                 UpdateAttention();
+                Probe?.DeliveryEnded(delivered: false);
                 return false;
             }
 
@@ -202,6 +204,7 @@ public sealed unsafe partial class Interpreter
             _insideString = ulong.MaxValue;
             UpdateMode();
             UpdateAttention();
+            TellEntered();
         }
 
         return entered;
