@@ -44,6 +44,8 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         vcpu.LeaveRequested += EndBudget;
         vcpu.ProbeChanged += OnProbeChanged;
         OnProbeChanged();
+        vcpu.StopsReplaced += OnStopsReplaced;
+        vcpu.InsideString = () => _insideString == State->Retired;
         OnStateReplaced();
     }
 
@@ -179,6 +181,8 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         Vcpu.StateReplaced -= OnStateReplaced;
         Vcpu.LeaveRequested -= EndBudget;
         Vcpu.ProbeChanged -= OnProbeChanged;
+        Vcpu.StopsReplaced -= OnStopsReplaced;
+        Vcpu.InsideString = null;
         _blocks.Dispose();
         Translated?.Dispose();
         _hostX87?.Dispose();
@@ -321,7 +325,11 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
                 default:
                     _left += block->Count - StopAt->Position;
                     s->Eip = StopAt->Eip;
-                    if (FaultVector >= 0)
+                    if (FaultVector == RunAlone)
+                    {
+                        ClearFault();
+                    }
+                    else if (FaultVector >= 0)
                     {
                         EndSingle(completed: false);
                         if (!DeliverFault())
