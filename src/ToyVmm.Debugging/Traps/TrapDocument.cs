@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using ToyVmm.Engines;
@@ -39,7 +40,7 @@ internal sealed record TrapDocument
     public required TrapCostDocument Cost { get; init; }
 
     /// <summary>The line, without its end.</summary>
-    public static string Write(Trap trap) => JsonSerializer.Serialize(From(trap), TrapDocumentContext.Default.TrapDocument);
+    public static string Write(Trap trap) => JsonSerializer.Serialize(From(trap), TrapDocumentContext.Readable.TrapDocument);
 
     private static TrapDocument From(Trap trap) => new()
     {
@@ -220,4 +221,8 @@ internal sealed record TrapCostDocument
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(TrapDocument))]
 [JsonSerializable(typeof(TimelineEvent))]
-internal sealed partial class TrapDocumentContext : JsonSerializerContext;
+internal sealed partial class TrapDocumentContext : JsonSerializerContext
+{
+    /// <summary>Escapes what JSON must have escaped, and not what HTML would: people read these lines too.</summary>
+    public static TrapDocumentContext Readable { get; } = new(new JsonSerializerOptions(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+}

@@ -1,3 +1,4 @@
+using System.Text;
 using ToyVmm.VirtualMachines;
 
 namespace ToyVmm.Debugging.Traps;
@@ -13,7 +14,7 @@ public enum TrapFileFormat
 }
 
 /// <summary>Writes traps to a file as they are recorded. <see cref="End"/> must follow the last.</summary>
-/// <param name="output">Takes the text, all of it ASCII; it is not closed.</param>
+/// <param name="output">Takes the text; it is not closed.</param>
 /// <param name="format">How.</param>
 /// <param name="machine">The machine, whose clock counts.</param>
 /// <param name="mostBytes">How many bytes at most, whole traps; <see cref="Full"/> is told of the first that is dropped.</param>
@@ -64,7 +65,7 @@ public sealed class TrapFile(TextWriter output, TrapFileFormat format, VirtualMa
         ulong size = 0;
         foreach (string line in _lines)
         {
-            size += (ulong)line.Length;
+            size += (ulong)Encoding.UTF8.GetByteCount(line);
         }
 
         ulong reserve = _timeline is null ? 0ul : Reserve;

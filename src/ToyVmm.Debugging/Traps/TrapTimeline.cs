@@ -124,7 +124,7 @@ internal sealed class TrapTimeline(ulong frequency)
         Args = new Dictionary<string, string> { ["name"] = name },
     });
 
-    private static string Write(TimelineEvent item) => JsonSerializer.Serialize(item, TrapDocumentContext.Default.TimelineEvent);
+    private static string Write(TimelineEvent item) => JsonSerializer.Serialize(item, TrapDocumentContext.Readable.TimelineEvent);
 
     private IEnumerable<string> EndSpan(ulong clock)
     {
