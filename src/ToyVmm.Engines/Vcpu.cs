@@ -134,6 +134,7 @@ public sealed unsafe partial class Vcpu : IDisposable
     public void InjectInterrupt(byte vector)
     {
         InjectedVector = vector;
+        Probe?.Happened(new MicroStep(MicroStepKind.InterruptAcknowledged, Selector: vector));
         _state->Halted = 0;
         _state->Attention |= Attention.Interrupt;
     }

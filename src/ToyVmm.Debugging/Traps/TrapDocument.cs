@@ -224,5 +224,10 @@ internal sealed record TrapCostDocument
 internal sealed partial class TrapDocumentContext : JsonSerializerContext
 {
     /// <summary>Escapes what JSON must have escaped, and not what HTML would: people read these lines too.</summary>
-    public static TrapDocumentContext Readable { get; } = new(new JsonSerializerOptions(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+    public static TrapDocumentContext Readable { get; } = new(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    });
 }

@@ -21,6 +21,7 @@ internal static unsafe class TrapReasons
         {
             TrapKind.HiddenFault => "a host fault in emitted code, after which the page is mapped into the view and the code goes on",
             TrapKind.PageFault => "a host fault in emitted code; the interpreter walks, and delivers it",
+            TrapKind.TripleFault => "the interpreter delivers faults; emitted code is left for good",
             TrapKind.Mmio => "a host fault in emitted code, as no view maps a device; the interpreter performs the access",
             TrapKind.SelfModifyingCode => "a host fault in emitted code, as no view lets it store to a page with decoded code; the blocks are dropped",
             TrapKind.ExternalInterrupt or TrapKind.Nmi or TrapKind.DebugTrap => "emitted code ends at the boundary, and the event is delivered",

@@ -33,6 +33,7 @@ public sealed unsafe class TrapRecorder : IEngineObserver, ITrapProbe, IDisposab
     private readonly bool _measuresTime;
 
     private IEngineObserver? _next;
+    private MicroStep? _acknowledged;
     private CpuState _before;
     private ExecutionPoint _point;
     private ulong _clock;
@@ -113,6 +114,7 @@ public sealed unsafe class TrapRecorder : IEngineObserver, ITrapProbe, IDisposab
     public void Forget()
     {
         _isOpen = false;
+        _acknowledged = null;
         _steps.Clear();
         _events.Clear();
     }
@@ -152,6 +154,12 @@ public sealed unsafe class TrapRecorder : IEngineObserver, ITrapProbe, IDisposab
             _isSensitive = _inspector.Look(vcpu);
         }
 
+        if (trap.Source == TrapSource.ExternalInterrupt && _acknowledged is { } step)
+        {
+            _acknowledged = null;
+            Add(step);
+        }
+
         _events.Add(trap);
     }
 
@@ -160,6 +168,10 @@ public sealed unsafe class TrapRecorder : IEngineObserver, ITrapProbe, IDisposab
     {
         switch (step.Kind)
         {
+            case MicroStepKind.InterruptAcknowledged:
+                // Between two instructions, or by the device access of one: part of the interrupt it is in any case.
+                _acknowledged = step;
+                break;
             case MicroStepKind.PortRead or MicroStepKind.PortWritten:
                 Add(step with { Text = _devices.AtPort(step.Address) });
                 break;

@@ -50,6 +50,12 @@ public enum MicroStepKind
     /// <summary>The access byte of a descriptor was changed (accessed, busy): its linear address, the byte now, the selector.</summary>
     DescriptorMarked,
 
+    /// <summary>An interrupt controller was asked and has answered: the vector in <see cref="MicroStep.Selector"/>. Told where that happens, which is before the delivery.</summary>
+    InterruptAcknowledged,
+
+    /// <summary>The frame of an interrupt was read by IRET: its linear address, EIP, CS, EFLAGS in <see cref="MicroStep.Detail"/>; words of <see cref="MicroStep.Size"/> bytes.</summary>
+    FrameRead,
+
     /// <summary>SS:ESP of an inner ring was read from the TSS: its linear address, ESP, SS in <see cref="MicroStep.Selector"/>, the ring in <see cref="MicroStep.Detail"/>.</summary>
     InnerStackRead,
 
