@@ -5,6 +5,7 @@ using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Interactive;
 using ToyVmm.Cli.Replaying;
+using ToyVmm.Debugging.Traps;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Advising;
@@ -27,20 +28,21 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
     public int Execute()
     {
         SymbolTable symbols = settings.Advise ? GuestSymbols.Read(settings.Symbols, image, console) : SymbolTable.Empty;
-        using TextWriter? traceFile = settings.TraceFile is { } path ? new StreamWriter(HostFile.Create(path, "trace"), Encoding.UTF8, 1 << 16) : null;
+        using TextWriter? traceFile = settings.TraceFile is { } path ? new StreamWriter(HostFile.Create(path, "trace"), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), 1 << 16) : null;
         using SerialSink sink = OpenSerial();
         using FileStream? jsonFile = settings.Json is { } json and not "-" ? HostFile.Create(json, "report") : null;
         using FileStream? screenshot = settings.Screenshot is { } picture ? HostFile.Create(picture, "screenshot") : null;
         Tracing tracing = new(settings, traceFile ?? console.Error);
         using VirtualMachine vm = MakeMachine(sink, tracing);
         sink.Machine = vm;
-        tracing.StopWhenFull(vm);
+        tracing.Begin(vm);
         using MachineRecorder? recorder = _recorder = StartRecording(vm);
         ulong before = vm.InstructionsRetired;
         (StopReason stop, TimeSpan elapsed, int signal) = Run(vm, sink);
 
         try
         {
+            tracing.End();
             traceFile?.Flush();
         }
         catch (IOException e)
@@ -324,10 +326,18 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
     private sealed class Tracing
     {
         private readonly TraceWriter? _writer;
+        private readonly TrapFileFormat? _format;
+        private readonly TextWriter _output;
+        private readonly ulong _most;
+        private TrapFile? _traps;
+        private TrapRecorder? _recorder;
 
         public Tracing(RunSettings settings, TextWriter output)
         {
-            TraceWriter? writer = _writer = settings.TraceLevel is { } level ? new TraceWriter(output, level, settings.MaxTrace ?? ulong.MaxValue) : null;
+            _output = output;
+            _most = settings.MaxTrace ?? ulong.MaxValue;
+            _format = settings is { TraceLevel: VirtualMachines.Tracing.TraceLevel.Traps, TraceFile: { } path } ? TrapFile.FormatOf(path) : null;
+            TraceWriter? writer = _writer = settings.TraceLevel is { } level && _format is null ? new TraceWriter(output, level, settings.MaxTrace ?? ulong.MaxValue) : null;
             Hash = settings.TraceHash ? new TraceHash(writer) : null;
             Observer = (Engines.IEngineObserver?)Hash ?? writer;
             ExitObserver += writer is null ? null : writer.OnExit;
@@ -335,13 +345,30 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             ExitObserver += Hash is null ? null : Hash.OnExit;
         }
 
-        /// <summary>Ends the run when the trace must not grow any more.</summary>
-        public void StopWhenFull(VirtualMachine vm)
+        /// <summary>Begins to record, where traps are to be explained, and ends the run when the trace must not grow any more.</summary>
+        public void Begin(VirtualMachine vm)
         {
             if (_writer is not null)
             {
-                _writer.Full = most => vm.EndWith(new StopReason(StopKind.TraceLimit, 0, $"the limit of {most} bytes of trace is reached"));
+                _writer.Full = EndRun;
             }
+
+            if (_format is { } format)
+            {
+                TrapFile traps = _traps = new TrapFile(_output, format, vm, _most) { Full = EndRun };
+                _recorder = new TrapRecorder(vm, traps.Write);
+                _recorder.Attach();
+            }
+
+            void EndRun(ulong most) => vm.EndWith(new StopReason(StopKind.TraceLimit, 0, $"the limit of {most} bytes of trace is reached"));
+        }
+
+        /// <summary>Completes the file of traps.</summary>
+        public void End()
+        {
+            _recorder?.Finish();
+            _recorder?.Dispose();
+            _traps?.End();
         }
 
         public TraceHash? Hash { get; }
