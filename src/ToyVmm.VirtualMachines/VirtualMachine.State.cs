@@ -51,7 +51,7 @@ public sealed unsafe partial class VirtualMachine
         string model = state.Text(Vcpu.Model.Name);
         state.Require(model == Vcpu.Model.Name, $"the CPU is a {Vcpu.Model.Name}");
         state.Section("machine"u8, 1, Machine);
-        state.Section("CPU"u8, 1, Vcpu);
+        state.Section("CPU"u8, 2, Vcpu);
         state.Section("engine"u8, 1, _engine);
         state.Section("run loop"u8, 1, new LoopState(this));
         state.Section("clock page"u8, 1, Hypercalls.Clock);

@@ -32,7 +32,7 @@ internal sealed class RunCommand(HostConsole console)
     private readonly Option<string[]> _symbols = new("--symbols")
     {
         HelpName = "FILE",
-        Description = "With --advise: names for the guest's addresses, from an ELF file or a System.map; may be repeated. An ELF image brings its own.",
+        Description = "Names for the guest's addresses in what --advise and an autopsy say, from an ELF file or a System.map; may be repeated. An ELF image brings its own.",
         Arity = ArgumentArity.OneOrMore,
         AllowMultipleArgumentsPerToken = false,
     };
@@ -190,7 +190,8 @@ internal sealed class RunCommand(HostConsole console)
             Timeout = parsed.GetValue(_timeout) is { } seconds ? Quantity.Seconds("--timeout", seconds) : null,
             Statistics = parsed.GetValue(_stats),
             Advise = parsed.GetValue(_advise),
-            Symbols = ReadSymbols(parsed),
+            Symbols = parsed.GetValue(_symbols) ?? [],
+            DebugCommand = $"toyvmm debug{_machine.Repeat(parsed)}",
             Json = parsed.GetValue(_json),
             TraceLevel = trace?.Level,
             TraceFile = trace?.File,
@@ -200,12 +201,6 @@ internal sealed class RunCommand(HostConsole console)
             Quiet = parsed.GetValue(_quiet),
             Verbosity = parsed.GetResult(_verbose)?.IdentifierTokenCount ?? 0,
         };
-    }
-
-    private string[] ReadSymbols(ParseResult parsed)
-    {
-        string[] files = parsed.GetValue(_symbols) ?? [];
-        return files.Length == 0 || parsed.GetValue(_advise) ? files : throw UserErrorException.Usage("--symbols: only --advise has a use for them");
     }
 
     private bool? ReadPace(ParseResult parsed) => (parsed.GetValue(_pace), parsed.GetValue(_noPace)) switch

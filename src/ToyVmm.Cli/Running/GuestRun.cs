@@ -4,6 +4,7 @@ using ToyVmm.Cli.Advising;
 using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Interactive;
+using ToyVmm.Debugging.Autopsies;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Advising;
@@ -21,7 +22,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
     /// <exception cref="UserErrorException">The image is refused, or a file cannot be opened.</exception>
     public int Execute()
     {
-        SymbolTable symbols = settings.Advise ? GuestSymbols.Read(settings.Symbols, image, console) : SymbolTable.Empty;
+        SymbolTable? symbols = settings.Advise || settings.Symbols.Count > 0 ? GuestSymbols.Read(settings.Symbols, image, console) : null;
         using TextWriter? traceFile = settings.TraceFile is { } path ? new StreamWriter(HostFile.Create(path, "trace"), Encoding.UTF8, 1 << 16) : null;
         using SerialSink sink = OpenSerial();
         using FileStream? jsonFile = settings.Json is { } json and not "-" ? HostFile.Create(json, "report") : null;
@@ -55,9 +56,15 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
 
         int status = ReportFailedOutput(sink) ?? Status(stop, signal);
         Verdict verdict = new(vm, stop, elapsed, status, before);
-        Report(verdict, vm.Advisor?.Report(symbols), jsonFile, tracing);
+        Report(verdict, vm.Advisor?.Report(symbols ?? SymbolTable.Empty), ExplainEnd(vm, stop, symbols, tracing), jsonFile, tracing);
         return status;
     }
+
+    // Only for somebody who reads it: it takes milliseconds, and the image's symbols.
+    private AutopsyReport? ExplainEnd(VirtualMachine vm, StopReason stop, SymbolTable? symbols, Tracing tracing) =>
+        (settings.Quiet && settings.Json is null) || (stop.Kind == StopKind.HaltedForever && settings.HaltOk) || stop.ExitStatus == ExitStatus.Success
+            ? null
+            : AutopsyExaminer.Examine(vm, stop, symbols ?? GuestSymbols.Read([], image, console, quiet: true), tracing.History);
 
     private VirtualMachine MakeMachine(SerialSink sink, Tracing tracing)
     {
@@ -65,7 +72,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         {
             SerialOutput = sink.Add,
             Pace = settings.Pace ?? (console.InputIsTerminal ? true : null),
-            Observer = tracing.Observer,
+            Observer = tracing.History,
             ExitObserver = tracing.ExitObserver,
             ReadObserver = tracing.ReadObserver,
             MeterCosts = settings.Statistics,
@@ -180,7 +187,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         _ => stop.ExitStatus,
     };
 
-    private void Report(Verdict verdict, AdviceReport? advice, FileStream? jsonFile, Tracing tracing)
+    private void Report(Verdict verdict, AdviceReport? advice, AutopsyReport? autopsy, FileStream? jsonFile, Tracing tracing)
     {
         // A screen that was drawn live is still there.
         if (settings.PrintScreen || (settings.Display && !console.OutputIsTerminal))
@@ -188,9 +195,9 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             WriteScreen(verdict.Machine);
         }
 
-        if (verdict.Stop.Autopsy is { } autopsy && !settings.Quiet)
+        if (autopsy is not null && !settings.Quiet)
         {
-            AutopsyText.Write(console.Error, autopsy);
+            AutopsyText.Write(console.Error, autopsy, settings.DebugCommand);
         }
 
         if (settings.Statistics)
@@ -210,7 +217,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
 
         if (settings.Json is not null)
         {
-            RunReport report = RunReport.From(verdict, image, tracing.Hash);
+            RunReport report = RunReport.From(verdict, image, tracing.Hash, autopsy);
             WriteJson(report with { Costs = settings.Statistics ? report.Costs : null, Advice = advice is null ? null : AdviceDocument.From(advice) }, jsonFile);
         }
 
@@ -260,7 +267,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         {
             TraceWriter? writer = _writer = settings.TraceLevel is { } level ? new TraceWriter(output, level, settings.MaxTrace ?? ulong.MaxValue) : null;
             Hash = settings.TraceHash ? new TraceHash(writer) : null;
-            Observer = (Engines.IEngineObserver?)Hash ?? writer;
+            History = new TrapHistory((Engines.IEngineObserver?)Hash ?? writer);
             ExitObserver += writer is null ? null : writer.OnExit;
             ReadObserver = writer is null ? null : writer.OnRead;
             ExitObserver += Hash is null ? null : Hash.OnExit;
@@ -277,7 +284,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
 
         public TraceHash? Hash { get; }
 
-        public Engines.IEngineObserver? Observer { get; }
+        public TrapHistory History { get; }
 
         public Action<VirtualMachine, Engines.VmExit>? ExitObserver { get; }
 

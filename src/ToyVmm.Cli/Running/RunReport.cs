@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using ToyVmm.Cli.Advising;
 using ToyVmm.Cli.Guests;
+using ToyVmm.Debugging.Autopsies;
 using ToyVmm.Engines;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.VirtualMachines;
@@ -73,7 +74,7 @@ internal sealed record RunReport
     public string? TraceHash { get; init; }
 
     /// <summary>Fills the report from a run.</summary>
-    public static RunReport From(Verdict verdict, ImageSource image, TraceHash? hash)
+    public static RunReport From(Verdict verdict, ImageSource image, TraceHash? hash, AutopsyReport? autopsy)
     {
         VirtualMachine vm = verdict.Machine;
         RunStatistics statistics = vm.Statistics;
@@ -96,7 +97,7 @@ internal sealed record RunReport
             Image = image.Name,
             Format = Name(vm.Image.Format),
             Engine = vm.EngineName,
-            Stop = StopReport.From(verdict.Stop),
+            Stop = StopReport.From(verdict.Stop, autopsy),
             ExitStatus = verdict.Status,
             Instructions = vm.InstructionsRetired,
             IdentityInstructions = vm.Vcpu.Translation?.HostInstructions ?? 0,
@@ -141,13 +142,17 @@ internal sealed record StopReport
     /// <summary>For a triple fault: the chain of faults, first cause first.</summary>
     public IReadOnlyList<FaultReport>? Autopsy { get; init; }
 
+    /// <summary>For a bad end: why, in plain words.</summary>
+    public AutopsyReport? Explanation { get; init; }
+
     /// <summary>Fills the report.</summary>
-    public static StopReport From(StopReason stop) => new()
+    public static StopReport From(StopReason stop, AutopsyReport? explanation = null) => new()
     {
         Reason = JsonNamingPolicy.SnakeCaseLower.ConvertName(stop.Kind.ToString()),
         Code = stop.Code,
         Detail = stop.Detail,
         Autopsy = stop.Autopsy is null ? null : [.. stop.Autopsy.Chain.Select(FaultReport.From)],
+        Explanation = explanation,
     };
 }
 
@@ -172,6 +177,9 @@ internal sealed record FaultReport
     /// <summary>What the CPU was doing.</summary>
     public required string Cause { get; init; }
 
+    /// <summary>Instructions retired before it.</summary>
+    public required ulong Instructions { get; init; }
+
     /// <summary>Fills the report.</summary>
     public static FaultReport From(AutopsyFault fault) => new()
     {
@@ -181,6 +189,7 @@ internal sealed record FaultReport
         CodeSelector = fault.CodeSelector,
         Eip = fault.Eip,
         Cause = fault.Cause,
+        Instructions = fault.Instructions,
     };
 }
 

@@ -45,6 +45,9 @@ internal sealed record RunSettings
     /// <summary>Files with names for the guest's addresses.</summary>
     public IReadOnlyList<string> Symbols { get; init; } = [];
 
+    /// <summary>The command that debugs the same machine.</summary>
+    public string DebugCommand { get; init; } = "toyvmm debug";
+
     /// <summary>The file for the report; "-" is standard output; null is none.</summary>
     public string? Json { get; init; }
 
