@@ -8,6 +8,9 @@ namespace ToyVmm.Debugging.Autopsies;
 /// <param name="view">The guest.</param>
 internal sealed unsafe class FaultDiagnosis(GuestView view)
 {
+    /// <summary>How the finding about an access below the stack begins.</summary>
+    public const string StackRunOut = "The stack has run out";
+
     // A first page that nothing should lie in, and so far below ESP a frame or a local variable may be.
     private const uint NullPage = 0x1000;
     private const uint StackReach = 0x400;
@@ -148,7 +151,7 @@ internal sealed unsafe class FaultDiagnosis(GuestView view)
 
         if (stack - address is > 0 and < StackReach || (stack == address && (trap.ErrorCode & 2) != 0))
         {
-            return new AutopsyFinding($"The stack has run out: ESP is {view.Name(stack)}, and the page below is not there ({entry}).", "Find the endless recursion or the large local array, or give the stack more pages.", "SDM 3A 4.7");
+            return new AutopsyFinding($"{StackRunOut}: ESP is {view.Name(stack)}, and the page below is not there ({entry}).", "Find the endless recursion or the large local array, or give the stack more pages.", "SDM 3A 4.7");
         }
 
         if (address < NullPage)

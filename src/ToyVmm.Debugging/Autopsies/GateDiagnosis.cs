@@ -10,6 +10,9 @@ namespace ToyVmm.Debugging.Autopsies;
 /// <param name="view">The guest, dead: nothing of the failed delivery has changed its state.</param>
 internal sealed unsafe class GateDiagnosis(GuestView view)
 {
+    /// <summary>How the finding about a handler's stack begins.</summary>
+    public const string NoStackLeft = "The stack is gone";
+
     private const uint ResetLimit = 0xFFFF;
     private const uint GateBytes = 8;
 
@@ -198,7 +201,7 @@ internal sealed unsafe class GateDiagnosis(GuestView view)
     }
 
     private AutopsyFinding Overflow(uint top, string why) =>
-        new($"The stack is gone: ESP is {view.Name(top)}, and the frame of the handler would go below it, where {why}.",
+        new($"{NoStackLeft}: ESP is {view.Name(top)}, and the frame of the handler would go below it, where {why}.",
             "If the stack has grown too far down: find the endless recursion, or the large local array, or make it larger. A double-fault handler behind a task gate has a stack of its own, and can report this.", "SDM 3A 6.15 (interrupt 8), 7.3");
 
     private string? Unmapped(uint linear) => view.Machine.Vcpu.Mmu.Peek(linear) is not null ? null : view.Walk(linear) is { } walk ? GuestView.Describe(walk, linear) : null;

@@ -30,17 +30,23 @@ internal sealed unsafe class TripleFaultExaminer(GuestView view, TrapHistory? hi
             string place = view.Place(fault.CodeSelector, codeBase, fault.Eip, view.State->Cs.Big);
             string why = n == 0 || IsOwnFault(chain, n) ? _faults.Explain(fault.Trap, codeBase + fault.Eip) : Delivery(chain[n - 1], fault);
             steps.Add(new AutopsyStep(fault.Instructions, FaultDiagnosis.Name(fault.Trap), place, why));
-            if (n == 0)
+            if (n == 0 && first is null)
             {
                 Add(findings, _faults.Cause(fault.Trap, codeBase + fault.Eip));
             }
         }
 
+        // What keeps the first vector from its handler likely keeps the others from theirs: that is said once.
+        HashSet<string> said = [];
         foreach (int vector in chain.Take(Math.Max(chain.Count - 1, 0)).Select(fault => fault.Trap.Vector).Distinct())
         {
             foreach (AutopsyFinding finding in _gates.Examine(vector))
             {
-                Add(findings, finding);
+                bool saidOfStack = finding.Wrong.StartsWith(GateDiagnosis.NoStackLeft, StringComparison.Ordinal) && findings.Any(other => other.Wrong.StartsWith(FaultDiagnosis.StackRunOut, StringComparison.Ordinal));
+                if (!saidOfStack && said.Add(finding.Mend.Replace(GateDiagnosis.Number(vector), "", StringComparison.Ordinal)))
+                {
+                    Add(findings, finding);
+                }
             }
         }
 

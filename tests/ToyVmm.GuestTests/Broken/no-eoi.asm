@@ -25,10 +25,10 @@ start:  ENTER_FLAT
         mov al, 0xFF
         out PIT_CHANNEL0, al
         out PIT_CHANNEL0, al
-wait:   sti
+waits:   sti
         hlt
         cmp dword [ticks], 10
-        jb wait
+        jb waits
         jmp fail
 on_timer:
         inc dword [ticks]

@@ -20,7 +20,7 @@ flat:   mov ax, 16
         mov esp, 0x7C00
         lidt [idt_pointer]
         sti
-wait:   jmp wait
+waits:   jmp waits
 
         align 8
 gdt:    dq 0

@@ -5,9 +5,9 @@
 
 start:  ENTER_FLAT
         mov dx, COM1 + 6
-wait:   in al, dx
+waits:   in al, dx
         test al, 1
-        jz wait
+        jz waits
         jmp fail
 
 on_exception:

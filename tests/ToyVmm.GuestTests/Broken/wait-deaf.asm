@@ -4,8 +4,8 @@
 %include "broken.inc"
 
 start:  ENTER_FLAT
-wait:   cmp dword [flag], 0
-        je wait
+waits:   cmp dword [flag], 0
+        je waits
         jmp fail
 
 on_exception:
