@@ -7,8 +7,6 @@ namespace ToyVmm.Cli.Running;
 /// <summary>Tells how a guest came to a bad end.</summary>
 internal static class AutopsyText
 {
-    private const int Width = 100;
-
     /// <summary>Writes the chain of faults of a triple fault, first cause first, and the tables that were involved.</summary>
     public static void Write(TextWriter output, Autopsy autopsy)
     {
@@ -29,7 +27,7 @@ internal static class AutopsyText
     /// <param name="debug">The command that debugs the same machine: "toyvmm debug IMAGE".</param>
     public static void Write(TextWriter output, AutopsyReport report, string debug)
     {
-        Wrap(output, "Autopsy: ", report.Headline, "");
+        TextWrap.Write(output, "Autopsy: ", report.Headline, "");
         if (report.Chain.Count > 0)
         {
             output.WriteLine("What happened, first cause first:");
@@ -39,16 +37,16 @@ internal static class AutopsyText
         {
             AutopsyStep step = report.Chain[n];
             string number = $"  {n + 1}. ";
-            Wrap(output, number, $"{step.What}{(step.Times > 1 ? $", {step.Times} times in a row," : "")} at {step.Place}", new string(' ', number.Length));
+            TextWrap.Write(output, number, $"{step.What}{(step.Times > 1 ? $", {step.Times} times in a row," : "")} at {step.Place}", new string(' ', number.Length));
             if (step.Why.Length > 0)
             {
-                Wrap(output, new string(' ', number.Length), step.Why, new string(' ', number.Length));
+                TextWrap.Write(output, new string(' ', number.Length), step.Why, new string(' ', number.Length));
             }
         }
 
         foreach (string circumstance in report.Circumstances)
         {
-            Wrap(output, "  ", circumstance, circumstance.StartsWith(' ') ? "        " : "  ");
+            TextWrap.Write(output, "  ", circumstance, circumstance.StartsWith(' ') ? "        " : "  ");
         }
 
         if (report.Findings.Count > 0)
@@ -58,8 +56,8 @@ internal static class AutopsyText
 
         foreach (AutopsyFinding finding in report.Findings)
         {
-            Wrap(output, "  - ", finding.Wrong, "    ");
-            Wrap(output, "    ", finding.Mend + (finding.Manual.Length > 0 ? $" [{finding.Manual}]" : ""), "    ");
+            TextWrap.Write(output, "  - ", finding.Wrong, "    ");
+            TextWrap.Write(output, "    ", finding.Mend + (finding.Manual.Length > 0 ? $" [{finding.Manual}]" : ""), "    ");
         }
 
         WriteTables(output, report.Tables);
@@ -80,25 +78,5 @@ internal static class AutopsyText
                 output.WriteLine($"  {table}");
             }
         }
-    }
-
-    private static void Wrap(TextWriter output, string first, string text, string indent)
-    {
-        string line = first;
-        bool empty = true;
-        foreach (string word in (text.StartsWith(' ') ? text.TrimStart() : text).Split(' '))
-        {
-            if (!empty && line.Length + 1 + word.Length > Width)
-            {
-                output.WriteLine(line);
-                line = indent;
-                empty = true;
-            }
-
-            line += empty ? (text.StartsWith(' ') && line == first ? text[..(text.Length - text.TrimStart().Length)] : "") + word : " " + word;
-            empty = false;
-        }
-
-        output.WriteLine(line);
     }
 }

@@ -5,6 +5,7 @@ using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Interactive;
 using ToyVmm.Debugging.Autopsies;
+using ToyVmm.Debugging.Strict;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Advising;
@@ -22,7 +23,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
     /// <exception cref="UserErrorException">The image is refused, or a file cannot be opened.</exception>
     public int Execute()
     {
-        SymbolTable? symbols = settings.Advise || settings.Symbols.Count > 0 ? GuestSymbols.Read(settings.Symbols, image, console) : null;
+        SymbolTable? symbols = settings.Advise || settings.Strict != StrictChecks.None || settings.Symbols.Count > 0 ? GuestSymbols.Read(settings.Symbols, image, console) : null;
         using TextWriter? traceFile = settings.TraceFile is { } path ? new StreamWriter(HostFile.Create(path, "trace"), Encoding.UTF8, 1 << 16) : null;
         using SerialSink sink = OpenSerial();
         using FileStream? jsonFile = settings.Json is { } json and not "-" ? HostFile.Create(json, "report") : null;
@@ -31,6 +32,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         using VirtualMachine vm = MakeMachine(sink, tracing);
         sink.Machine = vm;
         tracing.StopWhenFull(vm);
+        tracing.Strict?.Attach(vm);
         ulong before = vm.InstructionsRetired;
         (StopReason stop, TimeSpan elapsed, int signal) = Run(vm, sink);
 
@@ -55,8 +57,13 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         }
 
         int status = ReportFailedOutput(sink) ?? Status(stop, signal);
+        if (status == ExitStatus.Success && settings.StrictFails && tracing.Strict is { Findings.Count: > 0 })
+        {
+            status = ExitStatus.StrictFindings;
+        }
+
         Verdict verdict = new(vm, stop, elapsed, status, before);
-        Report(verdict, vm.Advisor?.Report(symbols ?? SymbolTable.Empty), ExplainEnd(vm, stop, symbols, tracing), jsonFile, tracing);
+        Report(verdict, vm.Advisor?.Report(symbols ?? SymbolTable.Empty), ExplainEnd(vm, stop, symbols, tracing), jsonFile, tracing, symbols ?? SymbolTable.Empty);
         return status;
     }
 
@@ -187,7 +194,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         _ => stop.ExitStatus,
     };
 
-    private void Report(Verdict verdict, AdviceReport? advice, AutopsyReport? autopsy, FileStream? jsonFile, Tracing tracing)
+    private void Report(Verdict verdict, AdviceReport? advice, AutopsyReport? autopsy, FileStream? jsonFile, Tracing tracing, SymbolTable symbols)
     {
         // A screen that was drawn live is still there.
         if (settings.PrintScreen || (settings.Display && !console.OutputIsTerminal))
@@ -205,6 +212,11 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             StatisticsText.Write(console.Error, verdict);
         }
 
+        if (tracing.Strict is { } strict && !(settings.Quiet && strict.Findings.Count == 0))
+        {
+            StrictText.Write(console.Error, strict, symbols);
+        }
+
         if (advice is not null)
         {
             AdviceText.Write(console.Error, advice);
@@ -218,7 +230,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         if (settings.Json is not null)
         {
             RunReport report = RunReport.From(verdict, image, tracing.Hash, autopsy);
-            WriteJson(report with { Costs = settings.Statistics ? report.Costs : null, Advice = advice is null ? null : AdviceDocument.From(advice) }, jsonFile);
+            WriteJson(report with { Costs = settings.Statistics ? report.Costs : null, Advice = advice is null ? null : AdviceDocument.From(advice), Strict = tracing.Strict is null ? null : StrictReport.From(tracing.Strict, symbols) }, jsonFile);
         }
 
         if (!settings.Quiet)
@@ -267,7 +279,8 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         {
             TraceWriter? writer = _writer = settings.TraceLevel is { } level ? new TraceWriter(output, level, settings.MaxTrace ?? ulong.MaxValue) : null;
             Hash = settings.TraceHash ? new TraceHash(writer) : null;
-            History = new TrapHistory((Engines.IEngineObserver?)Hash ?? writer);
+            Strict = settings.Strict == StrictChecks.None ? null : new StrictChecker(settings.Strict, (Engines.IEngineObserver?)Hash ?? writer);
+            History = new TrapHistory((Engines.IEngineObserver?)Strict ?? (Engines.IEngineObserver?)Hash ?? writer);
             ExitObserver += writer is null ? null : writer.OnExit;
             ReadObserver = writer is null ? null : writer.OnRead;
             ExitObserver += Hash is null ? null : Hash.OnExit;
@@ -285,6 +298,8 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         public TraceHash? Hash { get; }
 
         public TrapHistory History { get; }
+
+        public StrictChecker? Strict { get; }
 
         public Action<VirtualMachine, Engines.VmExit>? ExitObserver { get; }
 

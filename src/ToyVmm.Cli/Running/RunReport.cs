@@ -70,6 +70,9 @@ internal sealed record RunReport
     /// <summary>What the guest left its code for and what would spare it, with --advise.</summary>
     public AdviceDocument? Advice { get; init; }
 
+    /// <summary>What works here and not on hardware, with --strict.</summary>
+    public StrictReport? Strict { get; init; }
+
     /// <summary>The fingerprint of the run, with --trace-hash.</summary>
     public string? TraceHash { get; init; }
 
