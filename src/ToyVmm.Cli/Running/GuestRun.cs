@@ -5,6 +5,8 @@ using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Interactive;
 using ToyVmm.Cli.Replaying;
+using ToyVmm.Debugging.Autopsies;
+using ToyVmm.Debugging.Strict;
 using ToyVmm.Debugging.Traps;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.VirtualMachines;
@@ -27,7 +29,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
     /// <exception cref="UserErrorException">The image is refused, or a file cannot be opened.</exception>
     public int Execute()
     {
-        SymbolTable symbols = settings.Advise ? GuestSymbols.Read(settings.Symbols, image, console) : SymbolTable.Empty;
+        SymbolTable? symbols = settings.Advise || settings.Strict != StrictChecks.None || settings.Symbols.Count > 0 ? GuestSymbols.Read(settings.Symbols, image, console) : null;
         using TextWriter? traceFile = settings.TraceFile is { } path ? new StreamWriter(HostFile.Create(path, "trace"), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), 1 << 16) : null;
         using SerialSink sink = OpenSerial();
         using FileStream? jsonFile = settings.Json is { } json and not "-" ? HostFile.Create(json, "report") : null;
@@ -36,6 +38,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         using VirtualMachine vm = MakeMachine(sink, tracing);
         sink.Machine = vm;
         tracing.Begin(vm);
+        tracing.Strict?.Attach(vm);
         using MachineRecorder? recorder = _recorder = StartRecording(vm);
         ulong before = vm.InstructionsRetired;
         (StopReason stop, TimeSpan elapsed, int signal) = Run(vm, sink);
@@ -63,10 +66,21 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
 
         int status = ReportFailedOutput(sink) ?? Status(stop, signal);
         status = FinishRecording(stop, status) ?? status;
+        if (status == ExitStatus.Success && settings.StrictFails && tracing.Strict is { Findings.Count: > 0 })
+        {
+            status = ExitStatus.StrictFindings;
+        }
+
         Verdict verdict = new(vm, stop, elapsed, status, before);
-        Report(verdict, vm.Advisor?.Report(symbols), jsonFile, tracing);
+        Report(verdict, vm.Advisor?.Report(symbols ?? SymbolTable.Empty), ExplainEnd(vm, stop, symbols, tracing), jsonFile, tracing, symbols ?? SymbolTable.Empty);
         return status;
     }
+
+    // Only for somebody who reads it: it takes milliseconds, and the image's symbols.
+    private AutopsyReport? ExplainEnd(VirtualMachine vm, StopReason stop, SymbolTable? symbols, Tracing tracing) =>
+        (settings.Quiet && settings.Json is null) || (stop.Kind == StopKind.HaltedForever && settings.HaltOk) || stop.ExitStatus == ExitStatus.Success
+            ? null
+            : AutopsyExaminer.Examine(vm, stop, symbols ?? GuestSymbols.Read([], image, console, quiet: true), tracing.History);
 
     private VirtualMachine MakeMachine(SerialSink sink, Tracing tracing)
     {
@@ -74,7 +88,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         {
             SerialOutput = sink.Add,
             Pace = settings.Pace ?? (console.InputIsTerminal ? true : null),
-            Observer = tracing.Observer,
+            Observer = tracing.History,
             ExitObserver = tracing.ExitObserver,
             ReadObserver = tracing.ReadObserver,
             MeterCosts = settings.Statistics,
@@ -246,7 +260,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         _ => stop.ExitStatus,
     };
 
-    private void Report(Verdict verdict, AdviceReport? advice, FileStream? jsonFile, Tracing tracing)
+    private void Report(Verdict verdict, AdviceReport? advice, AutopsyReport? autopsy, FileStream? jsonFile, Tracing tracing, SymbolTable symbols)
     {
         // A screen that was drawn live is still there.
         if (settings.PrintScreen || (settings.Display && !console.OutputIsTerminal))
@@ -254,14 +268,19 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             WriteScreen(verdict.Machine);
         }
 
-        if (verdict.Stop.Autopsy is { } autopsy && !settings.Quiet)
+        if (autopsy is not null && !settings.Quiet)
         {
-            AutopsyText.Write(console.Error, autopsy);
+            AutopsyText.Write(console.Error, autopsy, settings.DebugCommand);
         }
 
         if (settings.Statistics)
         {
             StatisticsText.Write(console.Error, verdict);
+        }
+
+        if (tracing.Strict is { } strict && !(settings.Quiet && strict.Findings.Count == 0))
+        {
+            StrictText.Write(console.Error, strict, symbols);
         }
 
         if (advice is not null)
@@ -276,8 +295,8 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
 
         if (settings.Json is not null)
         {
-            RunReport report = RunReport.From(verdict, image, tracing.Hash);
-            WriteJson(report with { Costs = settings.Statistics ? report.Costs : null, Advice = advice is null ? null : AdviceDocument.From(advice) }, jsonFile);
+            RunReport report = RunReport.From(verdict, image, tracing.Hash, autopsy);
+            WriteJson(report with { Costs = settings.Statistics ? report.Costs : null, Advice = advice is null ? null : AdviceDocument.From(advice), Strict = tracing.Strict is null ? null : StrictReport.From(tracing.Strict, symbols) }, jsonFile);
         }
 
         if (!settings.Quiet)
@@ -339,7 +358,8 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             _format = settings is { TraceLevel: VirtualMachines.Tracing.TraceLevel.Traps, TraceFile: { } path } ? TrapFile.FormatOf(path) : null;
             TraceWriter? writer = _writer = settings.TraceLevel is { } level && _format is null ? new TraceWriter(output, level, settings.MaxTrace ?? ulong.MaxValue) : null;
             Hash = settings.TraceHash ? new TraceHash(writer) : null;
-            Observer = (Engines.IEngineObserver?)Hash ?? writer;
+            Strict = settings.Strict == StrictChecks.None ? null : new StrictChecker(settings.Strict, (Engines.IEngineObserver?)Hash ?? writer);
+            History = new TrapHistory((Engines.IEngineObserver?)Strict ?? (Engines.IEngineObserver?)Hash ?? writer);
             ExitObserver += writer is null ? null : writer.OnExit;
             ReadObserver = writer is null ? null : writer.OnRead;
             ExitObserver += Hash is null ? null : Hash.OnExit;
@@ -373,7 +393,9 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
 
         public TraceHash? Hash { get; }
 
-        public Engines.IEngineObserver? Observer { get; }
+        public TrapHistory History { get; }
+
+        public StrictChecker? Strict { get; }
 
         public Action<VirtualMachine, Engines.VmExit>? ExitObserver { get; }
 
