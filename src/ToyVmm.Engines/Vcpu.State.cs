@@ -21,6 +21,7 @@ public sealed unsafe partial class Vcpu : ISavedState
     {
         TransferRegisters(state);
         ApicBase = state.Pass(ApicBase);
+        EventsDelivered = state.Pass(EventsDelivered);
         int injected = InjectedVector;
         state.Range(ref injected, -1, 255, "the vector of the interrupt that waits");
         InjectedVector = injected;

@@ -147,6 +147,43 @@ public sealed unsafe partial class Vcpu : IDisposable
         LeaveRequested?.Invoke();
     }
 
+    /// <summary>What a debugger waits for; null, which costs nothing, where there is none. Between two runs; each change costs decoded code or views.</summary>
+    public StopSet? Stops
+    {
+        get;
+        set
+        {
+            if (field != value)
+            {
+                field = value;
+                StopsReplaced?.Invoke();
+            }
+        }
+    }
+
+    /// <summary>What of <see cref="Stops"/> was met; whoever takes note clears it.</summary>
+    public List<StopHit> StopHits { get; } = [];
+
+    /// <summary>
+    /// Interrupts and exceptions delivered so far by the engine's own doing - not by INT n. With the instructions retired it says where in its history a machine is: an external
+    /// interrupt is delivered without one retiring.
+    /// </summary>
+    public ulong EventsDelivered { get; internal set; }
+
+    /// <summary>Where a debugger has let the guest go on: the instruction there does not stop it again.</summary>
+    public (ulong Retired, ulong Events) PassedAt { get; set; } = (ulong.MaxValue, ulong.MaxValue);
+
+    /// <summary>True where a REP string instruction has been left between two elements.</summary>
+    public bool IsInsideString => InsideString?.Invoke() ?? false;
+
+    /// <summary>A condition is met: the engine leaves at the next boundary.</summary>
+    /// <param name="hit">Which.</param>
+    public void NoteStop(in StopHit hit)
+    {
+        StopHits.Add(hit);
+        _state->Attention |= Attention.StopCondition;
+    }
+
     /// <summary>Raises a non-maskable interrupt; it is delivered at the next boundary where NMIs are not blocked.</summary>
     public void RaiseNmi()
     {
@@ -237,6 +274,12 @@ public sealed unsafe partial class Vcpu : IDisposable
 
     /// <summary>Raised by <see cref="RequestLeave"/>.</summary>
     internal event Action? LeaveRequested;
+
+    /// <summary>Raised when <see cref="Stops"/> was replaced.</summary>
+    internal event Action? StopsReplaced;
+
+    /// <summary>Asks the engine whether a string instruction is under way.</summary>
+    internal Func<bool>? InsideString { get; set; }
 
     /// <summary>Raised when the state was changed from outside.</summary>
     internal event Action? StateReplaced;

@@ -35,6 +35,9 @@ public enum ExitReason
     /// Nothing is left to do for the access itself; a read has its answer already.
     /// </summary>
     PortIoPerformed,
+
+    /// <summary>A condition of <see cref="Vcpu.Stops"/> is met (<see cref="Vcpu.StopHits"/>), between two instructions. Nothing that the guest did.</summary>
+    StopCondition,
 }
 
 /// <summary>One exit: the reason, and for an access what was accessed.</summary>

@@ -61,6 +61,9 @@ public enum StopKind
 
     /// <summary>Not an end: something took the host long, or still does; the guest goes on in the next run (<see cref="RunLimits.EndsAtLongWork"/>).</summary>
     Preempted,
+
+    /// <summary>Not an end: a condition of <see cref="VirtualMachine.Stops"/> is met.</summary>
+    Breakpoint,
 }
 
 /// <summary>A typed verdict: why the run ended, and what the guest said.</summary>

@@ -132,8 +132,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             EntryPoint.Apply(image.Entry, Vcpu);
         }
 
-        // Whoever wants to be told of every exit gets every exit.
-        Vcpu.Ports = options.ExitObserver is not null || options.ReadObserver is not null ? null : Advisor is null ? new PortAccess(this) : new AdvisedPortAccess(this, Advisor);
+        ChoosePorts();
     }
 
     /// <summary>The board.</summary>
@@ -349,6 +348,11 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             }
 
             Machine.Clock.AdvanceTo(InstructionsRetired + _idle);
+            if (exit.Reason == ExitReason.StopCondition)
+            {
+                return new StopReason(StopKind.Breakpoint, 0, "a debugger's condition is met");
+            }
+
             StopReason? stop = _hypercallStop;
             _hypercallStop = null;
             if (exit.Reason != ExitReason.PortIoPerformed)
@@ -365,9 +369,11 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
                 }
 
                 _longWork |= exit.Reason == ExitReason.Cancelled;
+                uint number = Cpu.Eax; // of a hypercall, before the answer is there
                 stop = exit.Reason == ExitReason.Halt
                     ? Sleep(limits, started)
                     : _exits.Handle(exit);
+                NoteExit(exit, number);
             }
 
             if ((stop ?? _exits.HandleRequest()) is { } reason)

@@ -31,17 +31,8 @@ public sealed unsafe class InstructionUsage : IEngineObserver
     private const int Modes = 4;
     private static readonly Code[] s_codes = [.. ClassificationTable.Rows.Select(row => Enum.Parse<Code>(row.Name))];
     private readonly ulong[] _counts = new ulong[((int)Enum.GetValues<Code>().Max() + 1) * Modes];
-    private readonly ByteReader _bytes = new();
-    private readonly Decoder _decoder16;
-    private readonly Decoder _decoder32;
+    private readonly InstructionClassifier _classifier = new();
     private ulong _last;
-
-    /// <summary>Makes a counter.</summary>
-    public InstructionUsage()
-    {
-        _decoder16 = Decoder.Create(16, _bytes, InstructionDecoder.P6Options);
-        _decoder32 = Decoder.Create(32, _bytes, InstructionDecoder.P6Options);
-    }
 
     /// <inheritdoc/>
     public bool WantsInstructions => true;
@@ -86,35 +77,11 @@ public sealed unsafe class InstructionUsage : IEngineObserver
 
         _last = s->Retired;
         Total++;
-        _bytes.Start(Disassembler.ReadCode(vcpu, s->Cs.Base + s->Eip, _bytes.Buffer));
-        (s->Cs.Big ? _decoder32 : _decoder16).Decode(out Instruction x);
-        _counts[((int)x.Code * Modes) + (int)ModeOf(s)]++;
+        _counts[((int)_classifier.NextCode(vcpu) * Modes) + (int)InstructionClassifier.ModeOf(vcpu)]++;
     }
 
     /// <inheritdoc/>
     public void BeforeTrap(Vcpu vcpu, in TrapInfo trap)
     {
-    }
-
-    private static ExecutionMode ModeOf(CpuState* s) =>
-        (s->Cr0 & Cr0.PE) == 0 ? ExecutionMode.Real
-        : (s->OtherFlags & Eflags.VM) != 0 ? ExecutionMode.Virtual8086
-        : s->Cpl == 0 ? ExecutionMode.Ring0
-        : ExecutionMode.Ring3;
-
-    private sealed class ByteReader : CodeReader
-    {
-        private int _next;
-        private int _end;
-
-        public byte[] Buffer { get; } = new byte[Disassembler.MaxInstructionLength];
-
-        public void Start(int count)
-        {
-            _next = 0;
-            _end = count;
-        }
-
-        public override int ReadByte() => _next < _end ? Buffer[_next++] : -1;
     }
 }

@@ -52,6 +52,9 @@ internal unsafe struct Block
     /// <summary>Non-zero once its bytes were overwritten: it must not run any more.</summary>
     public byte Dead;
 
+    /// <summary>Whether a debugger may have to stop here; such a block is not translated.</summary>
+    public BlockStops Stops;
+
     /// <summary>Its first instruction.</summary>
     public static DecodedInstruction* Instructions(Block* block) => (DecodedInstruction*)(block + 1);
 }
@@ -68,4 +71,17 @@ internal unsafe struct BranchLinks
 
     /// <summary>The branch falls through.</summary>
     public nint Fallthrough;
+}
+
+/// <summary>Where a debugger may have to stop at a block.</summary>
+internal enum BlockStops : byte
+{
+    /// <summary>Nowhere.</summary>
+    None,
+
+    /// <summary>Before its first instruction.</summary>
+    AtItsStart,
+
+    /// <summary>Behind its last instruction, which is STI: its shadow must be seen there.</summary>
+    InShadow,
 }

@@ -35,6 +35,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
     private byte* _arena = SparseMemory.Allocate(TableBytes);
     private Lookaside* _lookaside;
     private Block** _buckets;
+    private readonly Dictionary<nint, nint> _behindStops = [];
     private int _used;
     private uint _generation = 1;
 
@@ -115,6 +116,36 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
         Lookaside* line = _lookaside + (Hash(linear) & (LookasideCount - 1));
         return line->Key == Key(linear, s->Mode) && line->Block->Eip == eip && line->Block->Dead == 0 ? line->Block : null;
     }
+
+    /// <summary>The offsets in a page at which an instruction may be waited for, 4,096; null where there are none.</summary>
+    public bool[]? StopOffsets { get; private set; }
+
+    /// <summary>Instructions at other offsets are waited for from now on: blocks around them are decoded anew.</summary>
+    /// <param name="offsets">Offsets in a page.</param>
+    public void SetStopOffsets(IEnumerable<uint> offsets)
+    {
+        bool[]? old = StopOffsets;
+        bool[] wanted = new bool[GuestPhysicalAddress.PageSize];
+        foreach (uint offset in offsets)
+        {
+            wanted[offset] = true;
+        }
+
+        StopOffsets = wanted.Contains(true) ? wanted : null;
+        for (uint offset = 0; offset < wanted.Length; offset++)
+        {
+            if (wanted[offset] != (old is not null && old[offset]))
+            {
+                foreach (uint page in _pages.Keys.ToArray())
+                {
+                    CodeWritten(new GuestPhysicalAddress(((ulong)page << 12) | offset), 1);
+                }
+            }
+        }
+    }
+
+    /// <summary>What the first instruction of a block does that begins where one may be waited for.</summary>
+    public Handler HandlerBehindStop(Block* block) => (Handler)_behindStops[(nint)block];
 
     /// <summary>Lets a branch go straight to a block on its own page, where nothing about the target needs a look each time.</summary>
     /// <param name="slot">The slot behind the branch.</param>
@@ -272,6 +303,13 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
             return null;
         }
 
+        if (block->Stops == BlockStops.AtItsStart)
+        {
+            DecodedInstruction* first = Block.Instructions(block);
+            _behindStops[(nint)block] = (nint)first->Handler;
+            first->Handler = &Interpreter.LookBefore;
+        }
+
         _used = (int)(((end - _arena) + 63) & ~63);
         uint bucket = Bucket(physical);
         block->HashNext = _buckets[bucket];
@@ -359,6 +397,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
 
         _cpu.Translated?.Clear();
         _pages.Clear();
+        _behindStops.Clear();
         new Span<nint>(_buckets, BucketCount).Clear();
         new Span<Lookaside>(_lookaside, LookasideCount).Clear();
         _cpu.LinkSlot = null;

@@ -8,7 +8,30 @@ namespace ToyVmm.Engines.Decoding;
 /// <param name="Address">Its offset in the code segment.</param>
 /// <param name="Length">Its bytes; 1 for a byte that begins no instruction.</param>
 /// <param name="Text">Its text in NASM's syntax; "db 0x.." for a byte that begins no instruction.</param>
-public readonly record struct DisassembledInstruction(uint Address, int Length, string Text);
+/// <param name="Flow">Where the CPU goes behind it.</param>
+public readonly record struct DisassembledInstruction(uint Address, int Length, string Text, InstructionFlow Flow = InstructionFlow.Next);
+
+/// <summary>Where an instruction leads.</summary>
+public enum InstructionFlow
+{
+    /// <summary>To the next one.</summary>
+    Next,
+
+    /// <summary>To the next one, after any number of repetitions.</summary>
+    Repeat,
+
+    /// <summary>Elsewhere, or to the next one where it is conditional.</summary>
+    Branch,
+
+    /// <summary>Into a procedure that comes back to the next one.</summary>
+    Call,
+
+    /// <summary>Into an interrupt handler or the system, which come back to the next one.</summary>
+    Interrupt,
+
+    /// <summary>Back to whoever called or was interrupted.</summary>
+    Return,
+}
 
 /// <summary>Turns machine code into text, for traces, listings and debuggers. Reads guest memory without a trace.</summary>
 public sealed class Disassembler
@@ -39,8 +62,18 @@ public sealed class Disassembler
         }
 
         _formatter.Format(instruction, _text);
-        return new DisassembledInstruction(address, instruction.Length, _text.ToStringAndReset());
+        return new DisassembledInstruction(address, instruction.Length, _text.ToStringAndReset(), FlowOf(instruction));
     }
+
+    private static InstructionFlow FlowOf(in Instruction instruction) => instruction.FlowControl switch
+    {
+        FlowControl.Call or FlowControl.IndirectCall when instruction.Mnemonic is Mnemonic.Sysenter or Mnemonic.Vmcall => InstructionFlow.Interrupt,
+        FlowControl.Call or FlowControl.IndirectCall => InstructionFlow.Call,
+        FlowControl.Interrupt => InstructionFlow.Interrupt,
+        FlowControl.Return => InstructionFlow.Return,
+        FlowControl.UnconditionalBranch or FlowControl.IndirectBranch or FlowControl.ConditionalBranch => InstructionFlow.Branch,
+        _ => instruction.IsStringInstruction && (instruction.HasRepPrefix || instruction.HasRepnePrefix) ? InstructionFlow.Repeat : InstructionFlow.Next,
+    };
 
     /// <summary>A formatter for NASM's syntax as this project writes it: for whoever has decoded already.</summary>
     internal static NasmFormatter CreateFormatter()

@@ -43,10 +43,18 @@ internal sealed unsafe class InstructionDecoder
         uint page = linear & 0xFFFF_F000;
         DecodedInstruction* i = Block.Instructions(block);
         uint token = 0;
+        bool isSti = false;
+        block->Stops = _cpu.MayStopAt(linear) ? BlockStops.AtItsStart : BlockStops.None;
         _fetcher.StartBlock(linear, block->Physical, (ulong)s->Cs.Highest - block->Eip + 1);
         while (block->Count < longest)
         {
             uint eip = block->Eip + (uint)block->Length;
+            if (block->Count > 0 && _cpu.MayStopAt(linear + (uint)block->Length))
+            {
+                block->Stops = isSti && block->Stops == BlockStops.None ? BlockStops.InShadow : block->Stops;
+                break;
+            }
+
             _fetcher.StartInstruction((uint)block->Length);
             decoder.IP = eip;
             decoder.Decode(out Instruction x);
@@ -83,6 +91,7 @@ internal sealed unsafe class InstructionDecoder
                 }
             }
 
+            isSti = x.Mnemonic == Mnemonic.Sti;
             uint end = (linear & 0xFFF) + (uint)block->Length + i->Length;
             block->Count++;
             block->Length += i->Length;

@@ -64,9 +64,9 @@ public sealed unsafe partial class Interpreter
 
     /// <summary>
     /// True where the instruction behind the running one - which ends its block - will be executed with nothing in between that could look: nothing
-    /// is pending or wanted, and the budget goes on. A shadow that STI casts is over then before anybody sees it.
+    /// is pending or wanted, no debugger may stop there, and the budget goes on. A shadow that STI casts is over then before anybody sees it.
     /// </summary>
-    internal bool RunsOnUnattended => State->Attention == Attention.None && _left > 0;
+    internal bool RunsOnUnattended => State->Attention == Attention.None && _left > 0 && Stops is null;
 
     /// <summary>Raises a fault of the running instruction.</summary>
     /// <param name="vector">The vector.</param>
@@ -144,6 +144,16 @@ public sealed unsafe partial class Interpreter
             return Attended.Leave;
         }
 
+        if ((s->Attention & Attention.StopCondition) != 0 && !IsInsideString)
+        {
+            s->Attention &= ~Attention.StopCondition;
+            if (Vcpu.StopHits.Count > 0)
+            {
+                exit = new VmExit(ExitReason.StopCondition);
+                return Attended.Leave;
+            }
+        }
+
         bool mayTrap = s->Shadow != InterruptShadow.MovSs;
         if (s->PendingDebug != 0 && mayTrap)
         {
@@ -185,11 +195,21 @@ public sealed unsafe partial class Interpreter
 
         s->Attention &= ~Attention.Halted;
 
+        bool isBehindFilter = (s->Attention & Attention.Trace) != 0 && FilterStops();
+        if ((_blocks.StopOffsets is not null && StopsBefore(s->Cs.Base + s->Eip, RetiredNow)) || isBehindFilter)
+        {
+            s->Attention &= ~Attention.StopCondition;
+            exit = new VmExit(ExitReason.StopCondition);
+            return Attended.Leave;
+        }
+
         const Attention Stepping = Attention.SingleStep | Attention.Shadow | Attention.Breakpoints | Attention.Trace | Attention.Resume;
-        if ((s->Attention & Stepping) == 0)
+        if ((s->Attention & Stepping) == 0 && !_runAlone)
         {
             return Attended.Run;
         }
+
+        _runAlone = false;
 
         if ((s->Attention & Attention.Breakpoints) != 0 && (s->OtherFlags & Eflags.RF) == 0 && mayTrap)
         {
@@ -208,7 +228,10 @@ public sealed unsafe partial class Interpreter
         if ((s->Attention & Attention.Trace) != 0)
         {
             s->Retired = _retiredAtEnd - (ulong)_left;
-            Vcpu.Observer?.BeforeInstruction(Vcpu);
+            if (Vcpu.Observer is { WantsInstructions: true } observer)
+            {
+                observer.BeforeInstruction(Vcpu);
+            }
         }
 
         return Attended.Single;
@@ -265,6 +288,10 @@ public sealed unsafe partial class Interpreter
         else
         {
             s->PendingDebug = 0;
+            if (Stops is not null)
+            {
+                _ = Vcpu.StopHits.RemoveAll(hit => hit.Kind is StopHitKind.Read or StopHitKind.Write);
+            }
         }
 
         ShadowBefore = InterruptShadow.None;
@@ -280,13 +307,14 @@ public sealed unsafe partial class Interpreter
         _stepTrap = false;
         _resumeFlag = false;
         _debugConditions = 0;
+        _runAlone = false;
         IsSingleStepping = false;
         ShadowBefore = InterruptShadow.None;
     }
 
     private void BeginObservation()
     {
-        if (Vcpu.Observer is { WantsInstructions: true })
+        if (Vcpu.Observer is { WantsInstructions: true } || Stops?.Filter is not null)
         {
             State->Attention |= Attention.Trace;
         }

@@ -65,6 +65,11 @@ public sealed unsafe partial class Interpreter
             return null;
         }
 
+        if (!PassWatch(linear, size, first, second, write: false))
+        {
+            return null;
+        }
+
         NoteDataAccess(linear, size, write: false);
         int firstLength = Math.Min(size, (int)(GuestPhysicalAddress.PageSize - (linear & OffsetMask)));
         byte* page = Memory.HostPage(new GuestPhysicalAddress(first));
@@ -93,6 +98,11 @@ public sealed unsafe partial class Interpreter
         }
 
         if (!CheckAlignment(linear, size, user))
+        {
+            return null;
+        }
+
+        if (!PassWatch(linear, size, _writeFirst, _writeSecond, write: true))
         {
             return null;
         }
@@ -282,7 +292,7 @@ public sealed unsafe partial class Interpreter
     private void Project(uint linear, ulong physical, TlbRights rights, bool user)
     {
         byte* host = Memory.HostPage(new GuestPhysicalAddress(physical));
-        if (host == null)
+        if (host == null || IsWatched(linear, physical))
         {
             return;
         }

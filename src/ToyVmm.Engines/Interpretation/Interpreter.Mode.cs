@@ -48,6 +48,7 @@ public sealed unsafe partial class Interpreter
         bool watching = (s->Dr7 & 0xFF) != 0;
         bool aligning = s->Cpl == 3 && (s->OtherFlags & Eflags.AC) != 0 && (s->Cr0 & Cr0.AM) != 0;
         s->Tlb = watching || aligning ? NeverTlb : s->Cpl == 3 ? UserTlb : SupervisorTlb;
+        NoteMode();
     }
 
     private static DecodeMode Reach(in SegmentCache cache, SegmentRights rights, DecodeMode flat, DecodeMode based) =>
@@ -57,7 +58,7 @@ public sealed unsafe partial class Interpreter
     internal void UpdateAttention()
     {
         CpuState* s = State;
-        Attention kept = s->Attention & (Attention.Interrupt | Attention.Nmi | Attention.InterruptWindow | Attention.Trace | Attention.Completion | Attention.PostedWrites | Attention.Leave);
+        Attention kept = s->Attention & (Attention.Interrupt | Attention.Nmi | Attention.InterruptWindow | Attention.Trace | Attention.Completion | Attention.PostedWrites | Attention.Leave | Attention.StopCondition);
         Attention derived = (s->OtherFlags & Eflags.TF) != 0 ? Attention.SingleStep : 0;
         derived |= (s->OtherFlags & Eflags.RF) != 0 ? Attention.Resume : 0;
         derived |= s->Shadow != InterruptShadow.None ? Attention.Shadow : 0;

@@ -28,6 +28,7 @@ public sealed unsafe partial class Interpreter
             return false;
         }
 
+        NoteControlRegister(3, State->Cr3, value);
         State->Cr3 = value;
         SwitchAddressSpace(trust);
         return true;

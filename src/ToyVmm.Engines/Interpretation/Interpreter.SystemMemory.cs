@@ -31,6 +31,11 @@ public sealed unsafe partial class Interpreter
             return false;
         }
 
+        if (!PassWatchOfSystem(linear, size, first, second, write: false))
+        {
+            return false;
+        }
+
         Span<byte> bytes = stackalloc byte[8];
         bytes.Clear();
         int firstLength = Math.Min(size, (int)(GuestPhysicalAddress.PageSize - (linear & OffsetMask)));
@@ -49,6 +54,11 @@ public sealed unsafe partial class Interpreter
     internal bool WriteSystem(uint linear, int size, ulong value)
     {
         if (!TryTranslate(linear, size, write: true, user: false, out ulong first, out ulong second))
+        {
+            return false;
+        }
+
+        if (!PassWatchOfSystem(linear, size, first, second, write: true))
         {
             return false;
         }
@@ -80,6 +90,7 @@ public sealed unsafe partial class Interpreter
             return false;
         }
 
+        NoteControlRegister(3, State->Cr3, value);
         State->Cr3 = value;
         SwitchAddressSpace();
         return true;

@@ -42,6 +42,8 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         vcpu.WasReset += ForgetInstructionInFlight;
         vcpu.StateReplaced += OnStateReplaced;
         vcpu.LeaveRequested += EndBudget;
+        vcpu.StopsReplaced += OnStopsReplaced;
+        vcpu.InsideString = () => _insideString == State->Retired;
         OnStateReplaced();
     }
 
@@ -176,6 +178,8 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         Vcpu.WasReset -= ForgetInstructionInFlight;
         Vcpu.StateReplaced -= OnStateReplaced;
         Vcpu.LeaveRequested -= EndBudget;
+        Vcpu.StopsReplaced -= OnStopsReplaced;
+        Vcpu.InsideString = null;
         _blocks.Dispose();
         Translated?.Dispose();
         _hostX87?.Dispose();
@@ -318,7 +322,11 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
                 default:
                     _left += block->Count - StopAt->Position;
                     s->Eip = StopAt->Eip;
-                    if (FaultVector >= 0)
+                    if (FaultVector == RunAlone)
+                    {
+                        ClearFault();
+                    }
+                    else if (FaultVector >= 0)
                     {
                         EndSingle(completed: false);
                         if (!DeliverFault())
@@ -381,6 +389,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         FaultVector = -1;
         RequestedExit = null;
         LinkSlot = null;
+        _runAlone = false;
         UpdateMode();
         UpdateAttention();
         FlushTlbProjection();

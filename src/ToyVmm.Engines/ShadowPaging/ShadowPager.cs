@@ -10,7 +10,8 @@ namespace ToyVmm.Engines.ShadowPaging;
 /// code is never writable (its stores must be noticed), and ROM and devices are never mapped: every access faults, and the interpreter performs it.
 /// </summary>
 /// <param name="vcpu">The CPU whose TLB and memory they are.</param>
-internal sealed unsafe class ShadowPager(Vcpu vcpu)
+/// <param name="isWatched">True for a page, by a linear and the physical address, that no view may hold: a debugger waits for accesses to it.</param>
+internal sealed unsafe class ShadowPager(Vcpu vcpu, Func<uint, ulong, bool> isWatched)
 {
     private const int PageShift = 12;
 
@@ -65,7 +66,7 @@ internal sealed unsafe class ShadowPager(Vcpu vcpu)
         }
 
         GuestPhysicalAddress address = new(physical & mmu.PhysicalMask);
-        if (!mmu.Allows(rights, access) || memory.KindAt(address) != PageKind.Ram)
+        if (!mmu.Allows(rights, access) || memory.KindAt(address) != PageKind.Ram || isWatched(linear, address.Value))
         {
             return false;
         }

@@ -48,7 +48,7 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
         _arena = arena;
         _code = code;
         _spaces = spaces;
-        _pager = new ShadowPager(cpu.Vcpu);
+        _pager = new ShadowPager(cpu.Vcpu, cpu.IsWatched);
         _translator = new BlockTranslator(cpu.Vcpu.Memory, code, options.Differing, options.TrapOnly);
         cpu.Vcpu.Translation = _statistics;
         _floatingPoint = new FloatingPointState(cpu.Vcpu);
@@ -342,7 +342,7 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
             return;
         }
 
-        if (block->Dead != 0 || _cpu.Vcpu.Memory.HostPage(new GuestPhysicalAddress(block->Physical)) == null)
+        if (block->Stops != BlockStops.None || block->Dead != 0 || _cpu.Vcpu.Memory.HostPage(new GuestPhysicalAddress(block->Physical)) == null)
         {
             return;
         }

@@ -266,6 +266,9 @@ public enum Attention : uint
 
     /// <summary>The monitor wants the engine to leave before the next instruction.</summary>
     Leave = 4096,
+
+    /// <summary>A debugger's condition is met: the engine leaves before the next instruction.</summary>
+    StopCondition = 8192,
 }
 
 /// <summary>What the meaning of an instruction's bytes depends on, beside the bytes.</summary>

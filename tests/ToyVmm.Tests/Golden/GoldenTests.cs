@@ -14,6 +14,7 @@ namespace ToyVmm.Tests.Golden;
 public sealed class GoldenTests
 {
     [Theory]
+    [InlineData("ToyVmm.Debugging")]
     [InlineData("ToyVmm.VirtualMachines")]
     [InlineData("ToyVmm.Engines")]
     [InlineData("ToyVmm.Hardware")]

@@ -30,6 +30,7 @@ public sealed partial class LayeringTests
     [InlineData("ToyVmm.Hardware")]
     [InlineData("ToyVmm.Engines")]
     [InlineData("ToyVmm.VirtualMachines")]
+    [InlineData("ToyVmm.Debugging")]
     [InlineData("ToyVmm.Cli")]
     public void A_project_refers_only_to_floors_below_it(string project)
     {

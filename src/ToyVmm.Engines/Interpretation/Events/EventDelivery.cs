@@ -65,7 +65,13 @@ public sealed unsafe partial class Interpreter
         TrapInfo trap = new(source, vector, 0, 0);
         State->Eip = eip;
         Announce(trap, RetiredAtBlockEnd);
-        return TryEnterFlat(trap, EflagsImage(trap), returnEip) || TryEnter(trap, returnEip);
+        if (!TryEnterFlat(trap, EflagsImage(trap), returnEip) && !TryEnter(trap, returnEip))
+        {
+            return false;
+        }
+
+        NoteEvent(trap, EventStops.Software);
+        return true;
     }
 
     // The count of retired instructions is brought up to date only where somebody looks.
@@ -84,11 +90,22 @@ public sealed unsafe partial class Interpreter
         if (TryEnterFlat(trap, EflagsImage(trap), s->Eip))
         {
             ClearFault();
-            _left -= trap.Source is TrapSource.Exception or TrapSource.DebugTrap ? 1 : 0;
+            EndDelivery(trap);
             return true;
         }
 
-        return DeliverChecked(trap);
+        _delivering = true;
+        bool delivered = DeliverChecked(trap);
+        _delivering = false;
+        return delivered;
+    }
+
+    // However long the chain was: one delivery, so that a budget of one is never overdrawn.
+    private void EndDelivery(in TrapInfo trap)
+    {
+        _left -= trap.Source is TrapSource.Exception or TrapSource.DebugTrap ? 1 : 0;
+        Vcpu.EventsDelivered++;
+        NoteEvent(trap, EventStops.Delivered);
     }
 
     private void BeginDelivery(in TrapInfo trap)
@@ -117,8 +134,7 @@ public sealed unsafe partial class Interpreter
 
             if (TryEnter(trap, s->Eip) && FaultVector < 0)
             {
-                // However long the chain: one delivery, so that a budget of one is never overdrawn.
-                _left -= trap.Source is TrapSource.Exception or TrapSource.DebugTrap ? 1 : 0;
+                EndDelivery(trap);
                 return true;
             }
 

@@ -148,5 +148,7 @@ public sealed unsafe partial class Interpreter
 
     /// <summary>Checks that a store would succeed: page and alignment.</summary>
     internal bool CheckWrite(uint linear, int size, bool user) =>
-        TryTranslate(linear, size, write: true, user, out _, out _) && CheckAlignment(linear, size, user);
+        TryTranslate(linear, size, write: true, user, out ulong first, out ulong second)
+        && PassWatch(linear, size, first, second, write: true, note: false)
+        && CheckAlignment(linear, size, user);
 }

@@ -90,6 +90,11 @@ public sealed unsafe partial class Interpreter
     internal bool SwitchTask(ushort selector, in Descriptor task, TaskSwitchKind kind, uint returnEip, uint image, uint? errorCode = null)
     {
         CpuState* s = State;
+        if (!MaySwitchTask())
+        {
+            return false;
+        }
+
         TaskState old = new(TaskState.Is32(s->Tr));
         TaskState next = new(((int)task.System & 8) != 0);
         if (task.Limit < next.LeastLimit)

@@ -128,12 +128,14 @@ internal static unsafe class ModelSpecificRegisters
             case PentiumEventSelect or PentiumCounter0 or PentiumCounter1 when !isP6: break;
             case ApicBase when isP6 && (value & ~ApicBaseBits) == 0:
                 cpu.Vcpu.ApicBase = value;
+                cpu.NoteModelSpecificRegister(ApicBase, value);
                 cpu.RequestedExit = new VmExit(ExitReason.ApicBaseWritten);
                 return Flow.LeaveAfter(s, i, cpu);
             case DebugControl when isP6 && value == 0: break;
             default: return Unknown(i, cpu);
         }
 
+        cpu.NoteModelSpecificRegister(s->Ecx, value);
         return Flow.EndBlock(s, i);
     }
 

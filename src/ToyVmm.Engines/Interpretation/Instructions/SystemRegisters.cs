@@ -36,7 +36,9 @@ internal static unsafe class SystemRegisters
             return Flow.StopHere(i, cpu);
         }
 
+        uint old = s->Cr0;
         s->Cr0 &= ~Cr0.TS;
+        cpu.NoteControlRegister(0, old, s->Cr0);
         return Flow.EndBlock(s, i);
     }
 
@@ -76,6 +78,7 @@ internal static unsafe class SystemRegisters
         }
 
         uint value = Operand.Register<uint>(s, i->Source);
+        uint old = i->Destination == 2 ? s->Cr2 : s->Cr4;
         switch (i->Destination)
         {
             case 0:
@@ -104,6 +107,11 @@ internal static unsafe class SystemRegisters
                 break;
         }
 
+        if (i->Destination is 2 or 4)
+        {
+            cpu.NoteControlRegister(i->Destination, old, value);
+        }
+
         return Flow.EndBlock(s, i);
     }
 
@@ -129,6 +137,7 @@ internal static unsafe class SystemRegisters
             return false;
         }
 
+        cpu.NoteControlRegister(0, s->Cr0, value);
         s->Cr0 = value;
         const uint Coprocessor = Cr0.TS | Cr0.MP | Cr0.EM | Cr0.NE;
         if ((changes & ~Coprocessor) == 0)

@@ -1,0 +1,8 @@
+namespace ToyVmm.Debugging;
+
+/// <summary>How a session goes about it.</summary>
+public sealed record DebugOptions
+{
+    /// <summary>Takes the lines of log points, from the thread that runs the guest; null drops them.</summary>
+    public Action<string>? Log { get; init; }
+}
