@@ -295,7 +295,7 @@ internal sealed class DwarfLineTable
         {
             LineRange row = Rows[n];
             uint end = Rows[n + 1].First;
-            if (end > row.First && row.File >= 0 && row.Line > 0)
+            if (end >= row.First && row.File >= 0 && row.Line > 0)
             {
                 Rows[kept++] = row with { End = end };
             }

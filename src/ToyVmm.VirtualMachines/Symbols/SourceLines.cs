@@ -5,7 +5,7 @@ namespace ToyVmm.VirtualMachines.Symbols;
 /// <param name="Line">The line, from 1.</param>
 /// <param name="Column">The column, from 1; 0 where nobody says.</param>
 /// <param name="First">The piece's first linear address.</param>
-/// <param name="End">The address behind its last.</param>
+/// <param name="End">The address behind its last; the first one where the optimizer left nothing of the line there.</param>
 public readonly record struct SourceLine(string File, int Line, int Column, uint First, uint End)
 {
     /// <summary>The file without its folders.</summary>
@@ -74,8 +74,9 @@ public sealed class SourceLines
 
         DwarfLineTable table = DwarfLineTable.Read(sections, elf.IsCode);
         problem = table.Problem;
-        LineRange[] rows = [.. table.Rows];
-        Array.Sort(rows, Compare);
+
+        // Empty rows, where the optimizer left nothing between two lines, stand before the one that has the address; else the table's order stays.
+        LineRange[] rows = [.. table.Rows.OrderBy(row => row.First).ThenBy(row => row.End)];
         return rows.Length == 0 ? Empty : new SourceLines([.. table.Files], rows, [.. ElfSymbols.ReadAliases(bytes)], null);
     }
 
@@ -135,12 +136,6 @@ public sealed class SourceLines
     private static bool IsCalled(string path, string name) =>
         name.Length > 0 && path.EndsWith(name, StringComparison.Ordinal) && (path.Length == name.Length || name[0] == '/' || path[^(name.Length + 1)] == '/');
 
-    private static int Compare(LineRange x, LineRange y)
-    {
-        int order = x.First.CompareTo(y.First);
-        return order != 0 ? order : y.End.CompareTo(x.End);
-    }
-
     private void AddPlaces(int file, int line, List<SourceLine> found)
     {
         int best = int.MaxValue;
@@ -149,16 +144,19 @@ public sealed class SourceLines
             best = row.File == file && row.IsStatement && row.Line >= line ? Math.Min(best, row.Line) : best;
         }
 
-        // Rows of one line that follow each other are one place.
-        LineRange before = default;
+        // Rows of the line that follow each other without a gap are one place.
+        uint? end = null;
         foreach (LineRange row in _rows)
         {
-            if (row.File == file && row.IsStatement && row.Line == best && !(before.File == file && before.Line == best && before.End == row.First))
+            if (row.File == file && row.Line == best)
             {
-                found.Add(ToLine(row));
-            }
+                if (row.IsStatement && row.First != end)
+                {
+                    found.Add(ToLine(row));
+                }
 
-            before = row;
+                end = row.End;
+            }
         }
     }
 
@@ -179,7 +177,17 @@ public sealed class SourceLines
             }
         }
 
-        return low > 0 && address < _rows[low - 1].End ? ToLine(_rows[low - 1]) : null;
+        // A hostile file can have a million empty rows at one address.
+        const int MostPassed = 4096;
+        for (int n = low - 1, passed = 0; n >= 0 && passed < MostPassed; n--, passed++)
+        {
+            if (_rows[n].End > _rows[n].First)
+            {
+                return address < _rows[n].End ? ToLine(_rows[n]) : null;
+            }
+        }
+
+        return null;
     }
 
     private SourceLine ToLine(in LineRange row) => new(_files[row.File], row.Line, row.Column, row.First, row.End);
