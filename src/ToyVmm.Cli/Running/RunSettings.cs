@@ -1,3 +1,4 @@
+using ToyVmm.Debugging.Gdb;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Tracing;
 
@@ -44,6 +45,9 @@ internal sealed record RunSettings
 
     /// <summary>Files with names for the guest's addresses.</summary>
     public IReadOnlyList<string> Symbols { get; init; } = [];
+
+    /// <summary>Where to wait for gdb, which then runs the guest; null for nowhere.</summary>
+    public GdbEndpoint? Gdb { get; init; }
 
     /// <summary>The file for the report; "-" is standard output; null is none.</summary>
     public string? Json { get; init; }
