@@ -1,4 +1,5 @@
 using System.CommandLine;
+using ToyVmm.Cli.Debugging;
 using ToyVmm.Cli.Fleets;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Running;
@@ -47,6 +48,7 @@ internal sealed class RunCommand(HostConsole console)
     private readonly Option<bool> _haltOk = new("--halt-ok") { Description = "A guest that halts for ever has succeeded: status 0 instead of 70." };
     private readonly Option<bool> _pace = new("--pace") { Description = "Keep the guest's clock at host time and sleep while it idles; the default on a terminal." };
     private readonly Option<bool> _noPace = new("--no-pace") { Description = "Skip idle time; the default where standard input is no terminal." };
+    private readonly Option<string> _gdb = GdbOption.Create();
     private readonly Option<bool> _quiet = new("--quiet", "-q") { Description = "No verdict line." };
 
     private readonly Option<bool> _verbose = new("--verbose", "-v")
@@ -62,7 +64,7 @@ internal sealed class RunCommand(HostConsole console)
         Command command = new("run", "Run a guest image.");
         _machine.AddTo(command);
         foreach (Option option in (ReadOnlySpan<Option>)[_engine, _verifyTranslations, _serial, _display, _screen, _screenshot, _maxInstructions, _maxExits, _maxMemory, _maxDiskWrites, _maxTrace, _maxSerial, _timeout, _stats, _advise, _strict, _symbols, _json,
-            _trace, _traceHash, _record, _recordFiles, _haltOk, _pace, _noPace, _quiet, _verbose])
+            _trace, _traceHash, _record, _recordFiles, _haltOk, _pace, _noPace, _gdb, _quiet, _verbose])
         {
             command.Options.Add(option);
         }
@@ -117,7 +119,7 @@ internal sealed class RunCommand(HostConsole console)
 
     private void RefuseForSeveral(ParseResult parsed, RunSettings settings)
     {
-        foreach (Option option in (ReadOnlySpan<Option>)[_display, _screen, _screenshot, _stats, _advise, _strict, _trace, _maxTrace, _record, _recordFiles, _pace, _noPace])
+        foreach (Option option in (ReadOnlySpan<Option>)[_display, _screen, _screenshot, _stats, _advise, _strict, _trace, _maxTrace, _record, _recordFiles, _pace, _noPace, _gdb])
         {
             if (parsed.GetResult(option) is { Implicit: false })
             {
@@ -212,6 +214,7 @@ internal sealed class RunCommand(HostConsole console)
             Record = parsed.GetValue(_record),
             HaltOk = parsed.GetValue(_haltOk),
             Pace = ReadPace(parsed),
+            Gdb = GdbOption.Read(parsed, _gdb, _maxInstructions, _maxExits, _timeout),
             Quiet = parsed.GetValue(_quiet),
             Verbosity = parsed.GetResult(_verbose)?.IdentifierTokenCount ?? 0,
         };

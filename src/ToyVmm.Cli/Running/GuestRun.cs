@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using ToyVmm.Cli.Advising;
+using ToyVmm.Cli.Debugging;
 using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Interactive;
@@ -128,11 +129,13 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         // A screen on the terminal comes with its keyboard; without one the terminal is the serial line.
         bool display = settings.Display && console.OutputIsTerminal;
         bool takesTerminal = console.InputIsTerminal && (display || settings.SerialToOutput);
+        using GdbRun? gdb = settings.Gdb is { } endpoint ? new GdbRun(vm, endpoint, console, settings.Quiet) : null;
         using TerminalSession? session = takesTerminal ? TerminalSession.Start(vm, console, toKeyboard: display, settings.Quiet) : null;
         using StopSignals signals = new(() =>
         {
             vm.RequestStop();
             session?.Interrupt();
+            gdb?.Stop();
         });
         if (session is null && settings.SerialToOutput)
         {
@@ -146,7 +149,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             session.Painter = painter;
         }
 
-        (StopReason stop, TimeSpan elapsed) = RunWithPrompts(vm, sink, session);
+        (StopReason stop, TimeSpan elapsed) = gdb is null ? RunWithPrompts(vm, sink, session) : gdb.Run(sink, session);
         return (stop, elapsed, signals.Number);
     }
 

@@ -1,3 +1,4 @@
+using ToyVmm.Debugging.Gdb;
 using ToyVmm.Debugging.Strict;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Replay;
@@ -61,6 +62,9 @@ internal sealed record RunSettings
 
     /// <summary>The command that debugs the same machine.</summary>
     public string DebugCommand { get; init; } = "toyvmm debug";
+
+    /// <summary>Where to wait for gdb, which then runs the guest; null for nowhere.</summary>
+    public GdbEndpoint? Gdb { get; init; }
 
     /// <summary>The file for the report; "-" is standard output; null is none.</summary>
     public string? Json { get; init; }
