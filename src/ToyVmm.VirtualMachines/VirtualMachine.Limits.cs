@@ -64,11 +64,11 @@ public sealed unsafe partial class VirtualMachine
     }
 
     // Port accesses that may be performed before the loop looks: EndAccess leaves at the one behind the last of them. Emitted code may have latches for
-    // itself while it cannot get to the limit with them: it counts them, one for an instruction, but asks nobody.
+    // itself while it cannot get to the limit with them, nor to a replayed event right behind one: it counts them, one for an instruction, but asks nobody.
     private int PrepareAccesses(ulong budget)
     {
         ulong left = _lastExit - _exitsHandled;
-        Vcpu.LatchesHidden = left < budget + SliceAccesses;
+        Vcpu.LatchesHidden = left < budget + SliceAccesses || InstructionsRetired >= _replayAt;
         return (int)Math.Min(SliceAccesses, left - 1);
     }
 
