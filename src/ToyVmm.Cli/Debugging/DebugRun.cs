@@ -111,6 +111,15 @@ internal sealed class DebugRun(HostConsole console, DebugSettings settings, Imag
 
     private void Prepare(CommandInterpreter interpreter)
     {
+        if (settings.GoTo is { } place)
+        {
+            CommandReply reply = interpreter.Execute("goto " + place);
+            if (reply.IsError)
+            {
+                throw UserErrorException.Usage($"--goto {place}: {reply.Text}");
+            }
+        }
+
         foreach (string spec in settings.Breakpoints)
         {
             CommandReply reply = interpreter.Execute("break " + spec);

@@ -25,6 +25,7 @@ internal static class GeneralCommands
         new("tui", CommandGroup.General, "", "the full-screen view; q leaves it")
         {
             Help = "Registers, code, the stack, the guest's output and a command line, on a terminal of at least 80 by 24. ? lists its keys.",
+            Examples = [new("tui", "windows")],
             Execute = (_, _) => new CommandReply("", Action: CommandAction.FullScreen),
         },
         new("interact", CommandGroup.Running, "", "go on with the terminal as the guest's serial line")

@@ -39,6 +39,7 @@ internal static class StateCommands
         new("memory-add", CommandGroup.State, "SIZE", "give the guest more memory, as far as --memory-max goes")
         {
             Help = "Needs a machine with --memory-max; the guest hears of it when it goes on.",
+            Examples = [new("memory-add 16M", "sixteen MiB")],
             Execute = (context, arguments) => Changed(context, "memory-add " + arguments),
         },
         new("balloon", CommandGroup.State, "SIZE", "ask the guest to give so much memory back")

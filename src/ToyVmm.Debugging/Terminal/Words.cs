@@ -4,7 +4,7 @@ namespace ToyVmm.Debugging.Terminal;
 internal static class Words
 {
     /// <summary>The first word, and what stands behind it.</summary>
-    public static (string First, string Rest) First(string text)
+    public static (string First, string Behind) First(string text)
     {
         int end = 0;
         while (end < text.Length && !char.IsWhiteSpace(text[end]))
