@@ -3,6 +3,7 @@ using ToyVmm.Cli.Debugging;
 using ToyVmm.Cli.Fleets;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Running;
+using ToyVmm.Debugging.Strict;
 using ToyVmm.Engines;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Replay;
@@ -90,7 +91,7 @@ internal sealed class RunCommand(HostConsole console)
             return RunFleet(parsed, settings, engine, verify);
         }
 
-        if (settings.Strict != Debugging.Strict.StrictChecks.None)
+        if (settings.Strict != StrictChecks.None)
         {
             engine = engine is EngineKind.Auto or EngineKind.Interpreter ? EngineKind.Interpreter
                 : throw UserErrorException.Usage("--strict looks at every instruction, on the interpreter: leave --engine out");
@@ -184,7 +185,7 @@ internal sealed class RunCommand(HostConsole console)
         }
 
         (TraceLevel Level, string? File)? trace = parsed.GetValue(_trace) is { } text ? ReadTrace(text) : null;
-        (Debugging.Strict.StrictChecks strict, bool strictFails) = parsed.GetValue(_strict) is { } checks ? StrictOption.Parse(checks) : default;
+        (StrictChecks strict, bool strictFails) = parsed.GetValue(_strict) is { } checks ? StrictOption.Parse(checks) : default;
         return new RunSettings
         {
             SerialFile = serial.StartsWith("file:", StringComparison.Ordinal) ? serial[5..] : null,

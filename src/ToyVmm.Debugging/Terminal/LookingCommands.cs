@@ -93,7 +93,7 @@ internal static class LookingCommands
             Examples = [new("point", "INSTRUCTIONS:EVENTS")],
             Execute = (context, _) =>
             {
-                Hardware.Time.MachineClock clock = context.Session.Machine.Machine.Clock;
+                Hardware.Time.VirtualClock clock = context.Session.Machine.Machine.Clock;
                 return new CommandReply(Invariant($"point {context.Session.Point}: {context.Session.Point.Instructions:N0} instructions, {context.Session.Point.Events:N0} events, {clock.Now / (double)clock.Frequency:N9} s"));
             },
         },

@@ -1,6 +1,6 @@
 using ToyVmm.Debugging;
 using ToyVmm.Debugging.Terminal;
-using ToyVmm.Engines;
+using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Comparing;
 using Xunit;
 
