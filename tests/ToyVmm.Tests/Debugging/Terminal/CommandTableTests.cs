@@ -1,5 +1,6 @@
 using ToyVmm.Debugging.Terminal;
 using ToyVmm.Engines;
+using ToyVmm.VirtualMachines;
 using Xunit;
 
 namespace ToyVmm.Tests.Debugging.Terminal;
