@@ -152,6 +152,11 @@ public sealed partial class ExecutionHistory
                 ExecutionPoint middle = new(hit.Instructions + ((end.Instructions - hit.Instructions) / 2), 0);
                 StopReason reason = history.Quietly(() => history.Advance(middle, isLadder: false));
                 IsCancelled |= reason.Kind == StopKind.Stopped;
+                if (Now <= hit)
+                {
+                    break;
+                }
+
                 middle = Now;
                 if (HasHit(end, countsHere: true))
                 {
