@@ -4,7 +4,7 @@ using System.Text;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Running;
 using ToyVmm.VirtualMachines;
-using ToyVmm.VirtualMachines.Monitoring;
+using ToyVmm.Debugging.Monitoring;
 
 namespace ToyVmm.Cli.Interactive;
 

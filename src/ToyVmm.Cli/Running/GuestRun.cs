@@ -7,7 +7,7 @@ using ToyVmm.Cli.Interactive;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Advising;
-using ToyVmm.VirtualMachines.Monitoring;
+using ToyVmm.Debugging.Monitoring;
 using ToyVmm.VirtualMachines.Symbols;
 using ToyVmm.VirtualMachines.Tracing;
 

@@ -86,6 +86,14 @@ internal sealed unsafe class ShadowView : IDisposable
     /// <summary>True where a linear page (its number) is mapped.</summary>
     public bool IsMapped(uint page) => (StateOf(page) & PageState.Readable) != 0;
 
+    /// <summary>What is mapped of the page of a linear address.</summary>
+    public ShadowPage Peek(uint linear)
+    {
+        uint page = linear >> PageShift;
+        PageState state = StateOf(page);
+        return new ShadowPage(Exists: true, (state & PageState.Readable) != 0, (state & PageState.Writable) != 0, (ulong)_frames[page] << PageShift);
+    }
+
     /// <summary>Maps pages that are contiguous on both sides, or changes what may be done with them.</summary>
     /// <param name="run">The linear pages.</param>
     /// <param name="physical">The RAM behind the first.</param>

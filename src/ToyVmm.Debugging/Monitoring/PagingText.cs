@@ -1,10 +1,11 @@
+using ToyVmm.VirtualMachines;
 using System.Globalization;
 using System.Text;
 using ToyVmm.Engines;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Paging;
 
-namespace ToyVmm.VirtualMachines.Monitoring;
+namespace ToyVmm.Debugging.Monitoring;
 
 /// <summary>What the page tables map, and what the TLB holds: ranges of pages with the same rights, as QEMU's "info mem" shows them.</summary>
 internal static unsafe class PagingText

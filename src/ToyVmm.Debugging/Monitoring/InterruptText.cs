@@ -1,10 +1,11 @@
+using ToyVmm.VirtualMachines;
 using System.Globalization;
 using System.Text;
 using ToyVmm.Hardware;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.Hardware.Interrupts;
 
-namespace ToyVmm.VirtualMachines.Monitoring;
+namespace ToyVmm.Debugging.Monitoring;
 
 /// <summary>The interrupt controllers and timers for people. Registers whose read would change something are not read.</summary>
 internal static class InterruptText

@@ -1,9 +1,10 @@
+using ToyVmm.VirtualMachines;
 using System.Globalization;
 using System.Text;
 using ToyVmm.Engines;
 using ToyVmm.Hardware.Cpu;
 
-namespace ToyVmm.VirtualMachines.Monitoring;
+namespace ToyVmm.Debugging.Monitoring;
 
 /// <summary>The CPU's registers for people, in the layout of QEMU's "info registers".</summary>
 internal static unsafe class RegisterText
