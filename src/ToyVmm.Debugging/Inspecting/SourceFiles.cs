@@ -50,7 +50,7 @@ public sealed class SourceFiles(IReadOnlyList<string> folders)
             for (int first = 0; first < parts.Length; first++)
             {
                 // What climbs out of the folder is not in it.
-                if (!parts[first..].Contains(".."))
+                if (Array.IndexOf(parts, "..", first) < 0)
                 {
                     yield return Path.Combine(folder, Path.Combine(parts[first..]));
                 }
