@@ -11,8 +11,9 @@ internal static class GuestSymbols
     /// <param name="files">What --symbols names; the first that knows an address has the word.</param>
     /// <param name="image">The image.</param>
     /// <param name="console">Told where the image's own symbols are malformed.</param>
+    /// <param name="quiet">True to leave malformed symbols of the image out without a word: nobody has asked for them.</param>
     /// <exception cref="UserErrorException">A file cannot be read, or has no symbols.</exception>
-    public static SymbolTable Read(IEnumerable<string> files, ImageSource image, HostConsole console)
+    public static SymbolTable Read(IEnumerable<string> files, ImageSource image, HostConsole console, bool quiet = false)
     {
         SymbolTable symbols = SymbolTable.Empty;
         foreach (string path in files)
@@ -30,12 +31,33 @@ internal static class GuestSymbols
         if (image.Bytes is { } bytes)
         {
             symbols = symbols.With(SymbolFile.ReadFromImage(bytes, out string? problem));
-            if (problem is not null)
+            if (problem is not null && !quiet)
             {
                 console.Error.WriteLine($"toyvmm: the image's symbols are left out: {problem}");
             }
         }
 
         return symbols;
+    }
+
+    /// <summary>Reads the source lines of the same files.</summary>
+    /// <param name="files">What --symbols names; the first that knows an address has the word.</param>
+    /// <param name="image">The image.</param>
+    /// <param name="console">Told where debug information is damaged: what can be read of it is taken.</param>
+    /// <exception cref="UserErrorException">A file cannot be read.</exception>
+    public static SourceLines ReadLines(IEnumerable<string> files, ImageSource image, HostConsole console)
+    {
+        SourceLines lines = SourceLines.Empty;
+        foreach ((string name, ReadOnlyMemory<byte> bytes) in files.Select(path => (path, (ReadOnlyMemory<byte>)HostFile.ReadAll(path, "symbol file")))
+            .Concat(image.Bytes is { } own ? [("the image", own)] : []))
+        {
+            lines = lines.With(SourceLines.Read(bytes, out string? problem));
+            if (problem is not null)
+            {
+                console.Error.WriteLine($"toyvmm: some source lines of {name} are left out: {problem}");
+            }
+        }
+
+        return lines;
     }
 }

@@ -37,16 +37,29 @@ public sealed class MonitorCommands
 
     private readonly VirtualMachine _vm;
 
-    /// <summary>What "info" looks with: it may be given symbols and source lines.</summary>
+    /// <summary>What "info" looks with.</summary>
     public Inspector Inspector { get; }
+
+    /// <summary>What "info" takes.</summary>
+    public static IReadOnlyList<InspectionSubject> Subjects { get; } =
+    [
+        .. Inspector.Subjects, new("exits", "", "instructions, exits and traps so far"), new("block", "", "the drives and what is in them"), new("balloon", "", "how much memory the guest has, and is asked for"),
+    ];
 
     /// <summary>Makes the commands for a machine.</summary>
     /// <param name="machine">The machine; not running while a command is executed.</param>
     public MonitorCommands(VirtualMachine machine)
+        : this(new Inspector(machine ?? throw new ArgumentNullException(nameof(machine))))
     {
-        ArgumentNullException.ThrowIfNull(machine);
-        _vm = machine;
-        Inspector = new Inspector(machine);
+    }
+
+    /// <summary>Makes the commands for a machine that somebody looks at already.</summary>
+    /// <param name="inspector">What "info" looks with: it may know symbols and source lines.</param>
+    public MonitorCommands(Inspector inspector)
+    {
+        ArgumentNullException.ThrowIfNull(inspector);
+        _vm = inspector.Machine;
+        Inspector = inspector;
     }
 
     /// <summary>Executes a command.</summary>
@@ -111,10 +124,9 @@ public sealed class MonitorCommands
 
     private MonitorReply Info(string[] arguments)
     {
-        string subjects = string.Join(", ", Inspector.Subjects.Select(subject => subject.Name)) + ", exits, block or balloon";
         if (arguments.Length == 0)
         {
-            return MonitorReply.Error($"info: of what? {subjects}");
+            return MonitorReply.Error("info: of what?\n" + string.Join('\n', Subjects.Select(subject => $"  {subject.Name + " " + subject.Arguments,-34} {subject.Help}")));
         }
 
         if (arguments is ["exits" or "block" or "balloon", ..])
@@ -124,7 +136,7 @@ public sealed class MonitorCommands
         }
 
         return Inspector.TryShow(arguments[0], string.Join(' ', arguments[1..]), out InspectionText? text, out string? problem) ? new MonitorReply(text.Text)
-            : MonitorReply.Error(problem is null ? $"info {arguments[0]}: nothing is known of that; {subjects}" : $"info {problem}");
+            : MonitorReply.Error(problem is null ? $"info {arguments[0]}: nothing is known of that; {string.Join(", ", Subjects.Select(subject => subject.Name))}" : $"info {problem}");
     }
 
     private string Screen() => _vm.Machine.Vga.IsTextMode ? _vm.Machine.Vga.ReadScreen().ToText() : "(the display is in a graphics mode)";
