@@ -2,8 +2,8 @@ using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Interactive;
 using ToyVmm.Debugging;
 using ToyVmm.Debugging.Gdb;
-using ToyVmm.VirtualMachines;
 using ToyVmm.Debugging.Monitoring;
+using ToyVmm.VirtualMachines;
 
 namespace ToyVmm.Cli.Debugging;
 

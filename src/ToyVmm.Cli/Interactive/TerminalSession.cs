@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 using System.Text;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Running;
-using ToyVmm.VirtualMachines;
 using ToyVmm.Debugging.Monitoring;
+using ToyVmm.VirtualMachines;
 
 namespace ToyVmm.Cli.Interactive;
 

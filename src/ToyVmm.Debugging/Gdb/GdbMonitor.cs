@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
-using ToyVmm.Engines.Decoding;
 using ToyVmm.Debugging.Monitoring;
+using ToyVmm.Engines.Decoding;
 
 namespace ToyVmm.Debugging.Gdb;
 
@@ -52,7 +52,7 @@ internal sealed class GdbMonitor
         foreach (Entry entry in _table)
         {
             string[] name = entry.Name.Split(' ');
-            if (words.Length >= name.Length && name.SequenceEqual(words[..name.Length]))
+            if (words.Length >= name.Length && name.SequenceEqual(words.AsSpan()[..name.Length]))
             {
                 return entry.Execute(words[name.Length..]);
             }

@@ -1,9 +1,9 @@
-using ToyVmm.VirtualMachines;
 using System.Globalization;
 using System.Text;
 using ToyVmm.Hardware;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.Hardware.Interrupts;
+using ToyVmm.VirtualMachines;
 
 namespace ToyVmm.Debugging.Monitoring;
 

@@ -1,5 +1,5 @@
-using ToyVmm.VirtualMachines;
 using ToyVmm.Hardware.Devices;
+using ToyVmm.VirtualMachines;
 
 namespace ToyVmm.Debugging.Monitoring;
 

@@ -1,6 +1,6 @@
-using ToyVmm.VirtualMachines;
 using System.Globalization;
 using ToyVmm.Hardware.Memory;
+using ToyVmm.VirtualMachines;
 
 namespace ToyVmm.Debugging.Monitoring;
 

@@ -1,9 +1,9 @@
-using ToyVmm.VirtualMachines;
 using System.Globalization;
 using System.Text;
 using ToyVmm.Engines;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Paging;
+using ToyVmm.VirtualMachines;
 
 namespace ToyVmm.Debugging.Monitoring;
 

@@ -1,8 +1,8 @@
-using ToyVmm.VirtualMachines;
 using System.Globalization;
 using System.Text;
 using ToyVmm.Engines;
 using ToyVmm.Hardware.Cpu;
+using ToyVmm.VirtualMachines;
 
 namespace ToyVmm.Debugging.Monitoring;
 

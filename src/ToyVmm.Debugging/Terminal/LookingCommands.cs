@@ -1,9 +1,9 @@
 using System.Collections.Immutable;
 using System.Text;
 using ToyVmm.Debugging.Expressions;
+using ToyVmm.Debugging.Monitoring;
 using ToyVmm.Debugging.Registers;
 using ToyVmm.Hardware.Cpu;
-using ToyVmm.Debugging.Monitoring;
 using ToyVmm.VirtualMachines.Symbols;
 using static System.FormattableString;
 

@@ -15,8 +15,7 @@ internal static class MachineCommands
             Aliases = ["i"],
             Completes = CompletionKind.Words,
             Words = s_subjects,
-            Help = "Looking has no side effects: no device is read, nothing is latched. Subjects:\n"
-                + string.Join('\n', MonitorCommands.Subjects.Select(subject => $"  {subject.Name + " " + subject.Arguments,-34} {subject.Help}")),
+            Help = "Looking has no side effects: no device is read, nothing is latched. Subjects: " + string.Join(", ", s_subjects) + "; info alone says what each shows and takes.",
             Examples = [new("info walk eip", "the page walk of the next instruction"), new("info segments", "descriptor caches and their tables"), new("info pic", "the interrupt controllers"), new("info exits", "counts")],
             Execute = (context, arguments) => Monitor(context, "info " + arguments),
         },
