@@ -1,3 +1,4 @@
+using ToyVmm.Debugging.Inspecting;
 using ToyVmm.Hardware.Memory;
 using ToyVmm.VirtualMachines;
 
@@ -12,43 +13,11 @@ public sealed class DebugMemory(VirtualMachine vm, Action changed)
     /// <param name="linear">The first address; behind the last one comes 0.</param>
     /// <param name="bytes">Receives the bytes.</param>
     /// <returns>How many could be read before something that is no memory.</returns>
-    public int ReadLinear(uint linear, Span<byte> bytes)
-    {
-        int done = 0;
-        while (done < bytes.Length)
-        {
-            uint at = linear + (uint)done;
-            int length = Math.Min(bytes.Length - done, (int)(GuestPhysicalAddress.PageSize - (at & 0xFFF)));
-            if (vm.Vcpu.Mmu.Peek(at) is not { } physical || !IsMemory(physical) || !vm.Machine.Memory.TryRead(physical, bytes.Slice(done, length)))
-            {
-                break;
-            }
-
-            done += length;
-        }
-
-        return done;
-    }
+    public int ReadLinear(uint linear, Span<byte> bytes) => new GuestReader(vm).Read(linear, bytes);
 
     /// <summary>Reads at guest-physical addresses.</summary>
     /// <returns>How many bytes could be read before something that is no memory.</returns>
-    public int ReadPhysical(ulong address, Span<byte> bytes)
-    {
-        int done = 0;
-        while (done < bytes.Length)
-        {
-            GuestPhysicalAddress at = new(address + (ulong)done);
-            int length = Math.Min(bytes.Length - done, (int)(GuestPhysicalAddress.PageSize - (at.Value & 0xFFF)));
-            if (!IsMemory(at) || !vm.Machine.Memory.TryRead(at, bytes.Slice(done, length)))
-            {
-                break;
-            }
-
-            done += length;
-        }
-
-        return done;
-    }
+    public int ReadPhysical(ulong address, Span<byte> bytes) => new GuestReader(vm, isPhysical: true).Read(address, bytes);
 
     /// <summary>Stores at linear addresses, whatever the page tables say about writing. ROM and devices are left alone.</summary>
     /// <returns>How many bytes could be stored.</returns>
@@ -95,6 +64,4 @@ public sealed class DebugMemory(VirtualMachine vm, Action changed)
 
         return done;
     }
-
-    private bool IsMemory(GuestPhysicalAddress address) => vm.Machine.Memory.KindAt(address) is PageKind.Ram or PageKind.Rom;
 }

@@ -57,9 +57,6 @@ public sealed unsafe partial class DebugSession : IDisposable
     /// <summary>Breakpoints, watchpoints and log points.</summary>
     public BreakpointCollection Breakpoints { get; } = new();
 
-    /// <summary>Names of the guest's addresses.</summary>
-    public SymbolTable Symbols { get; set; } = SymbolTable.Empty;
-
     /// <summary>Where in its history the guest is.</summary>
     public ExecutionPoint Point => Machine.Point;
 

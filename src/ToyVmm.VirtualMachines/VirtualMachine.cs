@@ -230,6 +230,9 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         return Finish(options, config, machine, nothing, default);
     }
 
+    /// <summary>What the engine has derived from the guest's tables and code: for a look, between runs.</summary>
+    public EngineView EngineView => new(_engine);
+
     /// <summary>The host addresses that emitted code was given, at this moment; empty where everything is interpreted.</summary>
     public IReadOnlyList<HostRange> HostRanges => _engine.HostRanges;
 

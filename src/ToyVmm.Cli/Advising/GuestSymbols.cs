@@ -39,4 +39,25 @@ internal static class GuestSymbols
 
         return symbols;
     }
+
+    /// <summary>Reads the source lines of the same files.</summary>
+    /// <param name="files">What --symbols names; the first that knows an address has the word.</param>
+    /// <param name="image">The image.</param>
+    /// <param name="console">Told where debug information is damaged: what can be read of it is taken.</param>
+    /// <exception cref="UserErrorException">A file cannot be read.</exception>
+    public static SourceLines ReadLines(IEnumerable<string> files, ImageSource image, HostConsole console)
+    {
+        SourceLines lines = SourceLines.Empty;
+        foreach ((string name, ReadOnlyMemory<byte> bytes) in files.Select(path => (path, (ReadOnlyMemory<byte>)HostFile.ReadAll(path, "symbol file")))
+            .Concat(image.Bytes is { } own ? [("the image", own)] : []))
+        {
+            lines = lines.With(SourceLines.Read(bytes, out string? problem));
+            if (problem is not null)
+            {
+                console.Error.WriteLine($"toyvmm: some source lines of {name} are left out: {problem}");
+            }
+        }
+
+        return lines;
+    }
 }

@@ -2,6 +2,7 @@ using ToyVmm.Cli.Advising;
 using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Debugging;
+using ToyVmm.Debugging.Inspecting;
 using ToyVmm.Debugging.Terminal;
 using ToyVmm.VirtualMachines;
 
@@ -32,7 +33,12 @@ internal sealed class DebugRun(HostConsole console, DebugSettings settings, Imag
 
         GuestOutput output = new(WriteLine, settings.ShowsSerial ? serial : Stream.Null);
         using VirtualMachine vm = ImageRefusal.Create(image, options with { SerialOutput = output.Add }, console);
-        using DebugSession session = new(vm, new DebugOptions { Log = output.Log }) { Symbols = GuestSymbols.Read(settings.Symbols, image, console) };
+        using DebugSession session = new(vm, new DebugOptions { Log = output.Log })
+        {
+            Symbols = GuestSymbols.Read(settings.Symbols, image, console),
+            Lines = GuestSymbols.ReadLines(settings.Symbols, image, console),
+        };
+        session.Inspector.Sources = new SourceFiles(settings.SourceFolders);
         bool asks = script is null && console.InputIsTerminal;
         CommandInterpreter interpreter = new(session, new CommandInterpreterOptions { IsLinear = settings.Linear, RepeatsOnEmptyLine = asks });
         Prepare(interpreter);

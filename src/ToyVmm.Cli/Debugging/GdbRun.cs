@@ -2,8 +2,8 @@ using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Interactive;
 using ToyVmm.Debugging;
 using ToyVmm.Debugging.Gdb;
+using ToyVmm.Debugging.Monitoring;
 using ToyVmm.VirtualMachines;
-using ToyVmm.VirtualMachines.Monitoring;
 
 namespace ToyVmm.Cli.Debugging;
 

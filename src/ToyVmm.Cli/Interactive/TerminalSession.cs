@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 using System.Text;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Running;
+using ToyVmm.Debugging.Monitoring;
 using ToyVmm.VirtualMachines;
-using ToyVmm.VirtualMachines.Monitoring;
 
 namespace ToyVmm.Cli.Interactive;
 

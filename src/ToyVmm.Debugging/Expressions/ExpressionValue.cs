@@ -33,6 +33,9 @@ public readonly record struct ExpressionValue(ulong Bits, ExpressionType Type, U
     /// <summary>The number as an address: its low 32 bits.</summary>
     public uint Address => (uint)Bits;
 
+    /// <summary>True where the number is an address: of 32 bits, or a negative one that stands for such.</summary>
+    public bool IsAddress => IsAvailable && (long)Bits is >= int.MinValue and <= uint.MaxValue;
+
     /// <summary>No number: the reason in words. Null where there is one.</summary>
     public string? Problem => Why switch
     {

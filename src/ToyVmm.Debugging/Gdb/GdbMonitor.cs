@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
+using ToyVmm.Debugging.Monitoring;
 using ToyVmm.Engines.Decoding;
-using ToyVmm.VirtualMachines.Monitoring;
 
 namespace ToyVmm.Debugging.Gdb;
 
@@ -24,7 +24,7 @@ internal sealed class GdbMonitor
     public GdbMonitor(DebugSession session, GdbRegisters registers, GdbProtocol protocol)
     {
         (_session, _registers, _protocol) = (session, registers, protocol);
-        _commands = new MonitorCommands(session.Machine);
+        _commands = new MonitorCommands(session.Inspector);
         _table =
         [
             new("help", "", "this list", _ => Help()),
@@ -52,7 +52,7 @@ internal sealed class GdbMonitor
         foreach (Entry entry in _table)
         {
             string[] name = entry.Name.Split(' ');
-            if (words.Length >= name.Length && name.SequenceEqual(words[..name.Length]))
+            if (words.Length >= name.Length && name.SequenceEqual(words.AsSpan()[..name.Length]))
             {
                 return entry.Execute(words[name.Length..]);
             }

@@ -1,9 +1,9 @@
 using System.Collections.Immutable;
 using System.Text;
 using ToyVmm.Debugging.Expressions;
+using ToyVmm.Debugging.Monitoring;
 using ToyVmm.Debugging.Registers;
 using ToyVmm.Hardware.Cpu;
-using ToyVmm.VirtualMachines.Monitoring;
 using ToyVmm.VirtualMachines.Symbols;
 using static System.FormattableString;
 
@@ -213,7 +213,7 @@ internal static class LookingCommands
 
         char letter = format.Letter == ' ' ? 'x' : format.Letter;
         char unit = format.UnitBytes switch { 1 => 'b', 2 => 'h', 8 => 'g', _ => 'w' };
-        MonitorReply reply = new MonitorCommands(context.Session.Machine).Execute(Invariant($"{(physical ? "xp" : "x")}/{format.Count}{letter}{(letter == 'i' ? "" : unit)} 0x{address:x}"));
+        MonitorReply reply = new MonitorCommands(context.Session.Inspector).Execute(Invariant($"{(physical ? "xp" : "x")}/{format.Count}{letter}{(letter == 'i' ? "" : unit)} 0x{address:x}"));
         context.NextDump = address + (uint)(format.Count * format.UnitBytes);
         return new CommandReply(reply.Text, reply.IsError);
     }

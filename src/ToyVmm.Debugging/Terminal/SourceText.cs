@@ -1,3 +1,5 @@
+using ToyVmm.VirtualMachines.Symbols;
+
 namespace ToyVmm.Debugging.Terminal;
 
 /// <summary>The source line of the next instruction.</summary>
@@ -5,5 +7,7 @@ internal static class SourceText
 {
     /// <summary>"kernel.c:12: main();", as much of it as is known.</summary>
     /// <returns>Null where nothing is.</returns>
-    public static string? Of(DebugSession session) => null;
+    public static string? Of(DebugSession session) =>
+        session.Lines.Find(session.Cpu.Cs.Base + session.Cpu.Eip) is not { } line ? null
+        : session.Inspector.Sources.Text(line) is { } text ? $"{line}: {text.Trim()}" : line.ToString();
 }

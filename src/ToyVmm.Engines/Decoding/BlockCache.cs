@@ -118,6 +118,31 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
         return line->Key == Key(linear, s->Mode) && line->Block->Eip == eip && line->Block->Dead == 0 ? line->Block : null;
     }
 
+    /// <summary>The decoded block of the current mode that an instruction is in, one that begins there before others; null where there is none. Decodes nothing.</summary>
+    /// <param name="eip">The offset in CS.</param>
+    /// <param name="physical">Its GPA.</param>
+    public Block* Peek(uint eip, ulong physical)
+    {
+        Block* found = Lookup(physical, eip, _cpu.State->Mode);
+        if (found != null && found->Dead == 0)
+        {
+            return found;
+        }
+
+        found = null;
+        foreach (nint known in _pages.GetValueOrDefault((uint)(physical >> 12))?.Blocks ?? [])
+        {
+            Block* block = (Block*)known;
+            bool holds = block->Dead == 0 && block->Mode == _cpu.State->Mode && eip - block->Eip < (uint)block->Length && physical - block->Physical == eip - block->Eip;
+            if (holds && (found == null || block->Host != 0))
+            {
+                found = block;
+            }
+        }
+
+        return found;
+    }
+
     /// <summary>The offsets in a page at which an instruction may be waited for, 4,096; null where there are none.</summary>
     public bool[]? StopOffsets { get; private set; }
 

@@ -9,7 +9,9 @@ namespace ToyVmm.Engines.Decoding;
 /// <param name="Length">Its bytes; 1 for a byte that begins no instruction.</param>
 /// <param name="Text">Its text in NASM's syntax; "db 0x.." for a byte that begins no instruction.</param>
 /// <param name="Flow">Where the CPU goes behind it.</param>
-public readonly record struct DisassembledInstruction(uint Address, int Length, string Text, InstructionFlow Flow = InstructionFlow.Next);
+/// <param name="Target">Where a near branch goes: an offset in the code segment. Null for what is none, or depends on a register or memory.</param>
+/// <param name="Reference">The offset of a memory operand that no register takes part in. Null where there is none.</param>
+public readonly record struct DisassembledInstruction(uint Address, int Length, string Text, InstructionFlow Flow = InstructionFlow.Next, uint? Target = null, uint? Reference = null);
 
 /// <summary>Where an instruction leads.</summary>
 public enum InstructionFlow
@@ -62,7 +64,23 @@ public sealed class Disassembler
         }
 
         _formatter.Format(instruction, _text);
-        return new DisassembledInstruction(address, instruction.Length, _text.ToStringAndReset(), FlowOf(instruction));
+        return new DisassembledInstruction(address, instruction.Length, _text.ToStringAndReset(), FlowOf(instruction), TargetOf(instruction), ReferenceOf(instruction));
+    }
+
+    private static uint? TargetOf(in Instruction instruction) =>
+        instruction.Op0Kind is OpKind.NearBranch16 or OpKind.NearBranch32 ? (uint)instruction.NearBranchTarget : null;
+
+    private static uint? ReferenceOf(in Instruction instruction)
+    {
+        for (int n = 0; n < instruction.OpCount; n++)
+        {
+            if (instruction.GetOpKind(n) == OpKind.Memory && instruction.MemoryBase == Register.None && instruction.MemoryIndex == Register.None)
+            {
+                return (uint)instruction.MemoryDisplacement64;
+            }
+        }
+
+        return null;
     }
 
     private static InstructionFlow FlowOf(in Instruction instruction) => instruction.FlowControl switch

@@ -44,6 +44,19 @@ public sealed unsafe partial class Interpreter
 
     private static TlbEntry* NeverTlb => s_neverTlb;
 
+    /// <summary>What the interpreter's own projection of the TLB holds of a page.</summary>
+    /// <param name="linear">An address in the page.</param>
+    /// <param name="user">True for CPL 3.</param>
+    internal ShadowPage PeekProjection(uint linear, bool user)
+    {
+        TlbEntry* entry = (user ? UserTlb : SupervisorTlb) + ((linear >> 12) & (TlbEntry.Count - 1));
+        uint page = linear & 0xFFFF_F000;
+        bool readable = entry->ReadTag == page;
+        bool writable = entry->WriteTag == page;
+        ulong frame = readable || writable ? (ulong)((byte*)(entry->Addend + (nint)page) - Vcpu.Memory.RamBase) : 0;
+        return new ShadowPage(Exists: true, readable, writable, frame < Vcpu.Memory.RamSize ? frame : 0);
+    }
+
     private GuestMemory Memory => Vcpu.Memory;
 
     private byte* Staging => State->Staging;

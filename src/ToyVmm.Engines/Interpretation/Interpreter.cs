@@ -112,6 +112,9 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         return block;
     }
 
+    /// <summary>The block that an instruction is in, if it is decoded already.</summary>
+    internal Block* PeekBlock(uint eip, ulong physical) => _blocks.Peek(eip, physical);
+
     /// <summary>The engine's emitted code; null where everything is interpreted.</summary>
     internal TranslatedCode? Translated { get; private set; }
 

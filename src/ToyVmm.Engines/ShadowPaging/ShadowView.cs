@@ -83,6 +83,14 @@ internal sealed unsafe class ShadowView : IDisposable
     /// <summary>True when the host's mappings in this process are used up: this view's must go before more can come.</summary>
     public bool IsOverBudget => _edges > 0 && _budget.IsSpent;
 
+    /// <summary>What is mapped of the page of a linear address.</summary>
+    public ShadowPage Peek(uint linear)
+    {
+        uint page = linear >> PageShift;
+        PageState state = StateOf(page);
+        return new ShadowPage(Exists: true, (state & PageState.Readable) != 0, (state & PageState.Writable) != 0, (ulong)_frames[page] << PageShift);
+    }
+
     /// <summary>Maps pages that are contiguous on both sides, or changes what may be done with them.</summary>
     /// <param name="run">The linear pages.</param>
     /// <param name="physical">The RAM behind the first.</param>

@@ -66,6 +66,15 @@ internal sealed class AddressSpacePool : IDisposable
         return found;
     }
 
+    /// <summary>The one for an address space and a privilege if there is one; for a look, which moves nothing.</summary>
+    /// <param name="space">Which address space.</param>
+    /// <param name="user">True for CPL 3.</param>
+    public AddressSpace? Peek(int space, bool user)
+    {
+        int key = !user && IsShared(space) ? Shared : space;
+        return _spaces.Find(candidate => candidate.Space == key && candidate.User == user && (key != Shared || candidate.LocalSpace == space));
+    }
+
     /// <summary>MOV CR3.</summary>
     /// <param name="space">Which address space is current now.</param>
     /// <param name="known">False for one that has no entries in the TLB yet.</param>

@@ -98,6 +98,18 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
     /// <summary>The code cache.</summary>
     public CodeCache Code => _code;
 
+    /// <summary>Which instructions faulted too often.</summary>
+    public FaultHistory Faults => _faults;
+
+    /// <summary>What the views hold of a page; nothing is made for the asking.</summary>
+    /// <param name="linear">An address in the page.</param>
+    /// <param name="user">True for CPL 3.</param>
+    public ShadowPage PeekView(uint linear, bool user) =>
+        _spaces.Peek(_cpu.Vcpu.Mmu.Tlb.CurrentSpace, user) is { } space ? space.View.Peek(linear) : default;
+
+    /// <summary>The translation that begins at an offset in the code cache; null where none does.</summary>
+    public TranslatedBlock? BlockStartingAt(int offset) => _blocks.Count > 0 && FindBlock(offset) is { } found && found.Start == offset ? found : null;
+
     /// <summary>Pages of the host's memory that all jump tables take.</summary>
     public int JumpTablePages => _spaces.All.Sum(space => space.JumpTablePages);
 

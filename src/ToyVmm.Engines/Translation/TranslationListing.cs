@@ -18,6 +18,7 @@ public sealed unsafe class TranslationListing : IDisposable
 {
     private const int CacheBytes = 1 << 20;
     private readonly Interpreter _cpu;
+    private readonly bool _isLive;
     private readonly CodeCache _code;
     private readonly BlockTranslator _translator;
     private readonly Disassembler _disassembler = new();
@@ -28,8 +29,14 @@ public sealed unsafe class TranslationListing : IDisposable
     /// <param name="vcpu">The CPU, whose mode, segments and page tables count.</param>
     /// <exception cref="PlatformNotSupportedException">The translator cannot run on this host.</exception>
     public TranslationListing(Vcpu vcpu)
+        : this(new Interpreter(vcpu ?? throw new ArgumentNullException(nameof(vcpu))), isLive: false)
     {
-        ArgumentNullException.ThrowIfNull(vcpu);
+    }
+
+    // A live engine has decoded its blocks already, and goes on with them afterwards: nothing of it is touched.
+    private TranslationListing(Interpreter cpu, bool isLive)
+    {
+        (_cpu, _isLive) = (cpu, isLive);
         ExecutableArena arena = ExecutableArena.Process;
         if (arena.Unavailable is { } reason)
         {
@@ -37,8 +44,7 @@ public sealed unsafe class TranslationListing : IDisposable
         }
 
         _code = CodeCache.TryCreate(arena, CacheBytes) ?? throw new PlatformNotSupportedException("the host does not give the address space");
-        _cpu = new Interpreter(vcpu);
-        _translator = new BlockTranslator(vcpu.Memory, _code, differing: null, trapOnly: false) { KeepsReasons = true };
+        _translator = new BlockTranslator(cpu.Vcpu.Memory, _code, differing: null, trapOnly: false) { KeepsReasons = true };
     }
 
     /// <summary>Translates the block at an offset in CS.</summary>
@@ -70,15 +76,48 @@ public sealed unsafe class TranslationListing : IDisposable
             return eip + (uint)Length(block, 0);
         }
 
-        AddHost(translated, block, result);
+        AddHost(translated, translated, null, block, result);
         int left = translated.Starts.Count;
         return left < block->Count ? DecodedAddress(block, left) : eip + (uint)block->Length;
+    }
+
+    /// <summary>The emitted code of a live block, as it stands: with its branches linked, and what kept faulting left to the interpreter.</summary>
+    /// <param name="cpu">The engine.</param>
+    /// <param name="block">One of its blocks.</param>
+    /// <returns>Its lines; the guest's instructions alone, with the reason, where the block is not translated.</returns>
+    internal static IReadOnlyList<TranslationLine> OfLive(Interpreter cpu, Block* block)
+    {
+        List<TranslationLine> lines = [];
+        using TranslationListing listing = new(cpu, isLive: true);
+        TranslatedCode engine = cpu.Translated!;
+        if (block->Host == 0)
+        {
+            string reason = TranslatedCode.Takes(block) ? "interpreted: not hot yet" : "interpreted: " + WhyNot(block->Mode);
+            listing.AddGuest(block, 0, block->Count, reason, lines);
+            return lines;
+        }
+
+        TranslatedBlock live = engine.Blocks[block->HostIndex];
+        TranslatedBlock? anew = listing._translator.Translate(block, engine.Faults, new CallOutTable());
+        if (!live.RunsOnHost)
+        {
+            listing.AddGuest(block, 0, 1, anew is null ? "interpreted" : Interpreted(anew.CallOutAt(0)), lines);
+            return lines;
+        }
+
+        // What was learned since it was translated may have it translated otherwise now; then there are no reasons to show.
+        listing.AddHost(live, anew?.Length == live.Length ? anew : null, engine, block, lines);
+        return lines;
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        _cpu.Dispose();
+        if (!_isLive)
+        {
+            _cpu.Dispose();
+        }
+
         _code.Dispose();
     }
 
@@ -93,10 +132,12 @@ public sealed unsafe class TranslationListing : IDisposable
     private static int Length(Block* block, int index) =>
         (int)((index + 1 < block->Count ? DecodedAddress(block, index + 1) : block->Eip + (uint)block->Length) - DecodedAddress(block, index));
 
-    private void AddHost(TranslatedBlock translated, Block* block, List<TranslationLine> lines)
+    // What was emitted stands in the engine's cache, or in this listing's own; the reasons are those of a translation that kept them.
+    private void AddHost(TranslatedBlock translated, TranslatedBlock? reasons, TranslatedCode? engine, Block* block, List<TranslationLine> lines)
     {
         int guest = -1;
-        Decoder decoder = Decoder.Create(64, _code.Bytes(translated.Start, translated.Length).ToArray());
+        CodeCache code = engine?.Code ?? _code;
+        Decoder decoder = Decoder.Create(64, code.Bytes(translated.Start, translated.Length).ToArray());
         decoder.IP = (ulong)translated.Start;
         ulong end = (ulong)(translated.Start + translated.Length);
         while (decoder.IP < end)
@@ -116,9 +157,11 @@ public sealed unsafe class TranslationListing : IDisposable
                 text = GuestText(block, guest);
             }
 
-            CallOutReason callOut = address is null ? CallOutReason.None : translated.CallOutAt(guest);
-            string reason = callOut == CallOutReason.None ? TranslationReasonText.Of(translated.ReasonAt((int)x.IP)) : Interpreted(callOut);
-            lines.Add(new TranslationLine(address, text, HostText(x), reason));
+            CallOutReason callOut = address is null || reasons is null ? CallOutReason.None : reasons.CallOutAt(guest);
+            string reason = reasons is null ? ""
+                : callOut == CallOutReason.None ? TranslationReasonText.Of(reasons.ReasonAt((int)x.IP - translated.Start + reasons.Start))
+                : Interpreted(callOut);
+            lines.Add(new TranslationLine(address, text, HostText(x, code, engine, translated), reason));
         }
     }
 
@@ -138,14 +181,20 @@ public sealed unsafe class TranslationListing : IDisposable
         return _disassembler.Disassemble(bytes[..length], (block->Mode & DecodeMode.Code32) != 0 ? 32 : 16, eip).Text;
     }
 
-    private string HostText(in Instruction x)
+    private string HostText(in Instruction x, CodeCache code, TranslatedCode? engine, TranslatedBlock block)
     {
-        if (x.FlowControl == FlowControl.UnconditionalBranch && x.NearBranchTarget == (ulong)_code.Exit)
+        if (x.FlowControl == FlowControl.UnconditionalBranch && x.NearBranchTarget == (ulong)code.Exit)
         {
             return string.Create(CultureInfo.InvariantCulture, $"{x.IP:x4}  jmp exit");
         }
 
         _host.Format(x, _text);
-        return string.Create(CultureInfo.InvariantCulture, $"{x.IP:x4}  {_text.ToStringAndReset()}");
+        string text = string.Create(CultureInfo.InvariantCulture, $"{x.IP:x4}  {_text.ToStringAndReset()}");
+
+        // A branch that was linked leaves the block for another one.
+        bool leaves = x.FlowControl is FlowControl.UnconditionalBranch or FlowControl.ConditionalBranch && x.NearBranchTarget - (ulong)block.Start >= (ulong)block.Length;
+        return leaves && engine?.BlockStartingAt((int)x.NearBranchTarget) is { } target
+            ? text + string.Create(CultureInfo.InvariantCulture, $"  (block {_cpu.State->Cs.Base + target.Block->Eip:x8})")
+            : text;
     }
 }

@@ -46,6 +46,12 @@ public sealed class AtaChannel : ISavedState
     /// <summary>The devices: 0 (master) and 1 (slave); null where there is none.</summary>
     public IReadOnlyList<AtaDevice?> Devices => _devices;
 
+    /// <summary>Which of the two is selected.</summary>
+    public int SelectedDevice => _selected;
+
+    /// <summary>The Device Control register as written last: SRST and nIEN.</summary>
+    public byte DeviceControl => _control;
+
     private AtaDevice? Selected => _devices[_selected];
 
     /// <summary>Plugs a device in.</summary>

@@ -43,6 +43,13 @@ public abstract class AtaDevice : ISavedState
 
     internal AtaError Error { get; private set; }
 
+    /// <summary>The task file, for a look: nothing is acknowledged.</summary>
+    public AtaDeviceState State => new(
+        (byte)Status, (byte)Error, Registers.Features, Registers.Count, Registers.Low, Registers.MiddleAndHigh, Registers.Device, InterruptPending, _direction == Direction.None ? 0 : _end - _position, SenseState);
+
+    /// <summary>Of a PACKET device, why its last command failed.</summary>
+    private protected virtual (byte Key, byte Code, byte Qualifier)? SenseState => null;
+
     /// <summary>INTRQ, before nIEN and the selection gate it.</summary>
     internal bool InterruptPending { get; set; }
 

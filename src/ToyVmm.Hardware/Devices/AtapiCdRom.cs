@@ -61,6 +61,12 @@ public sealed partial class AtapiCdRom : AtaDevice
     /// <inheritdoc/>
     private protected override AtaStatus StatusAfterReset => AtaStatus.None;
 
+    /// <inheritdoc/>
+    private protected override (byte Key, byte Code, byte Qualifier)? SenseState => (_sense.Key, _sense.Code, _sense.Qualifier);
+
+    /// <summary>True while the tray is open, or empty.</summary>
+    public bool IsEmpty => !HasMedium;
+
     private bool HasMedium => _loaded && BlockCount > 0;
 
     /// <inheritdoc/>

@@ -150,6 +150,9 @@ public sealed class Keyboard8042 : IPortDevice, ISavedState
         state.Value(ref _breakPrefix);
     }
 
+    /// <summary>The registers, for a look: the output buffer stays as it is.</summary>
+    public KeyboardControllerState State => new(Status(), _data, CommandByte, OutputPort(), _answers.Count);
+
     private byte Status() => (byte)(_status | NotLocked | (CommandByte & SystemFlag));
 
     // The data register keeps its last byte: reading an empty buffer gives it again.

@@ -152,6 +152,16 @@ public sealed class RtcMc146818 : IPortDevice, ISavedState
 
     private static bool IsTime(int register) => RtcCalendar.Registers.Contains((byte)register);
 
+    /// <summary>The register or byte of memory that port 71 leads to.</summary>
+    public int Index => _index;
+
+    /// <summary>A register or a byte of memory, for a look: the flags of register C are those that the guest has been told of, and stay.</summary>
+    /// <param name="register">0 to 127.</param>
+    public byte Peek(int register) =>
+        register == RegisterA ? (byte)(_memory[RegisterA] | (IsUpdating() ? UpdateInProgress : 0))
+        : IsTime(register) && TimeRuns ? Encode(register, SecondAt(Tick))
+        : _memory[register];
+
     private byte ReadRegister(int register)
     {
         Synchronize();

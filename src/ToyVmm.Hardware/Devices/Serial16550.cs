@@ -81,6 +81,19 @@ public sealed class Serial16550 : IPortDevice, ISavedState
 
     private int Capacity => _fifoEnabled ? FifoSize : 1;
 
+    /// <summary>The registers, for a look: nothing is acknowledged.</summary>
+    public SerialState State
+    {
+        get
+        {
+            bool queuedErrors = _fifoEnabled && _received.Any(character => character.Errors != 0);
+            byte status = (byte)(TransmitterEmpty | _lineErrors | (_received.Count > 0 ? DataReady : 0) | (queuedErrors ? FifoError : 0));
+            return new SerialState(
+                _interruptEnable, (byte)(PendingInterrupt() | (_fifoEnabled ? 0xC0 : 0)), _lineControl, _modemControl, status, (byte)(_modemShown | _modemDeltas), _scratch, _divisor,
+                _received.Count, _trigger);
+        }
+    }
+
     private uint Divisor => _divisor == 0 ? 0x1_0000u : _divisor;
 
     /// <summary>Master reset (data sheet table III). The divisor, the scratch register and the pins keep their values.</summary>
@@ -244,8 +257,7 @@ public sealed class Serial16550 : IPortDevice, ISavedState
 
     private byte ReadLineStatus()
     {
-        bool queuedErrors = _fifoEnabled && _received.Any(character => character.Errors != 0);
-        byte status = (byte)(TransmitterEmpty | _lineErrors | (_received.Count > 0 ? DataReady : 0) | (queuedErrors ? FifoError : 0));
+        byte status = State.LineStatus;
         _lineErrors = 0;
         return status;
     }

@@ -3,7 +3,7 @@ using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Memory;
 using ToyVmm.Hardware.Paging;
 using ToyVmm.VirtualMachines;
-using ToyVmm.VirtualMachines.Monitoring;
+using ToyVmm.Debugging.Monitoring;
 using ToyVmm.VirtualMachines.Snapshots;
 using ToyVmm.VirtualMachines.Tracing;
 using Xunit;
@@ -64,7 +64,7 @@ public sealed class MonitorCommandsTests
     [InlineData("frobnicate", "no such command")]
     [InlineData("info", "of what?")]
     [InlineData("info weather", "nothing is known")]
-    [InlineData("info pic pit", "one subject")]
+    [InlineData("info pic pit", "takes no arguments")]
     [InlineData("x", "write x/NFU ADDRESS")]
     [InlineData("x/4z 0", "a count")]
     [InlineData("x/99999999 0", "a count")]

@@ -3,7 +3,7 @@ using ToyVmm.Hardware;
 using ToyVmm.Hardware.Memory;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Loading;
-using ToyVmm.VirtualMachines.Monitoring;
+using ToyVmm.Debugging.Monitoring;
 using ToyVmm.VirtualMachines.Snapshots;
 using Xunit;
 

@@ -6,7 +6,7 @@ using ToyVmm.Tests.Fuzz;
 using ToyVmm.Tests.Loading;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Loading;
-using ToyVmm.VirtualMachines.Monitoring;
+using ToyVmm.Debugging.Monitoring;
 using Xunit;
 using Xunit.Abstractions;
 

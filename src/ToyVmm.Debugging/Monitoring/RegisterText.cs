@@ -2,8 +2,9 @@ using System.Globalization;
 using System.Text;
 using ToyVmm.Engines;
 using ToyVmm.Hardware.Cpu;
+using ToyVmm.VirtualMachines;
 
-namespace ToyVmm.VirtualMachines.Monitoring;
+namespace ToyVmm.Debugging.Monitoring;
 
 /// <summary>The CPU's registers for people, in the layout of QEMU's "info registers".</summary>
 internal static unsafe class RegisterText

@@ -1,6 +1,7 @@
 using ToyVmm.Hardware.Devices;
+using ToyVmm.VirtualMachines;
 
-namespace ToyVmm.VirtualMachines.Monitoring;
+namespace ToyVmm.Debugging.Monitoring;
 
 /// <summary>Keys by name, as "sendkey" takes them: "ctrl-alt-delete", "shift-a", "f1", "ret".</summary>
 internal static class KeyNames

@@ -1,7 +1,8 @@
 using System.Globalization;
 using ToyVmm.Hardware.Memory;
+using ToyVmm.VirtualMachines;
 
-namespace ToyVmm.VirtualMachines.Monitoring;
+namespace ToyVmm.Debugging.Monitoring;
 
 /// <summary>The monitor's commands about how much memory a guest has: what it is asked for, what it is given, what it holds.</summary>
 internal static class MemoryCommands

@@ -1,4 +1,5 @@
-namespace ToyVmm.VirtualMachines.Monitoring;
+using ToyVmm.VirtualMachines;
+namespace ToyVmm.Debugging.Monitoring;
 
 /// <summary>What whoever shows the monitor prompt does after a command.</summary>
 public enum MonitorAction

@@ -1,8 +1,10 @@
 using System.Globalization;
 using System.Text;
+using ToyVmm.Debugging.Inspecting;
+using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Snapshots;
 
-namespace ToyVmm.VirtualMachines.Monitoring;
+namespace ToyVmm.Debugging.Monitoring;
 
 /// <summary>
 /// The commands of the monitor prompt: a line of text in, text out. The machine is paused meanwhile. Looking has no side effects: no
@@ -19,8 +21,8 @@ public sealed class MonitorCommands
     private static readonly (string Name, string Arguments, string Help)[] s_help =
     [
         ("help", "", "this list"),
-        ("info", "SUBJECT", "registers, mem, tlb, pic, pit, apic, exits, block or balloon"),
-        ("x", "/NFU ADDRESS", "show linear memory: N units, format x d u o c or i, unit b h w g; ADDRESS may be $pc, $sp, $eax, ..."),
+        ("info", "SUBJECT", "look at something; \"info\" alone lists what there is"),
+        ("x", "/NFU ADDRESS", "show linear memory: N units, format x d u o c or i, unit b h w g; ADDRESS: 0x7c00, $pc, $sp, $eax, ds:esi, main+4"),
         ("xp", "/NFU ADDRESS", "show physical memory"),
         ("screen", "", "print the text screen"),
         ("sendkey", "KEYS", "press keys together, for example ctrl-alt-delete"),
@@ -35,12 +37,29 @@ public sealed class MonitorCommands
 
     private readonly VirtualMachine _vm;
 
+    /// <summary>What "info" looks with.</summary>
+    public Inspector Inspector { get; }
+
+    /// <summary>What "info" takes.</summary>
+    public static IReadOnlyList<InspectionSubject> Subjects { get; } =
+    [
+        .. Inspector.Subjects, new("exits", "", "instructions, exits and traps so far"), new("block", "", "the drives and what is in them"), new("balloon", "", "how much memory the guest has, and is asked for"),
+    ];
+
     /// <summary>Makes the commands for a machine.</summary>
     /// <param name="machine">The machine; not running while a command is executed.</param>
     public MonitorCommands(VirtualMachine machine)
+        : this(new Inspector(machine ?? throw new ArgumentNullException(nameof(machine))))
     {
-        ArgumentNullException.ThrowIfNull(machine);
-        _vm = machine;
+    }
+
+    /// <summary>Makes the commands for a machine that somebody looks at already.</summary>
+    /// <param name="inspector">What "info" looks with: it may know symbols and source lines.</param>
+    public MonitorCommands(Inspector inspector)
+    {
+        ArgumentNullException.ThrowIfNull(inspector);
+        _vm = inspector.Machine;
+        Inspector = inspector;
     }
 
     /// <summary>Executes a command.</summary>
@@ -75,7 +94,7 @@ public sealed class MonitorCommands
         {
             "help" or "?" => new MonitorReply(Help()),
             "info" or "i" => Info(arguments),
-            "x" or "xp" => MemoryDump.Show(_vm, isPhysical: command == "xp", format, arguments),
+            "x" or "xp" => MemoryDump.Show(Inspector, isPhysical: command == "xp", format, arguments),
             "screen" => NoArguments(command, arguments) ?? new MonitorReply(Screen()),
             "sendkey" => SendKey(arguments),
             "snapshot" => Snapshot(line.Trim()["snapshot".Length..].Trim()),
@@ -103,21 +122,22 @@ public sealed class MonitorCommands
         return text.ToString().TrimEnd('\n');
     }
 
-    private MonitorReply Info(string[] arguments) => arguments switch
+    private MonitorReply Info(string[] arguments)
     {
-        ["registers"] => new MonitorReply(RegisterText.Describe(_vm.Vcpu)),
-        ["mem"] => new MonitorReply(PagingText.Mappings(_vm.Vcpu)),
-        ["tlb"] => new MonitorReply(PagingText.TlbEntries(_vm.Vcpu)),
-        ["pic"] => new MonitorReply(InterruptText.Pic(_vm.Machine)),
-        ["pit"] => new MonitorReply(InterruptText.Pit(_vm.Machine)),
-        ["apic"] => new MonitorReply(InterruptText.Apic(_vm.Machine)),
-        ["exits"] => new MonitorReply(Exits()),
-        ["block"] => new MonitorReply(Drives()),
-        ["balloon"] => new MonitorReply(MemoryCommands.Describe(_vm)),
-        [] => MonitorReply.Error("info: of what? registers, mem, tlb, pic, pit, apic, exits, block or balloon"),
-        [string subject] => MonitorReply.Error($"info {subject}: nothing is known of that; registers, mem, tlb, pic, pit, apic, exits, block or balloon"),
-        _ => MonitorReply.Error("info: takes one subject"),
-    };
+        if (arguments.Length == 0)
+        {
+            return MonitorReply.Error("info: of what?\n" + string.Join('\n', Subjects.Select(subject => $"  {subject.Name + " " + subject.Arguments,-34} {subject.Help}")));
+        }
+
+        if (arguments is ["exits" or "block" or "balloon", ..])
+        {
+            return arguments.Length > 1 ? MonitorReply.Error($"{arguments[0]}: takes no arguments")
+                : new MonitorReply(arguments[0] switch { "exits" => Exits(), "block" => Drives(), _ => MemoryCommands.Describe(_vm) });
+        }
+
+        return Inspector.TryShow(arguments[0], string.Join(' ', arguments[1..]), out InspectionText? text, out string? problem) ? new MonitorReply(text.Text)
+            : MonitorReply.Error(problem is null ? $"info {arguments[0]}: nothing is known of that; {string.Join(", ", Subjects.Select(subject => subject.Name))}" : $"info {problem}");
+    }
 
     private string Screen() => _vm.Machine.Vga.IsTextMode ? _vm.Machine.Vga.ReadScreen().ToText() : "(the display is in a graphics mode)";
 

@@ -1,30 +1,32 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
+using ToyVmm.Debugging.Expressions;
+using ToyVmm.Debugging.Inspecting;
 using ToyVmm.Engines.Decoding;
-using ToyVmm.Hardware.Cpu;
-using ToyVmm.Hardware.Memory;
+using ToyVmm.VirtualMachines;
 
-namespace ToyVmm.VirtualMachines.Monitoring;
+namespace ToyVmm.Debugging.Monitoring;
 
 /// <summary>
 /// The commands x and xp: memory in units, or as instructions. Memory that belongs to a device is not read (a read may have
 /// effects), and is shown as a gap.
 /// </summary>
-internal static unsafe class MemoryDump
+internal static class MemoryDump
 {
     private const int MostUnits = 65536;
     private const int BytesALine = 16;
 
     /// <summary>Shows memory.</summary>
-    /// <param name="vm">The machine.</param>
+    /// <param name="inspector">Looks at the machine, and knows its symbols.</param>
     /// <param name="isPhysical">True for guest-physical addresses, false for linear ones.</param>
     /// <param name="format">Count, format letter and unit letter, all optional: "16xb", "4i", "".</param>
     /// <param name="arguments">The address.</param>
-    public static MonitorReply Show(VirtualMachine vm, bool isPhysical, string format, string[] arguments)
+    public static MonitorReply Show(Inspector inspector, bool isPhysical, string format, string[] arguments)
     {
+        VirtualMachine vm = inspector.Machine;
         string name = isPhysical ? "xp" : "x";
-        if (arguments is not [string place])
+        if (arguments.Length == 0)
         {
             return MonitorReply.Error($"{name}: write {name}/NFU ADDRESS, for example {name}/16xb 0x7c00");
         }
@@ -34,12 +36,21 @@ internal static unsafe class MemoryDump
             return MonitorReply.Error($"{name}/{format}: a count (to {MostUnits}), then one of x d u o c i, then one of b h w g");
         }
 
-        if (!TryParseAddress(vm, place, out uint address))
+        // A linear address is where a register points to: eip in CS, esp in SS.
+        string place = string.Join(' ', arguments);
+        Expression? expression;
+        ExpressionError? error;
+        bool parsed = isPhysical
+            ? Expression.TryParse(place, inspector.Symbols, out expression, out error)
+            : Expression.TryParseAddress(place, inspector.Symbols, out expression, out error);
+        ExpressionValue value = parsed ? expression!.Evaluate(new ExpressionContext(vm, vm.Vcpu.EventsDelivered)) : default;
+        if (!parsed || !value.IsAddress)
         {
-            return MonitorReply.Error($"{name} {place}: not an address; write 0x7c00, 31744, $pc, $sp or a register such as $eax");
+            return MonitorReply.Error($"{name} {place}: not an address: {(parsed ? value.Problem ?? "more than 32 bits" : error!.Message)}; write 0x7c00, 31744, $pc, $sp or a register such as $eax");
         }
 
-        Reader reader = new(vm, isPhysical);
+        uint address = value.Address;
+        GuestReader reader = new(vm, isPhysical);
         return new MonitorReply(letter == 'i' ? Instructions(reader, address, count) : Units(reader, address, count, letter, unit));
     }
 
@@ -78,37 +89,7 @@ internal static unsafe class MemoryDump
         return true;
     }
 
-    private static bool TryParseAddress(VirtualMachine vm, string text, out uint address)
-    {
-        CpuState* s = vm.Vcpu.State;
-        if (text.StartsWith('$'))
-        {
-            uint? value = text[1..].ToLowerInvariant() switch
-            {
-                // As code and stack addresses these two are only good together with their segments.
-                "pc" or "eip" => s->Cs.Base + s->Eip,
-                "sp" or "esp" => s->Ss.Base + s->Esp,
-                "eax" => s->Eax,
-                "ebx" => s->Ebx,
-                "ecx" => s->Ecx,
-                "edx" => s->Edx,
-                "esi" => s->Esi,
-                "edi" => s->Edi,
-                "ebp" => s->Ebp,
-                "cr2" => s->Cr2,
-                "cr3" => s->Cr3,
-                _ => null,
-            };
-            address = value ?? 0;
-            return value is not null;
-        }
-
-        return text.StartsWith("0x", StringComparison.OrdinalIgnoreCase)
-            ? uint.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out address)
-            : uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out address);
-    }
-
-    private static string Units(Reader reader, uint address, int count, char letter, int unit)
+    private static string Units(GuestReader reader, uint address, int count, char letter, int unit)
     {
         StringBuilder text = new();
         int aLine = letter == 'c' ? BytesALine : BytesALine / unit / (letter is 'o' or 'd' or 'u' && unit == 1 ? 2 : 1);
@@ -139,7 +120,7 @@ internal static unsafe class MemoryDump
         _ => "0x" + value.ToString($"x{2 * unit}", CultureInfo.InvariantCulture),
     };
 
-    private static string Instructions(Reader reader, uint address, int count)
+    private static string Instructions(GuestReader reader, uint address, int count)
     {
         StringBuilder text = new();
         Disassembler disassembler = new();
@@ -147,35 +128,12 @@ internal static unsafe class MemoryDump
         for (int n = 0; n < count; n++)
         {
             int length = reader.Read(address, code);
-            DisassembledInstruction instruction = disassembler.Disassemble(code[..length], reader.CodeBits, address);
+            DisassembledInstruction instruction = disassembler.Disassemble(code[..length], reader.Machine.Cpu.Cs.Big ? 32 : 16, address);
             string bytes = Convert.ToHexStringLower(code[..Math.Min(length, instruction.Length)]);
             _ = text.Append(CultureInfo.InvariantCulture, $"{(n > 0 ? "\n" : "")}{address:x8}: {bytes,-22} {instruction.Text}");
             address += (uint)instruction.Length;
         }
 
         return text.ToString();
-    }
-
-    /// <summary>Reads memory, and only memory, in one of the two address spaces.</summary>
-    private readonly struct Reader(VirtualMachine vm, bool isPhysical)
-    {
-        public int CodeBits => vm.Cpu.Cs.Big ? 32 : 16;
-
-        /// <returns>How many bytes there were before something that is no memory.</returns>
-        public int Read(uint address, Span<byte> bytes)
-        {
-            if (!isPhysical)
-            {
-                return Disassembler.ReadCode(vm.Vcpu, address, bytes);
-            }
-
-            int count = 0;
-            while (count < bytes.Length && vm.Machine.Memory.TryRead(new GuestPhysicalAddress(address + (uint)count), bytes.Slice(count, 1)))
-            {
-                count++;
-            }
-
-            return count;
-        }
     }
 }

@@ -3,8 +3,9 @@ using System.Text;
 using ToyVmm.Engines;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Paging;
+using ToyVmm.VirtualMachines;
 
-namespace ToyVmm.VirtualMachines.Monitoring;
+namespace ToyVmm.Debugging.Monitoring;
 
 /// <summary>What the page tables map, and what the TLB holds: ranges of pages with the same rights, as QEMU's "info mem" shows them.</summary>
 internal static unsafe class PagingText

@@ -3,8 +3,9 @@ using System.Text;
 using ToyVmm.Hardware;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.Hardware.Interrupts;
+using ToyVmm.VirtualMachines;
 
-namespace ToyVmm.VirtualMachines.Monitoring;
+namespace ToyVmm.Debugging.Monitoring;
 
 /// <summary>The interrupt controllers and timers for people. Registers whose read would change something are not read.</summary>
 internal static class InterruptText
