@@ -320,7 +320,7 @@ public sealed unsafe class TrapRecorder : IEngineObserver, ITrapProbe, IDisposab
         InstructionInspection inspection = _inspector.Describe();
         if (_isComplete && after.Halted != 0 && _before.Halted == 0)
         {
-            Add(new MicroStep(MicroStepKind.Slept));
+            _steps.Add(new MicroStep(MicroStepKind.Slept));
         }
 
         if (_isComplete)
