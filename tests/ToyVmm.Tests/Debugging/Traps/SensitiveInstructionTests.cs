@@ -131,6 +131,8 @@ public sealed unsafe class SensitiveInstructionTests(ITestOutputHelper output)
 
     private static void Prepare(VirtualMachine vm, in TrialSetup setup, ReadOnlySpan<byte> code)
     {
+        // The machine may be asleep after HLT.
+        vm.Reset();
         vm.Vcpu.Reset();
         TrialWorld.Build(setup, vm.Vcpu);
         Assert.True(vm.Machine.Memory.TryWrite(new GuestPhysicalAddress(setup.Base + TrialWorld.Instruction), code));
