@@ -55,6 +55,9 @@ public sealed unsafe partial class DebugSession : IDisposable
     /// <summary>Names of the guest's addresses.</summary>
     public SymbolTable Symbols { get; set; } = SymbolTable.Empty;
 
+    /// <summary>Which traps <see cref="StepKind.Trap"/> stops behind.</summary>
+    public Traps.TrapFilter TrapFilter { get; set; } = Traps.TrapFilter.All;
+
     /// <summary>Where in its history the guest is.</summary>
     public ExecutionPoint Point => Machine.Point;
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using ToyVmm.Cli.Fleets;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Running;
+using ToyVmm.Debugging.Traps;
 using ToyVmm.Engines;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Scheduling;
@@ -32,13 +33,13 @@ internal sealed class RunCommand(HostConsole console)
     private readonly Option<string[]> _symbols = new("--symbols")
     {
         HelpName = "FILE",
-        Description = "With --advise: names for the guest's addresses, from an ELF file or a System.map; may be repeated. An ELF image brings its own.",
+        Description = "With --advise and explained traps: names for the guest's addresses, from an ELF file or a System.map; may be repeated. An ELF image brings its own.",
         Arity = ArgumentArity.OneOrMore,
         AllowMultipleArgumentsPerToken = false,
     };
 
     private readonly Option<string> _json = new("--json") { HelpName = "FILE", Description = "Write the report as a JSON document (docs/json.md); - is standard output." };
-    private readonly Option<string> _trace = new("--trace") { HelpName = "LEVEL[:FILE]", Description = "One line for each event, to standard error or a file: traps, exits or instructions." };
+    private readonly Option<string> _trace = new("--trace") { HelpName = "LEVEL[:FILE]", Description = "One line for each event, to standard error or a file: traps, exits or instructions. traps:FILE explains each trap where FILE ends in .jsonl (JSON lines) or in .json or .perfetto (a timeline for Perfetto): docs/traps.md." };
     private readonly Option<bool> _traceHash = new("--trace-hash") { Description = "Print a fingerprint of the run: equal runs have equal ones." };
     private readonly Option<bool> _haltOk = new("--halt-ok") { Description = "A guest that halts for ever has succeeded: status 0 instead of 70." };
     private readonly Option<bool> _pace = new("--pace") { Description = "Keep the guest's clock at host time and sleep while it idles; the default on a terminal." };
@@ -205,7 +206,9 @@ internal sealed class RunCommand(HostConsole console)
     private string[] ReadSymbols(ParseResult parsed)
     {
         string[] files = parsed.GetValue(_symbols) ?? [];
-        return files.Length == 0 || parsed.GetValue(_advise) ? files : throw UserErrorException.Usage("--symbols: only --advise has a use for them");
+        bool explains = parsed.GetValue(_trace) is { } text && ReadTrace(text) is { Level: TraceLevel.Traps, File: { } file } && TrapFile.FormatOf(file) is not null;
+        return files.Length == 0 || parsed.GetValue(_advise) || explains ? files
+            : throw UserErrorException.Usage("--symbols: only --advise has a use for them, or --trace traps:FILE.jsonl, .json or .perfetto");
     }
 
     private bool? ReadPace(ParseResult parsed) => (parsed.GetValue(_pace), parsed.GetValue(_noPace)) switch
