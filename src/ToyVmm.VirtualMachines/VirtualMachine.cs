@@ -350,9 +350,11 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             }
 
             _mustLook = false;
+            _cutString = false;
             _accessesLeft = PrepareAccesses(budget);
             _hostLookAt = retired + _lookEvery;
             VmExit exit = _engine.Run(budget);
+            _cutString = exit.Reason == ExitReason.Cancelled && Vcpu.IsInsideString;
             if (_costs is not null)
             {
                 _costs.Begin(exit.Reason);

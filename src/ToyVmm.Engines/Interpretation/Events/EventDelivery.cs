@@ -250,10 +250,10 @@ public sealed unsafe partial class Interpreter
     {
         if (_chainLength < _chain.Length)
         {
-            _chain[_chainLength++] = new ChainLink(trap, State->Cs.Selector, State->Eip, FaultCause, FaultDescriptor);
+            _chain[_chainLength++] = new ChainLink(trap, State->Cs.Selector, State->Eip, FaultCause, FaultDescriptor, RetiredNow);
         }
     }
 
     /// <summary>One attempt at a delivery, as it was when it began.</summary>
-    private readonly record struct ChainLink(TrapInfo Trap, ushort CodeSelector, uint Eip, string? Cause, Descriptor? Descriptor);
+    private readonly record struct ChainLink(TrapInfo Trap, ushort CodeSelector, uint Eip, string? Cause, Descriptor? Descriptor, ulong Instructions);
 }
