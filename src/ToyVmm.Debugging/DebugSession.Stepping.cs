@@ -1,3 +1,4 @@
+using ToyVmm.Debugging.Traps;
 using ToyVmm.Engines;
 using ToyVmm.Engines.Decoding;
 using ToyVmm.Hardware.Cpu;
@@ -41,16 +42,13 @@ public sealed unsafe partial class DebugSession
     private DebugStop StepInstruction() =>
         Go(new Goal { Instructions = Point.Instructions + 1, Stops = new StopSet { Events = EventStops.Delivered }, Hit = hit => hit.Kind == StopHitKind.Event, Cause = StopCause.Stepped });
 
-    // Until traps have objects of their own: behind a sensitive instruction, or an event.
+    // Behind the next trap, which is seen while it happens: the guest is interpreted until then.
     private DebugStop StepTrap()
     {
-        if (_classifier.IsNextSensitive(Machine.Vcpu))
-        {
-            return StepInstruction();
-        }
-
-        DebugStop stop = Go(new Goal { Stops = new StopSet { Filter = new Sensitive(_classifier), Events = EventStops.Delivered }, Hit = hit => hit.Kind is StopHitKind.Filter or StopHitKind.Event, Cause = StopCause.Stepped });
-        return stop is { Cause: StopCause.Stepped, Event: null } ? StepInstruction() : stop;
+        using TrapSearch search = new(Machine, TrapFilter, new TrapNaming(linear => Symbols.Find(linear)?.ToString()));
+        DebugStop stop = Go(new Goal { Hit = hit => hit.Kind == StopHitKind.Trap, Cause = StopCause.Stepped });
+        TrapInfo? happened = search.Found is { Events: { IsEmpty: false } events } ? events[^1] : stop.Event;
+        return stop with { Trap = search.Found, Event = happened };
     }
 
     private DebugStop StepOver()

@@ -57,6 +57,9 @@ public sealed unsafe partial class DebugSession : IDisposable
     /// <summary>Breakpoints, watchpoints and log points.</summary>
     public BreakpointCollection Breakpoints { get; } = new();
 
+    /// <summary>Which traps <see cref="StepKind.Trap"/> stops behind.</summary>
+    public Traps.TrapFilter TrapFilter { get; set; } = Traps.TrapFilter.All;
+
     /// <summary>Where in its history the guest is.</summary>
     public ExecutionPoint Point => Machine.Point;
 

@@ -42,6 +42,9 @@ public sealed record DebugStop(StopCause Cause, ExecutionPoint Point)
     /// <summary>The interrupt or exception that was delivered by the last step.</summary>
     public TrapInfo? Event { get; init; }
 
+    /// <summary>The trap behind which a step to the next trap has stopped, explained; null where there was none.</summary>
+    public Traps.Trap? Trap { get; init; }
+
     /// <summary>How the guest ended, with <see cref="StopCause.Ended"/>.</summary>
     public StopReason? End { get; init; }
 

@@ -30,7 +30,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
     /// <exception cref="UserErrorException">The image is refused, or a file cannot be opened.</exception>
     public int Execute()
     {
-        SymbolTable? symbols = settings.Advise || settings.Strict != StrictChecks.None || settings.Symbols.Count > 0 ? GuestSymbols.Read(settings.Symbols, image, console) : null;
+        SymbolTable? symbols = settings.Advise || settings.Strict != StrictChecks.None || settings.Symbols.Count > 0 || settings.TrapFormat is not null ? GuestSymbols.Read(settings.Symbols, image, console) : null;
         using TextWriter? traceFile = settings.TraceFile is { } path ? new StreamWriter(HostFile.Create(path, "trace"), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), 1 << 16) : null;
         using SerialSink sink = OpenSerial();
         using FileStream? jsonFile = settings.Json is { } json and not "-" ? HostFile.Create(json, "report") : null;
@@ -38,7 +38,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         Tracing tracing = new(settings, traceFile ?? console.Error);
         using VirtualMachine vm = MakeMachine(sink, tracing);
         sink.Machine = vm;
-        tracing.Begin(vm);
+        tracing.Begin(vm, symbols);
         tracing.Strict?.Attach(vm);
         using MachineRecorder? recorder = _recorder = StartRecording(vm);
         ulong before = vm.InstructionsRetired;
@@ -358,7 +358,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         {
             _output = output;
             _most = settings.MaxTrace ?? ulong.MaxValue;
-            _format = settings is { TraceLevel: VirtualMachines.Tracing.TraceLevel.Traps, TraceFile: { } path } ? TrapFile.FormatOf(path) : null;
+            _format = settings.TrapFormat;
             TraceWriter? writer = _writer = settings.TraceLevel is { } level && _format is null ? new TraceWriter(output, level, settings.MaxTrace ?? ulong.MaxValue) : null;
             Hash = settings.TraceHash ? new TraceHash(writer) : null;
             Strict = settings.Strict == StrictChecks.None ? null : new StrictChecker(settings.Strict, (Engines.IEngineObserver?)Hash ?? writer);
@@ -369,7 +369,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         }
 
         /// <summary>Begins to record, where traps are to be explained, and ends the run when the trace must not grow any more.</summary>
-        public void Begin(VirtualMachine vm)
+        public void Begin(VirtualMachine vm, SymbolTable? symbols)
         {
             if (_writer is not null)
             {
@@ -379,7 +379,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             if (_format is { } format)
             {
                 TrapFile traps = _traps = new TrapFile(_output, format, vm, _most) { Full = EndRun };
-                _recorder = new TrapRecorder(vm, traps.Write);
+                _recorder = new TrapRecorder(vm, traps.Write, new TrapNaming(linear => symbols?.Find(linear)?.ToString()));
                 _recorder.Attach();
             }
 

@@ -1,5 +1,6 @@
 using ToyVmm.Debugging.Gdb;
 using ToyVmm.Debugging.Strict;
+using ToyVmm.Debugging.Traps;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Replay;
 using ToyVmm.VirtualMachines.Tracing;
@@ -74,6 +75,9 @@ internal sealed record RunSettings
 
     /// <summary>The file for the trace; null is standard error.</summary>
     public string? TraceFile { get; init; }
+
+    /// <summary>How to explain each trap in <see cref="TraceFile"/>; null where the trace is of lines.</summary>
+    public TrapFileFormat? TrapFormat => TraceLevel == VirtualMachines.Tracing.TraceLevel.Traps && TraceFile is { } path ? TrapFile.FormatOf(path) : null;
 
     /// <summary>True to print the fingerprint of the run.</summary>
     public bool TraceHash { get; init; }

@@ -19,12 +19,9 @@ public sealed partial class ExecutionHistory : IDisposable
 {
     private static readonly StopSet s_events = new() { Events = EventStops.Delivered };
 
-<<<<<<< HEAD
-=======
     // A guest that has come to its end, and is to go on, stays where it is once.
     private const int MostStalls = 1;
 
->>>>>>> c2ec40abf386dd320eb4c90b351ba405842863ed
     private readonly VirtualMachine _machine;
     private readonly HistoryOptions _options;
     private readonly InputLog _log;
@@ -72,11 +69,7 @@ public sealed partial class ExecutionHistory : IDisposable
         limits ??= RunLimits.None;
         NoteBarrier();
         SetStopsAtEnd(StopsAtEnd);
-<<<<<<< HEAD
-        return RunPieces(limits);
-=======
         return Settle(RunPieces(limits));
->>>>>>> c2ec40abf386dd320eb4c90b351ba405842863ed
     }
 
     /// <summary>Runs the machine forward, with its stop conditions, to a moment, or to a condition that is met before.</summary>
@@ -86,11 +79,7 @@ public sealed partial class ExecutionHistory : IDisposable
     {
         NoteBarrier();
         SetStopsAtEnd(true);
-<<<<<<< HEAD
-        return Advance(target, isLadder: false);
-=======
         return Settle(Advance(target, isLadder: false));
->>>>>>> c2ec40abf386dd320eb4c90b351ba405842863ed
     }
 
     /// <summary>Takes the machine to a moment of its history; no stop condition counts on the way.</summary>
@@ -119,10 +108,7 @@ public sealed partial class ExecutionHistory : IDisposable
         return Quietly(() =>
         {
             StopReason reason = Advance(target, isLadder: true);
-<<<<<<< HEAD
-=======
             _ = Settle(null);
->>>>>>> c2ec40abf386dd320eb4c90b351ba405842863ed
             return _machine.Point == target ? null
                 : reason.Kind == StopKind.Stopped ? reason
                 : throw new InvalidOperationException($"the machine did not come to {target} again, but to {_machine.Point} ({reason.Detail}): a bug in ToyVmm");
@@ -246,10 +232,7 @@ public sealed partial class ExecutionHistory : IDisposable
     // Forward to a moment: to its instruction, and there from event to event.
     private StopReason Advance(ExecutionPoint target, bool isLadder)
     {
-<<<<<<< HEAD
-=======
         int stalls = 0;
->>>>>>> c2ec40abf386dd320eb4c90b351ba405842863ed
         while (_machine.InstructionsRetired < target.Instructions)
         {
             ulong left = target.Instructions - _machine.InstructionsRetired;
@@ -263,11 +246,7 @@ public sealed partial class ExecutionHistory : IDisposable
                     Mark();
                 }
             }
-<<<<<<< HEAD
-            else if (reason.Kind is StopKind.Stopped or StopKind.Breakpoint || _machine.Point == before)
-=======
             else if (reason.Kind is StopKind.Stopped or StopKind.Breakpoint || (_machine.Point == before && ++stalls > MostStalls))
->>>>>>> c2ec40abf386dd320eb4c90b351ba405842863ed
             {
                 // Where the guest came to an end of its own, somebody has let it go on then.
                 return reason;
@@ -296,8 +275,6 @@ public sealed partial class ExecutionHistory : IDisposable
         return new StopReason(StopKind.InstructionLimit, 0, "the moment is reached");
     }
 
-<<<<<<< HEAD
-=======
     // A stop condition ends a run before what comes in there has come in, and before an interrupt that waits is acknowledged; a count ends it behind that. A moment
     // of history has it behind that, however the machine came there.
     [return: System.Diagnostics.CodeAnalysis.NotNullIfNotNull(nameof(reason))]
@@ -316,7 +293,6 @@ public sealed partial class ExecutionHistory : IDisposable
         return reason;
     }
 
->>>>>>> c2ec40abf386dd320eb4c90b351ba405842863ed
     // Without the session's conditions, and not beyond the end of history.
     private T Quietly<T>(Func<T> run)
     {

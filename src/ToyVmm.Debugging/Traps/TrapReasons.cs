@@ -17,6 +17,7 @@ internal static unsafe class TrapReasons
         FaultNature fault = kind == TrapKind.PageFault || events.Any(trap => trap.Vector == Vector.PageFault && trap.Source == TrapSource.Exception) ? FaultNature.True
             : steps.Any(step => step.Kind == MicroStepKind.TlbFilled) ? FaultNature.Hidden
             : FaultNature.None;
+        bool isBetween = kind is TrapKind.ExternalInterrupt or TrapKind.Nmi or TrapKind.DebugTrap;
         string translation = kind switch
         {
             TrapKind.HiddenFault => "a host fault in emitted code, after which the page is mapped into the view and the code goes on",
@@ -27,7 +28,7 @@ internal static unsafe class TrapReasons
             TrapKind.ExternalInterrupt or TrapKind.Nmi or TrapKind.DebugTrap => "emitted code ends at the boundary, and the event is delivered",
             _ => instruction.Translation,
         };
-        return new TrapReason(Rule(kind, before, after, instruction, events, steps, vcpu), Class(instruction), fault, translation);
+        return new TrapReason(Rule(kind, before, after, instruction, events, steps, vcpu), isBetween ? "none: it comes between two instructions" : Class(instruction), fault, translation);
     }
 
     /// <summary>The bits of a page-fault error code in words (SDM 3A 4.7).</summary>

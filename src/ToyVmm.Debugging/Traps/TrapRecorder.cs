@@ -33,6 +33,7 @@ public sealed unsafe class TrapRecorder : IEngineObserver, ITrapProbe, IDisposab
     private readonly bool _measuresTime;
 
     private IEngineObserver? _next;
+    private bool _nextWantsInstructions;
     private MicroStep? _acknowledged;
     private CpuState _before;
     private ExecutionPoint _point;
@@ -89,6 +90,7 @@ public sealed unsafe class TrapRecorder : IEngineObserver, ITrapProbe, IDisposab
         }
 
         _next = _vcpu.Observer;
+        _nextWantsInstructions = _next?.WantsInstructions ?? false;
         _vcpu.Observer = this;
         _vcpu.Probe = this;
         _isAttached = true;
@@ -128,7 +130,11 @@ public sealed unsafe class TrapRecorder : IEngineObserver, ITrapProbe, IDisposab
     /// <inheritdoc/>
     void IEngineObserver.BeforeInstruction(Vcpu vcpu)
     {
-        _next?.BeforeInstruction(vcpu);
+        if (_nextWantsInstructions)
+        {
+            _next!.BeforeInstruction(vcpu);
+        }
+
         CpuState* s = vcpu.State;
 
         // The next iteration of a REP string instruction; or code that was overwritten is decoded anew.
@@ -288,22 +294,20 @@ public sealed unsafe class TrapRecorder : IEngineObserver, ITrapProbe, IDisposab
             return;
         }
 
+        // Nearly all instructions end here.
         _isOpen = false;
-        bool isTrap = _isSensitive || _events.Count > 0 || _steps.Exists(step => step.Kind != MicroStepKind.CheckFailed);
-        if (isTrap)
+        if (!_isSensitive && _steps.Count == 0 && _events.Count == 0)
+        {
+            return;
+        }
+
+        if (_isSensitive || _events.Count > 0 || _steps.Exists(step => step.Kind != MicroStepKind.CheckFailed))
         {
             Record();
         }
 
-        if (_steps.Count > 0)
-        {
-            _steps.Clear();
-        }
-
-        if (_events.Count > 0)
-        {
-            _events.Clear();
-        }
+        _steps.Clear();
+        _events.Clear();
     }
 
     private void Record()
@@ -320,7 +324,7 @@ public sealed unsafe class TrapRecorder : IEngineObserver, ITrapProbe, IDisposab
         InstructionInspection inspection = _inspector.Describe();
         if (_isComplete && after.Halted != 0 && _before.Halted == 0)
         {
-            Add(new MicroStep(MicroStepKind.Slept));
+            _steps.Add(new MicroStep(MicroStepKind.Slept));
         }
 
         if (_isComplete)

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Iced.Intel;
 using ToyVmm.Engines.Classification;
 using ToyVmm.Engines.Decoding;
@@ -90,8 +92,7 @@ public sealed unsafe class InstructionInspector
             return IsSensitive(Decode(), _mode);
         }
 
-        new ReadOnlySpan<byte>(code, Longest).CopyTo(_bytes.Buffer);
-        _bytes.Start(Longest);
+        _bytes.Copy(code);
         return MayBeSensitive(code) && IsSensitive(Decode(), _mode);
     }
 
@@ -259,6 +260,15 @@ public sealed unsafe class InstructionInspector
         {
             _next = 0;
             Count = count;
+        }
+
+        // 15 bytes, in two overlapping pieces.
+        public void Copy(byte* code)
+        {
+            ref byte buffer = ref MemoryMarshal.GetArrayDataReference(Buffer);
+            Unsafe.WriteUnaligned(ref buffer, *(ulong*)code);
+            Unsafe.WriteUnaligned(ref Unsafe.Add(ref buffer, Longest - sizeof(ulong)), *(ulong*)(code + Longest - sizeof(ulong)));
+            Start(Longest);
         }
 
         public override int ReadByte() => _next < Count ? Buffer[_next++] : -1;
