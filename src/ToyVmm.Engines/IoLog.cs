@@ -46,6 +46,7 @@ internal sealed class IoLog : ISavedState
     {
         ulong mask = _open.Width >= 8 ? ulong.MaxValue : (1UL << (_open.Width * 8)) - 1;
         _answers.Add((_open, value & mask));
+        _open = default;
         _next = 0;
     }
 
@@ -59,6 +60,7 @@ internal sealed class IoLog : ISavedState
     public void Complete()
     {
         _answers.Clear();
+        _open = default;
         _next = 0;
     }
 
@@ -124,6 +126,5 @@ internal sealed class IoLog : ISavedState
     {
         Complete();
         _posted.Clear();
-        _open = default;
     }
 }

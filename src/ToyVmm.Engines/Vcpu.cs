@@ -112,6 +112,12 @@ public sealed unsafe partial class Vcpu : IDisposable
     /// <summary>The vector of the external interrupt handed over and not yet delivered; -1 when there is none.</summary>
     internal int InjectedVector { get; set; } = -1;
 
+    /// <summary>True while an external interrupt that was handed over waits for its delivery.</summary>
+    public bool HasInterruptInjected => InjectedVector >= 0;
+
+    /// <summary>Accesses to latches by emitted code of the present run that <see cref="IPortAccess.CountLatchAccesses"/> has not been told of yet.</summary>
+    public ulong LatchAccessesUncounted => Frame->LatchAccesses;
+
     /// <summary>True when an external interrupt handed over now would be delivered before the next instruction.</summary>
     public bool CanAcceptInterrupt =>
         InjectedVector < 0 && (_state->OtherFlags & Eflags.IF) != 0 && _state->Shadow == InterruptShadow.None;
@@ -169,6 +175,9 @@ public sealed unsafe partial class Vcpu : IDisposable
     /// interrupt is delivered without one retiring.
     /// </summary>
     public ulong EventsDelivered { get; internal set; }
+
+    /// <summary>The engine leaves once so many events are delivered (<see cref="EventsDelivered"/>), before the handler's first instruction; the largest value for never.</summary>
+    public ulong LeaveAtEvent { get; set; } = ulong.MaxValue;
 
     /// <summary>Where a debugger has let the guest go on: the instruction there does not stop it again.</summary>
     public (ulong Retired, ulong Events) PassedAt { get; set; } = (ulong.MaxValue, ulong.MaxValue);

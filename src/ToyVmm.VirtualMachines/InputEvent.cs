@@ -47,7 +47,24 @@ public sealed record ResetInput : InputEvent;
 /// <param name="Instructions">Instructions retired.</param>
 /// <param name="Exits">Exits of the guest's own making handled: not spent budgets, interrupt windows and cancellations, which only say how a run is sliced.</param>
 /// <param name="Clock">The virtual clock.</param>
-public readonly record struct InputMoment(ulong Instructions, ulong Exits, ulong Clock);
+/// <param name="Events">Interrupts and exceptions delivered (<see cref="Engines.Vcpu.EventsDelivered"/>): a debugger stops between an interrupt's delivery and its handler.</param>
+public readonly record struct InputMoment(ulong Instructions, ulong Exits, ulong Clock, ulong Events = 0) : IComparable<InputMoment>
+{
+    /// <summary>Whether one moment comes before another. None of the numbers ever falls within a run.</summary>
+    public static bool operator <(InputMoment left, InputMoment right) => left.CompareTo(right) < 0;
+
+    /// <summary>Whether one moment comes after another.</summary>
+    public static bool operator >(InputMoment left, InputMoment right) => left.CompareTo(right) > 0;
+
+    /// <summary>Whether one moment is another or comes before it.</summary>
+    public static bool operator <=(InputMoment left, InputMoment right) => left.CompareTo(right) <= 0;
+
+    /// <summary>Whether one moment is another or comes after it.</summary>
+    public static bool operator >=(InputMoment left, InputMoment right) => left.CompareTo(right) >= 0;
+
+    /// <inheritdoc/>
+    public int CompareTo(InputMoment other) => (Instructions, Exits, Clock, Events).CompareTo((other.Instructions, other.Exits, other.Clock, other.Events));
+}
 
 /// <summary>An input event, and when the machine took it.</summary>
 /// <param name="At">The moment.</param>

@@ -64,6 +64,12 @@ public enum StopKind
 
     /// <summary>Not an end: a condition of <see cref="VirtualMachine.Stops"/> is met.</summary>
     Breakpoint,
+
+    /// <summary>A replay left the way of the recorded run; see <see cref="VirtualMachine.Divergence"/>.</summary>
+    ReplayDiverged,
+
+    /// <summary>Not an end: the replay has come to where it was to stop (<see cref="Replay.InputReplayer.StopsAtEnd"/>).</summary>
+    ReplayEnded,
 }
 
 /// <summary>A typed verdict: why the run ended, and what the guest said.</summary>
@@ -91,6 +97,7 @@ public sealed record StopReason(StopKind Kind, uint Code, string Detail, Autopsy
         StopKind.DiskWriteLimit => 78,
         StopKind.TraceLimit => 79,
         StopKind.SerialLimit => 80,
+        StopKind.ReplayDiverged => 81,
         StopKind.HostFailure => 66,
         StopKind.Stopped => 130,
         _ => 74,

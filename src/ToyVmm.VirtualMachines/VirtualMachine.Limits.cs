@@ -46,6 +46,13 @@ public sealed unsafe partial class VirtualMachine
     /// <summary>Bytes that the guest has sent through COM1 and the console hypercall.</summary>
     public ulong SerialBytesSent { get; private set; }
 
+    /// <summary>
+    /// The most that <see cref="SerialBytesSent"/> ever was: so many bytes <see cref="VirtualMachineOptions.SerialOutput"/> has been given. After
+    /// <see cref="ReturnTo"/> the guest sends the same ones again, and nobody is told; where it goes another way from there, set it to
+    /// <see cref="SerialBytesSent"/>.
+    /// </summary>
+    public ulong SerialBytesShown { get; set; }
+
     /// <summary>True while the CPU sleeps (HLT).</summary>
     public bool IsAsleep => _asleep;
 
@@ -64,11 +71,11 @@ public sealed unsafe partial class VirtualMachine
     }
 
     // Port accesses that may be performed before the loop looks: EndAccess leaves at the one behind the last of them. Emitted code may have latches for
-    // itself while it cannot get to the limit with them: it counts them, one for an instruction, but asks nobody.
+    // itself while it cannot get to the limit with them, nor to a replayed event right behind one: it counts them, one for an instruction, but asks nobody.
     private int PrepareAccesses(ulong budget)
     {
         ulong left = _lastExit - _exitsHandled;
-        Vcpu.LatchesHidden = left < budget + SliceAccesses;
+        Vcpu.LatchesHidden = left < budget + SliceAccesses || InstructionsRetired >= _replayAt;
         return (int)Math.Min(SliceAccesses, left - 1);
     }
 

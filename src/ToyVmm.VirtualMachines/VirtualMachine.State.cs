@@ -25,6 +25,11 @@ public sealed unsafe partial class VirtualMachine
     public void RestoreState(ArraySegment<byte> state)
     {
         StateTransfer transfer = StateTransfer.ForRestoring(state);
+        Restore(transfer);
+    }
+
+    private void Restore(StateTransfer transfer)
+    {
         Transfer(transfer);
         transfer.Require(transfer.Left == 0, "nothing follows the state");
         if (transfer.Error is { } error)
@@ -34,6 +39,10 @@ public sealed unsafe partial class VirtualMachine
 
         _host.Resume();
         _slack = s_leastSlack;
+        _injectedAt = Now;
+        _replays = false;
+        LookOutFor(null);
+        Divergence = null;
         SetA20(Machine.A20Enabled);
     }
 
@@ -53,10 +62,24 @@ public sealed unsafe partial class VirtualMachine
         state.Section("machine"u8, 1, Machine);
         state.Section("CPU"u8, 2, Vcpu);
         state.Section("engine"u8, 1, _engine);
-        state.Section("run loop"u8, 1, new LoopState(this));
+        state.Section("run loop"u8, 2, new LoopState(this));
         state.Section("clock page"u8, 1, Hypercalls.Clock);
         state.Section("drives"u8, 1, _drives);
-        state.Section("input"u8, 1, Input);
+        if (!state.IsInPlace)
+        {
+            // What waits in the queue of a machine that replays waits for the recording's end, wherever in it the machine is.
+            using InputQueue? aside = state.IsRestoring && Replay is not null ? new InputQueue() : null;
+            state.Section("input"u8, 1, aside ?? Input);
+        }
+    }
+
+    // What a run determines, and nothing that depends on how it was cut or what waits at its door.
+    internal void TransferDeterministic(StateTransfer state)
+    {
+        state.Section("machine"u8, 1, Machine);
+        state.Section("run loop"u8, 2, new LoopState(this));
+        state.Section("clock page"u8, 1, Hypercalls.Clock);
+        state.Section("drives"u8, 1, _drives);
     }
 
     private sealed class LoopState(VirtualMachine vm) : ISavedState
@@ -68,6 +91,11 @@ public sealed unsafe partial class VirtualMachine
             state.Value(ref vm._asleep);
             state.Value(ref vm._sleptSince);
             state.Range(ref vm._timersUnheard, 0, MostTimersUnheard + 1);
+            if (state.Version >= 2)
+            {
+                state.Value(ref vm._inputsTaken);
+            }
+
             ulong now = vm.Machine.Clock.Now;
             state.Require(vm._idle <= now && vm.InstructionsRetired == now - vm._idle, "the clock is the instructions and the idle time");
             state.Require(vm._sleptSince <= now);

@@ -189,7 +189,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     public ulong InstructionsRetired => Vcpu.State->Retired;
 
     /// <summary>The present moment, as input is stamped with it.</summary>
-    public InputMoment Now => new(InstructionsRetired, _exitsHandled, Machine.Clock.Now);
+    public InputMoment Now => new(InstructionsRetired, _exitsHandled + Vcpu.LatchAccessesUncounted, Machine.Clock.Now, Vcpu.EventsDelivered);
 
     /// <summary>Builds a machine and loads an image into it.</summary>
     /// <param name="image">The image file's bytes.</param>
@@ -264,9 +264,15 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     /// statistics, CMOS memory and what was written to the disks live on.
     /// </summary>
     /// <remarks>Not while <see cref="Run"/> runs.</remarks>
+    /// <exception cref="InvalidOperationException">The machine replays (<see cref="Replay"/>).</exception>
     public void Reset()
     {
-        Input.Record(new StampedInput(Now, new ResetInput()));
+        if (Replay is { } replay && !replay.IsAtEnd(this))
+        {
+            throw new InvalidOperationException("a machine that replays takes its resets from the log");
+        }
+
+        Record(new ResetInput());
         PowerOn();
     }
 
@@ -291,7 +297,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         Machine.Reset();
         Hypercalls.Clock.Reset();
         Machine.Memory.MakeWhole();
-        ClearMemory();
+        Machine.Memory.Clear(0, Machine.Memory.RamSize / GuestPhysicalAddress.PageSize, PageKind.Ram);
         EntryState entry = Image.Entry;
         if (!_imageFile.IsEmpty)
         {
@@ -315,6 +321,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     {
         long started = Stopwatch.GetTimestamp();
         BeginLimits(limits);
+        BeginReplay();
         Machine.Memory.ForgetSharedCode();
         if (_asleep && Sleep(limits, started) is { } stillAsleep)
         {
@@ -326,6 +333,11 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             if ((HostStop(limits, started) ?? LimitStop(limits)) is { } hostStop)
             {
                 return hostStop;
+            }
+
+            if (Replay is not null && TakeReplayed() is { } replayStop)
+            {
+                return replayStop;
             }
 
             DrainInput();
@@ -363,7 +375,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
                 {
                     _exitsHandled++;
                 }
-                else if (_options.Pace == true)
+                else if (_options.Pace == true && !_replays)
                 {
                     WaitForHost();
                 }
@@ -384,11 +396,14 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         }
     }
 
-    // How far the engine may go: to the next timer, to the next look at the host, to the limit of this run; 0 at that limit.
+    // How far the engine may go: to the next timer, to the next look at the host, to the next event that is replayed, to the limit of this run; 0 at that limit.
     private ulong Budget(ulong retired)
     {
         VirtualClock clock = Machine.Clock;
-        return Math.Min(Math.Min(clock.NextDeadline - clock.Now, _lookEvery), _lastInstruction - retired);
+        ulong budget = Math.Min(Math.Min(clock.NextDeadline - clock.Now, _lookEvery), _lastInstruction - retired);
+
+        // Where a replayed event is due within the next instruction, that one makes the exit that is still missing.
+        return Math.Min(budget, _replayAt > retired ? _replayAt - retired : 1);
     }
 
     /// <summary>A port access in place: what the loop does when the engine leaves for one. <see cref="EndAccess"/> follows.</summary>
@@ -429,7 +444,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ulong BudgetAfterAccess(ulong retired)
     {
-        if (_mustLook || _stopRequested || retired >= _hostLookAt || --_accessesLeft < 0 || Machine.Request.Kind != MachineRequestKind.None)
+        if (_mustLook || _stopRequested || retired >= _hostLookAt || retired >= _replayAt || --_accessesLeft < 0 || Machine.Request.Kind != MachineRequestKind.None)
         {
             return 0;
         }
@@ -480,7 +495,12 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
 
         if (_options.SerialOutput is { } sink)
         {
-            sink(value);
+            // What the guest sends again, behind a checkpoint that it was taken back to, was shown already.
+            if (SerialBytesSent > SerialBytesShown)
+            {
+                SerialBytesShown = SerialBytesSent;
+                sink(value);
+            }
         }
         else
         {
@@ -558,13 +578,13 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         {
             _stopRequested = false;
             Vcpu.CancelRequested = false;
-            Input.Record(new StampedInput(Now, new StopInput()));
+            RecordStop();
             return new StopReason(StopKind.Stopped, 0, "stopped by the user");
         }
 
         if (limits.Timeout >= TimeSpan.Zero && Stopwatch.GetElapsedTime(started) >= limits.Timeout)
         {
-            Input.Record(new StampedInput(Now, new StopInput()));
+            RecordStop();
             return new StopReason(StopKind.TimeLimit, 0, $"the limit of {limits.Timeout.TotalSeconds:0.###} s of host time is reached");
         }
 
@@ -572,36 +592,38 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     }
 
     // What waits in the queue and what its device has room for.
-    private bool CanTakeInput => (Input.HasBytes && Machine.SerialPorts[0].CanReceive) || (Input.HasKeys && Machine.Keyboard.HasRoom) || Input.HasMouseEvents || Input.HasHostEvents;
+    private bool CanTakeInput =>
+        !_replays && ((Input.HasBytes && Machine.SerialPorts[0].CanReceive) || (Input.HasKeys && Machine.Keyboard.HasRoom) || Input.HasMouseEvents || Input.HasHostEvents);
 
     private void DrainInput()
     {
+        if (_replays || IsInputTooLate)
+        {
+            return;
+        }
+
         Serial16550 port = Machine.SerialPorts[0];
         while (Input.HasBytes && port.CanReceive && Input.TryTake(out byte value))
         {
-            if (Input.Recorder is not null)
-            {
-                Input.Record(new StampedInput(Now, new SerialInput(value)));
-            }
-
+            Record(new SerialInput(value));
             _ = port.Receive(value);
         }
 
         while (Input.HasKeys && Machine.Keyboard.HasRoom && Input.TryTake(out KeyInput? key))
         {
-            Input.Record(new StampedInput(Now, key));
+            Record(key);
             Machine.Keyboard.KeyEvent(key.Key, key.Pressed);
         }
 
         while (Input.HasMouseEvents && Input.TryTake(out MouseEvent mouse))
         {
-            Input.Record(new StampedInput(Now, new MouseInput(mouse)));
+            Record(new MouseInput(mouse));
             Machine.MoveMouse(mouse.DeltaX, mouse.DeltaY, mouse.Wheel, mouse.Buttons);
         }
 
         while (Input.HasHostEvents && Input.TryTake(out InputEvent? happened))
         {
-            Input.Record(new StampedInput(Now, happened));
+            Record(happened);
             Happen(happened);
         }
     }
@@ -639,6 +661,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         if (wanted && Vcpu.CanAcceptInterrupt)
         {
             Vcpu.InjectInterrupt(Hypercalls.Clock.InterruptRequested ? Hypercalls.Clock.Acknowledge() : Machine.AcknowledgeInterrupt());
+            _injectedAt = Now;
             wanted = InterruptRequested;
         }
 
@@ -661,6 +684,19 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         ulong longest = (ulong)s_longestSleep.TotalSeconds * clock.Frequency;
         while (!InterruptRequested && !Machine.NmiPending)
         {
+            if (Replay is not null)
+            {
+                if (SleepReplayed(limits, started, out StopReason? replayStop))
+                {
+                    return replayStop;
+                }
+
+                if (_replays)
+                {
+                    continue;
+                }
+            }
+
             if (CanTakeInput)
             {
                 TakeHostTime();
@@ -715,7 +751,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         ulong now = Math.Min(_host.Now, Machine.Clock.NextDeadline);
         if (_options.Pace == true && now > Machine.Clock.Now)
         {
-            Input.Record(new StampedInput(Now, new HostTimeInput(now - Machine.Clock.Now)));
+            Record(new HostTimeInput(now - Machine.Clock.Now));
             SkipIdleTime(now - Machine.Clock.Now);
         }
     }
@@ -726,20 +762,6 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         Statistics.IdleTicks += ticks;
         Cpu.TscOffset += ticks;
         Machine.Clock.AdvanceTo(Machine.Clock.Now + ticks);
-    }
-
-    private void ClearMemory()
-    {
-        ReadOnlySpan<byte> zeros = new byte[GuestPhysicalAddress.PageSize];
-        for (uint page = 0; page < Machine.Memory.RamSize; page += GuestPhysicalAddress.PageSize)
-        {
-            // What is zeros already need not become the machine's own for that.
-            GuestPhysicalAddress address = new(page);
-            if (Machine.Memory.KindAt(address) == PageKind.Ram && !Machine.Memory.IsZero(address))
-            {
-                _ = Machine.Memory.TryWrite(address, zeros);
-            }
-        }
     }
 
     private sealed class TrapCounter(RunStatistics statistics, IEngineObserver? next) : IEngineObserver

@@ -104,7 +104,11 @@ public sealed unsafe partial class Interpreter
     private void EndDelivery(in TrapInfo trap)
     {
         _left -= trap.Source is TrapSource.Exception or TrapSource.DebugTrap ? 1 : 0;
-        Vcpu.EventsDelivered++;
+        if (++Vcpu.EventsDelivered == Vcpu.LeaveAtEvent)
+        {
+            State->Attention |= Attention.Leave;
+        }
+
         NoteEvent(trap, EventStops.Delivered);
     }
 
