@@ -39,8 +39,7 @@ public sealed partial class AutopsyTextTests
     [InlineData("wait-deaf")]
     public void The_engines_agree(string name)
     {
-        string[] texts = [.. new[] { "interpreter", "auto" }.Select(engine => Timing().Replace(CommandLine.Run(["run", Image(name), "--engine", engine, .. Arguments(name)]).Errors, ""))];
-        Assert.Equal(texts[0], texts[1]);
+        Assert.Equal(Text(name, "interpreter"), Text(name, "auto"));
     }
 
     /// <summary>The committed images are what their sources say.</summary>
@@ -59,6 +58,8 @@ public sealed partial class AutopsyTextTests
             Directory.Delete(folder, recursive: true);
         }
     }
+
+    private static string Text(string name, string engine) => Timing().Replace(CommandLine.Run(["run", Image(name), "--engine", engine, .. Arguments(name)]).Errors, "");
 
     private static string Image(string name) => Directory.GetFiles(s_folder, name + ".*").Single(file => file.EndsWith(".elf", StringComparison.Ordinal) || file.EndsWith(".img", StringComparison.Ordinal));
 
