@@ -104,6 +104,9 @@ internal sealed class MachineArguments
     public bool NamesImage(ParseResult parsed) =>
         Images(parsed).Count > 0 || parsed.GetValue(_from) is not null || parsed.GetValue(_cdrom) is not null || parsed.GetValue(_disk) is { Length: > 0 };
 
+    /// <summary>The file of the initial RAM disk; null for none.</summary>
+    public string? InitialRamDisk(ParseResult parsed) => parsed.GetValue(_initrd);
+
     /// <summary>The image and the machine's options as they were given, each with a space before it: for a command line that builds the same machine.</summary>
     public string Repeat(ParseResult parsed)
     {

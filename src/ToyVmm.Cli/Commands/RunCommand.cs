@@ -1,9 +1,12 @@
 using System.CommandLine;
+using ToyVmm.Cli.Debugging;
 using ToyVmm.Cli.Fleets;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Running;
+using ToyVmm.Debugging.Strict;
 using ToyVmm.Engines;
 using ToyVmm.VirtualMachines;
+using ToyVmm.VirtualMachines.Replay;
 using ToyVmm.VirtualMachines.Scheduling;
 using ToyVmm.VirtualMachines.Tracing;
 
@@ -41,9 +44,12 @@ internal sealed class RunCommand(HostConsole console)
     private readonly Option<string> _json = new("--json") { HelpName = "FILE", Description = "Write the report as a JSON document (docs/json.md); - is standard output." };
     private readonly Option<string> _trace = new("--trace") { HelpName = "LEVEL[:FILE]", Description = "One line for each event, to standard error or a file: traps, exits or instructions." };
     private readonly Option<bool> _traceHash = new("--trace-hash") { Description = "Print a fingerprint of the run: equal runs have equal ones." };
+    private readonly Option<string> _record = new("--record") { HelpName = "FILE", Description = "Record the run to a file, which `toyvmm replay` does again exactly (docs/replay.md)." };
+    private readonly Option<bool> _recordFiles = new("--record-files") { Description = "With --record: put image and initial RAM disk into the file, however large; without, those of more than 4M are named, with their hash." };
     private readonly Option<bool> _haltOk = new("--halt-ok") { Description = "A guest that halts for ever has succeeded: status 0 instead of 70." };
     private readonly Option<bool> _pace = new("--pace") { Description = "Keep the guest's clock at host time and sleep while it idles; the default on a terminal." };
     private readonly Option<bool> _noPace = new("--no-pace") { Description = "Skip idle time; the default where standard input is no terminal." };
+    private readonly Option<string> _gdb = GdbOption.Create();
     private readonly Option<bool> _quiet = new("--quiet", "-q") { Description = "No verdict line." };
 
     private readonly Option<bool> _verbose = new("--verbose", "-v")
@@ -59,7 +65,7 @@ internal sealed class RunCommand(HostConsole console)
         Command command = new("run", "Run a guest image.");
         _machine.AddTo(command);
         foreach (Option option in (ReadOnlySpan<Option>)[_engine, _verifyTranslations, _serial, _display, _screen, _screenshot, _maxInstructions, _maxExits, _maxMemory, _maxDiskWrites, _maxTrace, _maxSerial, _timeout, _stats, _advise, _strict, _symbols, _json,
-            _trace, _traceHash, _haltOk, _pace, _noPace, _quiet, _verbose])
+            _trace, _traceHash, _record, _recordFiles, _haltOk, _pace, _noPace, _gdb, _quiet, _verbose])
         {
             command.Options.Add(option);
         }
@@ -85,7 +91,7 @@ internal sealed class RunCommand(HostConsole console)
             return RunFleet(parsed, settings, engine, verify);
         }
 
-        if (settings.Strict != Debugging.Strict.StrictChecks.None)
+        if (settings.Strict != StrictChecks.None)
         {
             engine = engine is EngineKind.Auto or EngineKind.Interpreter ? EngineKind.Interpreter
                 : throw UserErrorException.Usage("--strict looks at every instruction, on the interpreter: leave --engine out");
@@ -94,7 +100,7 @@ internal sealed class RunCommand(HostConsole console)
         _fleet.Refuse(parsed, "for several guests: name more than one image, or a --fleet file");
         Guests.ImageSource image = _machine.ReadImage(parsed);
         VirtualMachineOptions options = ReadOptions(parsed, image, engine, verify) with { Limits = settings.Limits };
-        return new GuestRun(console, settings, image, options).Execute();
+        return new GuestRun(console, settings with { Recording = ReadRecording(parsed, image) }, image, options).Execute();
     }
 
     private int RunFleet(ParseResult parsed, RunSettings settings, EngineKind engine, bool verify)
@@ -114,7 +120,7 @@ internal sealed class RunCommand(HostConsole console)
 
     private void RefuseForSeveral(ParseResult parsed, RunSettings settings)
     {
-        foreach (Option option in (ReadOnlySpan<Option>)[_display, _screen, _screenshot, _stats, _advise, _strict, _trace, _maxTrace, _pace, _noPace])
+        foreach (Option option in (ReadOnlySpan<Option>)[_display, _screen, _screenshot, _stats, _advise, _strict, _trace, _maxTrace, _record, _recordFiles, _pace, _noPace, _gdb])
         {
             if (parsed.GetResult(option) is { Implicit: false })
             {
@@ -179,7 +185,7 @@ internal sealed class RunCommand(HostConsole console)
         }
 
         (TraceLevel Level, string? File)? trace = parsed.GetValue(_trace) is { } text ? ReadTrace(text) : null;
-        (Debugging.Strict.StrictChecks strict, bool strictFails) = parsed.GetValue(_strict) is { } checks ? StrictOption.Parse(checks) : default;
+        (StrictChecks strict, bool strictFails) = parsed.GetValue(_strict) is { } checks ? StrictOption.Parse(checks) : default;
         return new RunSettings
         {
             SerialFile = serial.StartsWith("file:", StringComparison.Ordinal) ? serial[5..] : null,
@@ -206,11 +212,26 @@ internal sealed class RunCommand(HostConsole console)
             TraceLevel = trace?.Level,
             TraceFile = trace?.File,
             TraceHash = parsed.GetValue(_traceHash),
+            Record = parsed.GetValue(_record),
             HaltOk = parsed.GetValue(_haltOk),
             Pace = ReadPace(parsed),
+            Gdb = GdbOption.Read(parsed, _gdb, _maxInstructions, _maxExits, _timeout),
             Quiet = parsed.GetValue(_quiet),
             Verbosity = parsed.GetResult(_verbose)?.IdentifierTokenCount ?? 0,
         };
+    }
+
+    private RecordingOptions ReadRecording(ParseResult parsed, Guests.ImageSource image)
+    {
+        bool whole = parsed.GetValue(_recordFiles);
+        if (whole && parsed.GetValue(_record) is null)
+        {
+            throw UserErrorException.Usage("--record-files: only --record has a use for them");
+        }
+
+        bool isFile = image.Bytes is not null && File.Exists(image.Name) && !image.Name.EndsWith(".asm", StringComparison.OrdinalIgnoreCase);
+        RecordingOptions options = new() { Title = image.Name, ImagePath = isFile ? image.Name : null, InitialRamDiskPath = _machine.InitialRamDisk(parsed), SnapshotPath = image.Snapshot?.Path };
+        return whole ? options with { MostBytesInside = long.MaxValue } : options;
     }
 
     private bool? ReadPace(ParseResult parsed) => (parsed.GetValue(_pace), parsed.GetValue(_noPace)) switch

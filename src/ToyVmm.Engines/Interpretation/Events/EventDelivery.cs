@@ -139,6 +139,7 @@ public sealed unsafe partial class Interpreter
             if (TryEnter(trap, s->Eip) && FaultVector < 0)
             {
                 EndDelivery(trap);
+                Probe?.DeliveryEnded(delivered: true);
                 return true;
             }
 
@@ -162,6 +163,7 @@ public sealed unsafe partial class Interpreter
                 s->Halted = 1;
                 UpdateMode();
                 UpdateAttention();
+                Probe?.DeliveryEnded(delivered: false);
                 return false;
             }
 
@@ -222,6 +224,7 @@ public sealed unsafe partial class Interpreter
             _insideString = ulong.MaxValue;
             UpdateMode();
             UpdateAttention();
+            TellEntered();
         }
 
         return entered;
