@@ -39,4 +39,19 @@ internal static class GuestSymbols
 
         return symbols;
     }
+
+    /// <summary>Reads the source lines of the same files; those that have none, or are malformed, add nothing.</summary>
+    /// <param name="files">What --symbols names.</param>
+    /// <param name="image">The image.</param>
+    /// <exception cref="UserErrorException">A file cannot be read.</exception>
+    public static SourceLines ReadLines(IEnumerable<string> files, ImageSource image)
+    {
+        SourceLines lines = SourceLines.Empty;
+        foreach (string path in files)
+        {
+            lines = lines.With(SourceLines.Read(HostFile.ReadAll(path, "symbol file"), out _));
+        }
+
+        return image.Bytes is { } bytes ? lines.With(SourceLines.Read(bytes, out _)) : lines;
+    }
 }
