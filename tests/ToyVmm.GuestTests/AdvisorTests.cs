@@ -143,7 +143,7 @@ public sealed class AdvisorTests
     }
 
     [Theory]
-    [InlineData(64, "--symbols: only --advise has a use for them", "run", "hello", "--symbols", "nowhere")]
+    [InlineData(66, "cannot read the symbol file nowhere: there is no such file", "run", "hello", "--symbols", "nowhere")]
     [InlineData(66, "cannot read the symbol file nowhere: there is no such file", "run", "hello", "--advise", "--symbols", "nowhere")]
     public void Symbols_that_cannot_be_had_are_an_error(int status, string message, params string[] arguments)
     {

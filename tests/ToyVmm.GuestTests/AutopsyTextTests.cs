@@ -39,8 +39,27 @@ public sealed partial class AutopsyTextTests
     [InlineData("wait-deaf")]
     public void The_engines_agree(string name)
     {
-        string[] texts = [.. new[] { "interpreter", "auto" }.Select(engine => Timing().Replace(CommandLine.Run(["run", Image(name), "--engine", engine, .. Arguments(name)]).Errors, ""))];
-        Assert.Equal(texts[0], texts[1]);
+        Assert.Equal(Text(name, "interpreter"), Text(name, "auto"));
+    }
+
+    /// <summary>Where the guest has debug information, the source line is named; and the command that goes back to the first cause goes there.</summary>
+    [RequiresToolFact("nasm", "ld")]
+    public void Source_lines_and_the_way_back()
+    {
+        using TemporaryFile objects = new(".o");
+        using TemporaryFile image = new(".elf");
+        string include = Path.Combine(GuestCatalog.Folder, "include");
+        string source = Path.Combine(s_folder, "short-idt.asm");
+        Build("nasm", "-f", "elf32", "-g", "-F", "dwarf", "-I", s_folder + "/", "-I", include + "/", "-o", objects.Path, source);
+        Build("ld", "-m", "elf_i386", "-n", "-z", "noexecstack", "-T", Path.Combine(include, "link.ld"), "--no-warn-rwx-segments", "-o", image.Path, objects.Path);
+        int line = Array.FindIndex(File.ReadAllLines(source), text => text.StartsWith("crash:", StringComparison.Ordinal)) + 1;
+        string text = CommandLine.Run("run", image.Path).Errors;
+        Assert.Contains($"crash (short-idt.asm:{line}): ud2", text, StringComparison.Ordinal);
+
+        string[] command = text.Split('\n').Single(words => words.Contains("--goto", StringComparison.Ordinal)).Trim().Split(' ');
+        Assert.Equal(["toyvmm", "debug", image.Path, "--goto"], command[..4]);
+        ToolResult debug = CommandLine.Run([.. command[1..], "-c", "registers"]);
+        Assert.Contains(text.Split("0008:")[1][..8], debug.Output, StringComparison.OrdinalIgnoreCase);
     }
 
     /// <summary>The committed images are what their sources say.</summary>
@@ -59,6 +78,14 @@ public sealed partial class AutopsyTextTests
             Directory.Delete(folder, recursive: true);
         }
     }
+
+    private static void Build(string tool, params string[] arguments)
+    {
+        ToolResult result = ToolProcess.Run(tool, arguments, TimeSpan.FromMinutes(1));
+        Assert.True(result.Status == 0, result.Errors);
+    }
+
+    private static string Text(string name, string engine) => Timing().Replace(CommandLine.Run(["run", Image(name), "--engine", engine, .. Arguments(name)]).Errors, "");
 
     private static string Image(string name) => Directory.GetFiles(s_folder, name + ".*").Single(file => file.EndsWith(".elf", StringComparison.Ordinal) || file.EndsWith(".img", StringComparison.Ordinal));
 

@@ -260,7 +260,7 @@ public sealed class CommandLineRunTests
         string[] names = [.. root.EnumerateObject().Select(field => field.Name)];
         Assert.Equal(
             ["schema_version", "tool_version", "image", "format", "engine", "stop", "exit_status", "instructions", "identity_instructions", "exits", "traps",
-                "hidden_faults", "true_faults", "blocks_translated", "guest_seconds", "idle_seconds", "wall_milliseconds", "costs", "advice", "trace_hash"],
+                "hidden_faults", "true_faults", "blocks_translated", "guest_seconds", "idle_seconds", "wall_milliseconds", "costs", "advice", "strict", "trace_hash"],
             names);
         Assert.Equal(71, root.GetProperty("exit_status").GetInt32());
         Assert.Equal(VirtualMachine.TranslatorUnavailable is null ? "translator" : "interpreter", root.GetProperty("engine").GetString());
@@ -274,6 +274,10 @@ public sealed class CommandLineRunTests
         Assert.Equal(0, stop.GetProperty("autopsy")[0].GetProperty("vector").GetInt32());
 
         string documentation = File.ReadAllText(Path.Combine(GuestCatalog.RepositoryRoot, "docs", "json.md"));
+        JsonElement explanation = stop.GetProperty("explanation");
+        Assert.Equal(stop.GetProperty("autopsy")[0].GetProperty("instructions").GetUInt64(), explanation.GetProperty("first_cause").GetUInt64());
+        Assert.NotEqual("", explanation.GetProperty("findings")[0].GetProperty("mend").GetString());
+
         IEnumerable<string> all = names.Concat(stop.EnumerateObject().Select(field => field.Name)).Concat(stop.GetProperty("autopsy")[0].EnumerateObject().Select(field => field.Name));
         Assert.All(all, name => Assert.Contains($"`{name}`", documentation, StringComparison.Ordinal));
     }

@@ -119,7 +119,7 @@ internal sealed class MachineArguments
             }
         }
 
-        return string.Concat(words.Select(word => " " + (word.Length > 0 && !word.AsSpan().ContainsAny(" '\"$\\*?&|;<>()`") ? word : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'")));
+        return string.Concat(words.Select(word => " " + (word.Length > 0 && word.All(c => char.IsAsciiLetterOrDigit(c) || "-_./,:=+@%".Contains(c, StringComparison.Ordinal)) ? word : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'")));
     }
 
     /// <summary>The images that are named.</summary>

@@ -81,7 +81,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
     private AutopsyReport? ExplainEnd(VirtualMachine vm, StopReason stop, SymbolTable? symbols, Tracing tracing) =>
         (settings.Quiet && settings.Json is null) || (stop.Kind == StopKind.HaltedForever && settings.HaltOk) || stop.ExitStatus == ExitStatus.Success
             ? null
-            : AutopsyExaminer.Examine(vm, stop, symbols ?? GuestSymbols.Read([], image, console, quiet: true), tracing.History);
+            : AutopsyExaminer.Examine(vm, stop, symbols ?? GuestSymbols.Read([], image, console, quiet: true), tracing.History, GuestSymbols.ReadLines(settings.Symbols, image));
 
     private VirtualMachine MakeMachine(SerialSink sink, Tracing tracing)
     {
@@ -283,7 +283,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
 
         if (tracing.Strict is { } strict && !(settings.Quiet && strict.Findings.Count == 0))
         {
-            StrictText.Write(console.Error, strict, symbols);
+            StrictText.Write(console.Error, strict, symbols, GuestSymbols.ReadLines(settings.Symbols, image));
         }
 
         if (advice is not null)

@@ -7,7 +7,7 @@ namespace ToyVmm.Cli.Running;
 internal static class StrictText
 {
     /// <summary>Writes the findings and a summary.</summary>
-    public static void Write(TextWriter output, StrictChecker strict, SymbolTable symbols)
+    public static void Write(TextWriter output, StrictChecker strict, SymbolTable symbols, SourceLines lines)
     {
         string checks = strict.Checks == StrictChecks.All ? "all checks" : string.Join(", ", Names(strict.Checks));
         if (strict.Findings.Count == 0)
@@ -23,8 +23,9 @@ internal static class StrictText
             string number = $"  {n + 1}. ";
             string indent = new(' ', number.Length);
             string symbol = symbols.Find(finding.Address) is { } found ? $" {found}" : "";
+            string source = lines.Find(finding.Address) is { } line ? $" ({line})" : "";
             string times = finding.Count == 1 ? "once" : $"{finding.Count} times";
-            TextWrap.Write(output, number, $"[{StrictCheckNames.Name(finding.Check)}] {finding.CodeSelector:x4}:{finding.Eip:x8}{symbol}: {finding.Instruction} ({times}, first after {finding.Instructions} instructions)", indent);
+            TextWrap.Write(output, number, $"[{StrictCheckNames.Name(finding.Check)}] {finding.CodeSelector:x4}:{finding.Eip:x8}{symbol}{source}: {finding.Instruction} ({times}, first after {finding.Instructions} instructions)", indent);
             TextWrap.Write(output, indent, finding.What, indent);
             TextWrap.Write(output, indent, $"{finding.Mend} [{finding.Manual}]", indent);
         }

@@ -26,12 +26,13 @@ public static class AutopsyExaminer
     /// <param name="stop">Why it stopped.</param>
     /// <param name="symbols">Names for its addresses; <see cref="SymbolTable.Empty"/> where there are none.</param>
     /// <param name="history">The exceptions before the end, where somebody has taken note.</param>
+    /// <param name="lines">The source lines of its code, where it has debug information.</param>
     /// <returns>Null for an end that is not bad: success, a pause, a stop that the user asked for.</returns>
-    public static AutopsyReport? Examine(VirtualMachine machine, StopReason stop, SymbolTable symbols, TrapHistory? history = null)
+    public static AutopsyReport? Examine(VirtualMachine machine, StopReason stop, SymbolTable symbols, TrapHistory? history = null, SourceLines? lines = null)
     {
         ArgumentNullException.ThrowIfNull(machine);
         ArgumentNullException.ThrowIfNull(stop);
-        GuestView view = new(machine, symbols);
+        GuestView view = new(machine, symbols, lines ?? SourceLines.Empty);
         return stop.Kind switch
         {
             StopKind.TripleFault => stop.Autopsy is { } autopsy ? new TripleFaultExaminer(view, history).Examine(autopsy) : null,

@@ -11,7 +11,8 @@ namespace ToyVmm.Debugging.Autopsies;
 /// <summary>What a stopped guest's memory holds, in words. Reads leave no trace, and touch no device.</summary>
 /// <param name="machine">The machine.</param>
 /// <param name="symbols">Names for its addresses.</param>
-internal sealed unsafe class GuestView(VirtualMachine machine, SymbolTable symbols)
+/// <param name="lines">The source lines of its code.</param>
+internal sealed unsafe class GuestView(VirtualMachine machine, SymbolTable symbols, SourceLines lines)
 {
     // Of code that is none there is a lot: this much must be zeros (or ones) to be called nothing.
     private const int NothingBytes = 16;
@@ -27,13 +28,14 @@ internal sealed unsafe class GuestView(VirtualMachine machine, SymbolTable symbo
     /// <summary>An address, and its symbol where there is one: "00100123 (kmain+0x3)".</summary>
     public string Name(uint linear) => symbols.Find(linear) is { } symbol ? $"{linear:x8} ({symbol})" : $"{linear:x8}";
 
-    /// <summary>A place in code: "0008:00100123 kmain+0x3: div ecx".</summary>
+    /// <summary>A place in code: "0008:00100123 kmain+0x3 (kernel.c:17): div ecx".</summary>
     public string Place(ushort selector, uint codeBase, uint eip, bool code32)
     {
         uint linear = codeBase + eip;
         string symbol = symbols.Find(linear) is { } found ? $" {found}" : "";
         string instruction = Instruction(linear, eip, code32) is { } text ? $": {text}" : "";
-        return $"{selector:x4}:{eip:x8}{symbol}{instruction}";
+        string source = lines.Find(linear) is { } line ? $" ({line})" : "";
+        return $"{selector:x4}:{eip:x8}{symbol}{source}{instruction}";
     }
 
     /// <summary>The instruction at an address; null where there is no memory.</summary>

@@ -29,7 +29,13 @@ internal sealed unsafe class TripleFaultExaminer(GuestView view, TrapHistory? hi
             uint codeBase = CodeBase(fault.CodeSelector);
             string place = view.Place(fault.CodeSelector, codeBase, fault.Eip, view.State->Cs.Big);
             string why = n == 0 || IsOwnFault(chain, n) ? _faults.Explain(fault.Trap, codeBase + fault.Eip) : Delivery(chain[n - 1], fault);
-            steps.Add(new AutopsyStep(fault.Instructions, FaultDiagnosis.Name(fault.Trap), place, why));
+            AutopsyStep step = new(fault.Instructions, FaultDiagnosis.Name(fault.Trap), place, why);
+            if (n > 0 || steps.Count == 0 || (steps[^1].What, steps[^1].Place) != (step.What, step.Place))
+            {
+                // Otherwise it is the last of a run that is there already.
+                steps.Add(step);
+            }
+
             if (n == 0 && first is null)
             {
                 Add(findings, _faults.Cause(fault.Trap, codeBase + fault.Eip));

@@ -193,7 +193,7 @@ internal sealed unsafe class MemoryCheck
 
     private void Exchange(InstructionFacts facts, CpuState* s)
     {
-        MemoryFacts memory = facts.Memory.FirstOrDefault();
+        MemoryFacts memory = facts.Memory.Count > 0 ? facts.Memory[0] : default;
         OperandFacts left = facts.Operands[0];
         OperandFacts right = facts.Operands[1];
         bool IsBad(OperandFacts operand) => operand.Kind == OperandKind.Memory ? IsUndefined(memory, s) : operand.Kind == OperandKind.Register && (_undefined & operand.RegisterBytes) == operand.RegisterBytes;
