@@ -191,7 +191,7 @@ public sealed partial class GdbProtocol
             (uint stack, uint space, ushort selector) = (_session.Cpu.Esp, _session.Cpu.Cr3, _session.Cpu.Cs.Selector);
             ulong before = _session.Point.Instructions;
             DebugStop stop = _session.Step(StepKind.Instruction);
-            if (StepsIntoInterrupts || stop is not { Cause: StopCause.Stepped, Event: { Source: TrapSource.ExternalInterrupt or TrapSource.Nmi } } || n >= MostTries)
+            if (StepsIntoInterrupts || IsAtBreakpoint || stop is not { Cause: StopCause.Stepped, Event: { Source: TrapSource.ExternalInterrupt or TrapSource.Nmi } } || n >= MostTries)
             {
                 return stop;
             }
@@ -220,7 +220,7 @@ public sealed partial class GdbProtocol
         {
             stop = StepInstruction();
         }
-        while (stop.Cause is StopCause.Stepped or StopCause.Reached && _registers.Place >= start && _registers.Place < end && !_gate.IsStopWanted);
+        while (stop.Cause is StopCause.Stepped or StopCause.Reached && !IsAtBreakpoint && _registers.Place >= start && _registers.Place < end && !_gate.IsStopWanted);
 
         return _gate.IsStopWanted && stop.Cause is StopCause.Stepped or StopCause.Reached ? new DebugStop(StopCause.Paused, _session.Point) { Text = "paused" } : stop;
     }
