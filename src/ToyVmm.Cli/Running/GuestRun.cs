@@ -9,6 +9,7 @@ using ToyVmm.Cli.Replaying;
 using ToyVmm.Debugging.Autopsies;
 using ToyVmm.Debugging.Strict;
 using ToyVmm.Debugging.Traps;
+using ToyVmm.Debugging;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Advising;
@@ -129,7 +130,8 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         // A screen on the terminal comes with its keyboard; without one the terminal is the serial line.
         bool display = settings.Display && console.OutputIsTerminal;
         bool takesTerminal = console.InputIsTerminal && (display || settings.SerialToOutput);
-        using GdbRun? gdb = settings.Gdb is { } endpoint ? new GdbRun(vm, endpoint, console, settings.Quiet) : null;
+        using DebugSession? debugged = settings.Gdb is null ? null : new DebugSession(vm) { Symbols = GuestSymbols.Read(settings.Symbols, image, console, quiet: true) };
+        using GdbRun? gdb = debugged is null ? null : new GdbRun(debugged, settings.Gdb!, console, settings.Quiet);
         using TerminalSession? session = takesTerminal ? TerminalSession.Start(vm, console, toKeyboard: display, settings.Quiet) : null;
         using StopSignals signals = new(() =>
         {
@@ -149,7 +151,17 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             session.Painter = painter;
         }
 
-        (StopReason stop, TimeSpan elapsed) = gdb is null ? RunWithPrompts(vm, sink, session) : gdb.Run(sink, session);
+        if (gdb is not null)
+        {
+            if (session is not null)
+            {
+                gdb.Attach(session, sink);
+            }
+
+            return (gdb.Run(), gdb.Elapsed, signals.Number);
+        }
+
+        (StopReason stop, TimeSpan elapsed) = RunWithPrompts(vm, sink, session);
         return (stop, elapsed, signals.Number);
     }
 

@@ -20,6 +20,16 @@ public enum StopAtEnd
     Never,
 }
 
+/// <summary>What gdb's steps make of external interrupts.</summary>
+public enum StepInterrupts
+{
+    /// <summary>They run to their end within the step, as if they had come between two.</summary>
+    Over,
+
+    /// <summary>A step stops at the first instruction of the handler, as the session's steps do.</summary>
+    Into,
+}
+
 /// <content>Going on, and stopping.</content>
 public sealed partial class GdbProtocol
 {
@@ -35,8 +45,8 @@ public sealed partial class GdbProtocol
     private bool _endIsShown;
     private DebugStop? _lastStop;
 
-    /// <summary>True to let a step stop at the first instruction of an interrupt's handler, as the session's steps do; false to let external interrupts run to their end within a step.</summary>
-    public bool StepsIntoInterrupts { get; set; }
+    /// <summary>What steps make of external interrupts.</summary>
+    public StepInterrupts StepInterrupts { get; set; }
 
     /// <summary>When to stop at the guest's end.</summary>
     public StopAtEnd StopAtEnd { get; set; }
@@ -129,9 +139,6 @@ public sealed partial class GdbProtocol
         return StopReply(stop);
     }
 
-    /// <summary>Moves the guest for a monitor command: gdb is not told.</summary>
-    internal DebugStop Move(Func<DebugStop> go) => _lastStop = _gate.Run(go);
-
     private GdbReply CurrentStop() => StopReply(_lastStop is { } last && last.Point == _session.Point ? last : _session.LastStop);
 
     private bool ShowsEnd(StopReason end) => !_endIsShown && StopAtEnd switch
@@ -191,7 +198,7 @@ public sealed partial class GdbProtocol
             (uint stack, uint space, ushort selector) = (_session.Cpu.Esp, _session.Cpu.Cr3, _session.Cpu.Cs.Selector);
             ulong before = _session.Point.Instructions;
             DebugStop stop = _session.Step(StepKind.Instruction);
-            if (StepsIntoInterrupts || IsAtBreakpoint || stop is not { Cause: StopCause.Stepped, Event: { Source: TrapSource.ExternalInterrupt or TrapSource.Nmi } } || n >= MostTries)
+            if (StepInterrupts == StepInterrupts.Into || IsAtBreakpoint || stop is not { Cause: StopCause.Stepped, Event: { Source: TrapSource.ExternalInterrupt or TrapSource.Nmi } } || n >= MostTries)
             {
                 return stop;
             }

@@ -19,7 +19,7 @@ public sealed class GdbRealModeTests
         Assert.Equal(5u, guest.Machine.Cpu.Eip);
         Assert.Equal("OK", guest.Send("G" + guest.Send("g")));
         Assert.Equal(5u, guest.Machine.Cpu.Eip);
-        Assert.Contains("07c0:00000005, linear 0x00007c05, real mode", guest.Monitor("where"), StringComparison.Ordinal);
+        Assert.Contains("07c0:0005 (linear 0x00007c05)", guest.Monitor("where"), StringComparison.Ordinal);
     }
 
     [Fact]
