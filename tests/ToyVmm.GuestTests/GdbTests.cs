@@ -171,6 +171,55 @@ public sealed class GdbTests
     }
 
     [RequiresToolFact("gdb", "nasm")]
+    public void It_goes_back_through_the_modes()
+    {
+        using VirtualMachine vm = Create(EngineKind.Auto, diskBoot: false);
+        using GdbProgram gdb = new(vm);
+        string output = gdb.Run(
+            null,
+            "set architecture i386",
+            "break *0x7c40",
+            "break *0x7cf0",
+            "continue",
+            "continue",
+            "info registers eip",
+            "reverse-stepi",
+            "info registers eip cpl",
+            "reverse-continue",
+            "info registers eip",
+            "reverse-continue",
+            "continue",
+            "continue",
+            "watch *(int*)0xc0009000",
+            "reverse-continue",
+            "info registers eip",
+            "reverse-continue",
+            "delete",
+            "reverse-continue",
+            "continue");
+        GdbProgram.AssertInOrder(
+            output,
+            "Breakpoint 1, 0x00007c40",
+            "Breakpoint 2, 0x00007cf0",
+            "0x7cf0",
+            "0x7ce5",
+            "0x3 ",
+            "Breakpoint 1, 0x00007c40",
+            "0x7c40",
+            "No more reverse-execution history.",
+            "0x00007c00 in ?? ()",
+            "Breakpoint 2, 0x00007cf0",
+            "Hardware watchpoint 3",
+            "Old value = 51966",
+            "New value = 0",
+            "0x7ca0",
+            "Breakpoint 1, 0x00007c40",
+            "No more reverse-execution history.",
+            "exited with code 0147]");
+        Assert.Equal((StopKind.DebugExit, 0x33u), (gdb.End().Kind, gdb.End().Code));
+    }
+
+    [RequiresToolFact("gdb", "nasm")]
     public void Clients_detach_disconnect_and_come_back()
     {
         using VirtualMachine vm = Create(EngineKind.Auto, diskBoot: false);
@@ -215,10 +264,10 @@ public sealed class GdbTests
     [RequiresToolFact("gdb", "gcc", "nasm", "ld")]
     public void The_kernel_is_debugged_in_its_source()
     {
-        using TemporaryFolder folder = new();
-        ToolResult build = ToolProcess.Run(Path.Combine(GuestCatalog.RepositoryRoot, "guest-images", "build.sh"), ["--out", folder.Path, "--debug", "kernel"], TimeSpan.FromMinutes(2));
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("toyvmm-");
+        ToolResult build = ToolProcess.Run(Path.Combine(GuestCatalog.RepositoryRoot, "guest-images", "build.sh"), ["--out", folder.FullName, "--debug", "kernel"], TimeSpan.FromMinutes(2));
         Assert.True(build.Status == 0, build.Errors);
-        string kernel = Path.Combine(folder.Path, "kernel.elf");
+        string kernel = Path.Combine(folder.FullName, "kernel.elf");
         using VirtualMachine vm = VirtualMachine.Create(File.ReadAllBytes(kernel), new VirtualMachineOptions { Load = new LoadOptions { CommandLine = "init=selftest" } });
         using GdbProgram gdb = new(vm);
         string output = gdb.Run(
@@ -240,6 +289,9 @@ public sealed class GdbTests
             "continue",
             "continue",
             "backtrace 1",
+            "reverse-continue",
+            "reverse-stepi",
+            "stepi",
             "monitor symbols sys_fork",
             "detach");
         GdbProgram.AssertInOrder(
@@ -264,9 +316,12 @@ public sealed class GdbTests
             "schedule () at kernel/process.c:61",
             "Old value = ",
             "#0  schedule ()",
+            "Old value = ",             // back before the store
+            "schedule () at kernel/process.c:59",
             "detached]");
         Assert.Equal((StopKind.HypercallExit, 0u), (gdb.End().Kind, gdb.End().Code));
         Assert.Contains("all promises kept", vm.SerialOutput, StringComparison.Ordinal);
+        folder.Delete(recursive: true);
     }
 
     // What cpptools sends, as its log shows (docs/gdb.md has the launch.json).

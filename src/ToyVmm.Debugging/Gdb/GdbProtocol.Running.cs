@@ -105,13 +105,9 @@ public sealed partial class GdbProtocol
                 return GdbReply.Invalid;
             }
 
-            if (place != _registers.Place)
+            if (_registers.Write(GdbRegisters.PlaceNumber, BitConverter.GetBytes(place)) is { } problem)
             {
-                _session.NoteChange();
-                if (_registers.Write(GdbRegisters.PlaceNumber, BitConverter.GetBytes(place)) is { } problem)
-                {
-                    return GdbReply.Error(problem);
-                }
+                return GdbReply.Error(problem);
             }
         }
 
@@ -125,7 +121,12 @@ public sealed partial class GdbProtocol
             return StopReply(_session.LastStop);
         }
 
-        DebugStop stop = _lastStop = _gate.Run(go);
+        return Report(_gate.Run(go));
+    }
+
+    private GdbReply Report(DebugStop stop)
+    {
+        _lastStop = stop;
         if (IsForeign(stop))
         {
             Console?.Invoke(stop.Text + "\n");
@@ -232,10 +233,28 @@ public sealed partial class GdbProtocol
         return _gate.IsStopWanted && stop.Cause is StopCause.Stepped or StopCause.Reached ? new DebugStop(StopCause.Paused, _session.Point) { Text = "paused" } : stop;
     }
 
-    // bs and bc, where the session can go back.
-    private static bool GoesBack => false;
+    private bool GoesBack => _session.History.Unavailable is null;
 
-    private static GdbReply Reverse(string text) => GdbReply.Unsupported;
+    // bs and bc. Back from its end, the guest comes to it again.
+    private GdbReply Reverse(string text)
+    {
+        if (!GoesBack || text is not ("bs" or "bc"))
+        {
+            return GdbReply.Unsupported;
+        }
+
+        _endIsShown = false;
+        return Report(_gate.Run(text == "bs" ? _session.ReverseStep : ReverseContinue));
+    }
+
+    // The session stops behind an access, as when it goes forward; gdb, which looks at what a watched value has become, wants to be before it (gdb manual, 6).
+    private DebugStop ReverseContinue()
+    {
+        DebugStop stop = _session.ReverseContinue();
+        return stop.Cause == StopCause.Breakpoint && ReasonOf(stop).Contains("watch", StringComparison.Ordinal)
+            ? _session.ReverseStep() with { Cause = StopCause.Breakpoint, Breakpoints = stop.Breakpoints, Text = stop.Text }
+            : stop;
+    }
 
     private static bool TryParseSpan(ReadOnlySpan<char> text, out uint start, out uint end)
     {

@@ -40,7 +40,7 @@ public sealed class GdbMonitorTests
         Assert.Contains("08:0f7c0000", guest.Send("?"), StringComparison.Ordinal);
         _ = guest.Monitor("step");
         Assert.Equal(6u, guest.Session.Point.Instructions);
-        Assert.Contains("linear 0x00007c00", guest.Monitor("reset"), StringComparison.Ordinal);
+        Assert.Contains("0010:00007c00", guest.Monitor("reset"), StringComparison.Ordinal);
     }
 
     [Theory]

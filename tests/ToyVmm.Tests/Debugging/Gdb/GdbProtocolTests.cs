@@ -304,6 +304,61 @@ public sealed class GdbProtocolTests
         Assert.Contains("watch:9000", guest.Send("vCont;r7c00,7d00"), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Going_back_ends_where_history_begins()
+    {
+        using GdbGuest guest = new(GdbGuest.Loop);
+        Assert.EndsWith(";ReverseStep+;ReverseContinue+", guest.Send("qSupported"), StringComparison.Ordinal);
+        (ulong, ulong, ExecutionPoint, int) start = guest.Fingerprint;
+        for (int n = 0; n < 4; n++)
+        {
+            _ = guest.Send("s");
+        }
+
+        (ulong, ulong, ExecutionPoint, int) behind = guest.Fingerprint;
+        Assert.Contains("08:0c7c0000;", guest.Send("bs"), StringComparison.Ordinal);
+        Assert.EndsWith("08:007c0000;thread:1;replaylog:begin;", guest.Send("bc"), StringComparison.Ordinal);
+        Assert.Equal(start, guest.Fingerprint);
+        Assert.EndsWith("replaylog:begin;", guest.Send("bs"), StringComparison.Ordinal);
+        for (int n = 0; n < 4; n++)
+        {
+            _ = guest.Send("vCont;s");
+        }
+
+        Assert.Equal(behind, guest.Fingerprint);
+        Assert.Equal("", guest.Send("bx"));
+    }
+
+    [Fact]
+    public void Going_back_stops_at_breakpoints_and_before_what_is_watched()
+    {
+        using GdbGuest guest = new(GdbGuest.Loop);
+        _ = guest.Send("qSupported:swbreak+");
+        _ = guest.Send("Z0,7c1c,1");
+        for (int n = 0; n < 3; n++)
+        {
+            _ = guest.Send("c");
+        }
+
+        ulong third = guest.Session.Point.Instructions;
+        Assert.EndsWith("08:1c7c0000;thread:1;swbreak:;", guest.Send("bc"), StringComparison.Ordinal);
+        Assert.True(guest.Session.Point.Instructions < third);
+        _ = guest.Send("z0,7c1c,1");
+        _ = guest.Send("Z2,9000,4");
+        Assert.EndsWith("08:0a7c0000;thread:1;watch:9000;", guest.Send("bc"), StringComparison.Ordinal);
+        Assert.EndsWith("08:0c7c0000;thread:1;watch:9000;", guest.Send("c"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_guest_comes_back_from_its_end()
+    {
+        using GdbGuest guest = new(GdbGuest.TripleFault);
+        Assert.StartsWith("T0b", guest.Send("c"), StringComparison.Ordinal);
+        Assert.StartsWith("T05", guest.Send("bs"), StringComparison.Ordinal);
+        Assert.StartsWith("T0b", guest.Send("c"), StringComparison.Ordinal);
+        Assert.Equal("W47", guest.Send("c"));
+    }
+
     [Theory]
     [InlineData("vCont;")]
     [InlineData("vCont;x")]
