@@ -30,6 +30,7 @@ internal sealed class DebugCommand(HostConsole console)
     private readonly Option<bool> _keepGoing = new("--keep-going") { Description = "Go on behind a command that failed." };
     private readonly Option<bool> _linear = new("--linear") { Description = $"Sentences and lines, without boxes, colours and marks: for screen readers. The environment variable {LinearVariable}=1 does the same." };
     private readonly Option<bool> _tui = new("--tui") { Description = "Begin with the full-screen view." };
+    private readonly Option<string> _gdb = GdbOption.Create();
     private readonly Option<string> _serial = new("--serial") { HelpName = "WHERE", Description = "Where the guest's COM1 goes: stdio (the default: marked lines between the debugger's), none, or file:PATH." };
 
     /// <summary>Makes the command.</summary>
@@ -37,7 +38,7 @@ internal sealed class DebugCommand(HostConsole console)
     {
         Command command = new("debug", "Run a guest image under a debugger: step, break, look inside, go back.");
         _machine.AddTo(command);
-        foreach (Option option in (ReadOnlySpan<Option>)[_engine, _symbols, _source, _break, _goTo, _command, _script, _keepGoing, _linear, _tui, _serial])
+        foreach (Option option in (ReadOnlySpan<Option>)[_engine, _symbols, _source, _break, _goTo, _command, _script, _keepGoing, _linear, _tui, _gdb, _serial])
         {
             command.Options.Add(option);
         }
@@ -70,6 +71,11 @@ internal sealed class DebugCommand(HostConsole console)
             throw UserErrorException.Usage("--tui: the full-screen view needs a terminal, and nobody types in a script");
         }
 
+        if (parsed.GetValue(_gdb) is not null && (fullScreen || parsed.GetValue(_script) is not null || parsed.GetValue(_command) is { Length: > 0 }))
+        {
+            throw UserErrorException.Usage("--gdb: the commands come from gdb, where `monitor help` lists those of the prompt");
+        }
+
         return new DebugSettings
         {
             Symbols = parsed.GetValue(_symbols) ?? [],
@@ -81,6 +87,7 @@ internal sealed class DebugCommand(HostConsole console)
             KeepGoing = parsed.GetValue(_keepGoing),
             Linear = linear,
             FullScreen = fullScreen,
+            Gdb = GdbOption.Read(parsed, _gdb),
             SerialFile = serial.StartsWith("file:", StringComparison.Ordinal) ? serial[5..] : null,
             ShowsSerial = serial != "none",
         };

@@ -2,6 +2,7 @@ using ToyVmm.Cli.Advising;
 using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Debugging;
+using ToyVmm.Debugging.Gdb;
 using ToyVmm.Debugging.Inspecting;
 using ToyVmm.Debugging.Terminal;
 using ToyVmm.VirtualMachines;
@@ -42,6 +43,11 @@ internal sealed class DebugRun(HostConsole console, DebugSettings settings, Imag
         bool asks = script is null && console.InputIsTerminal;
         CommandInterpreter interpreter = new(session, new CommandInterpreterOptions { IsLinear = settings.Linear, RepeatsOnEmptyLine = asks });
         Prepare(interpreter);
+        if (settings.Gdb is { } endpoint)
+        {
+            return ServeGdb(session, endpoint);
+        }
+
         StopSignals? listening = null;
         ScriptReader reader = new(console, interpreter, output, settings.KeepGoing, () => listening?.Number ?? 0);
         using StopSignals signals = listening = new(() => Interrupt(session, terminal, reader, listening?.Number ?? 0));
@@ -75,6 +81,15 @@ internal sealed class DebugRun(HostConsole console, DebugSettings settings, Imag
             int? status = prompt.Execute(settings.FullScreen);
             return signals.Number is not 0 and not 2 ? ExitStatus.SignalBase + signals.Number : status ?? reader.EndStatus;
         }
+    }
+
+    private int ServeGdb(DebugSession session, GdbEndpoint endpoint)
+    {
+        using GdbRun gdb = new(session, endpoint, console, quiet: false);
+        using StopSignals signals = new(gdb.Stop);
+        StopReason stop = gdb.Run();
+        console.Error.WriteLine($"toyvmm: {stop.Detail}");
+        return stop.Kind == StopKind.Stopped && signals.Number != 0 ? ExitStatus.SignalBase + signals.Number : stop.ExitStatus;
     }
 
     // A terminal that cannot be made raw, or whose cursor cannot be moved (TERM=dumb): lines, as the terminal gives them.

@@ -1,3 +1,5 @@
+using ToyVmm.Debugging.Gdb;
+
 namespace ToyVmm.Cli.Debugging;
 
 /// <summary>What the user asks of a debugging session, beside the machine and the image.</summary>
@@ -29,6 +31,9 @@ internal sealed record DebugSettings
 
     /// <summary>True to begin with the full-screen view.</summary>
     public bool FullScreen { get; init; }
+
+    /// <summary>Where to wait for gdb, which then has the prompt's place; null for nowhere.</summary>
+    public GdbEndpoint? Gdb { get; init; }
 
     /// <summary>The file that COM1 goes to; null for the terminal.</summary>
     public string? SerialFile { get; init; }

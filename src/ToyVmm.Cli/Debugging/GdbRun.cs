@@ -7,57 +7,48 @@ using ToyVmm.VirtualMachines;
 
 namespace ToyVmm.Cli.Debugging;
 
-/// <summary>A run that gdb controls, from the guest's first instruction on. The guest's serial line and screen are where they are without gdb.</summary>
+/// <summary>A run that gdb controls, from where the guest is. The guest's serial line and screen are where they are without gdb.</summary>
 internal sealed class GdbRun : IDisposable
 {
-    private readonly DebugSession _session;
     private readonly GdbServer _server;
 
     /// <summary>Begins to listen, and says where.</summary>
     /// <exception cref="UserErrorException">The host does not allow it, or somebody else listens there.</exception>
-    public GdbRun(VirtualMachine vm, GdbEndpoint endpoint, HostConsole console, bool quiet)
+    public GdbRun(DebugSession session, GdbEndpoint endpoint, HostConsole console, bool quiet)
     {
-        _session = new DebugSession(vm);
         try
         {
-            _server = new GdbServer(_session, endpoint);
+            _server = new GdbServer(session, endpoint);
         }
         catch (GdbListenException e)
         {
-            _session.Dispose();
             throw UserErrorException.File($"--gdb: {e.Message}");
         }
 
         _server.Log = quiet ? null : text => console.Error.WriteLine($"toyvmm: {text}");
-        console.Error.WriteLine($"toyvmm: the guest waits at its first instruction for gdb: target remote {_server.Target}");
+        console.Error.WriteLine($"toyvmm: the guest waits for gdb: target remote {_server.Target}");
+    }
+
+    /// <summary>Host time for which the guest has run.</summary>
+    public TimeSpan Elapsed => _server.Elapsed;
+
+    /// <summary>Gives the guest's terminal the thread when its user wants the prompt, or to leave.</summary>
+    public void Attach(TerminalSession terminal, SerialSink sink)
+    {
+        terminal.StopWanted = _server.Interject;
+        _server.Interjected = () =>
+        {
+            sink.Flush();
+            return terminal.PromptWanted && terminal.Prompt() != MonitorAction.Quit;
+        };
     }
 
     /// <summary>Serves gdb until the run is over.</summary>
-    /// <param name="sink">Where serial output goes; flushed before the prompt.</param>
-    /// <param name="terminal">The terminal that is the guest's; null for none.</param>
-    public (StopReason Stop, TimeSpan Elapsed) Run(SerialSink sink, TerminalSession? terminal)
-    {
-        if (terminal is not null)
-        {
-            terminal.StopWanted = _server.Interject;
-            _server.Interjected = () =>
-            {
-                sink.Flush();
-                return terminal.PromptWanted && terminal.Prompt() != MonitorAction.Quit;
-            };
-        }
-
-        StopReason stop = _server.Serve();
-        return (stop, _server.Elapsed);
-    }
+    public StopReason Run() => _server.Serve();
 
     /// <summary>Ends the run; from any thread.</summary>
     public void Stop() => _server.Stop();
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _server.Dispose();
-        _session.Dispose();
-    }
+    public void Dispose() => _server.Dispose();
 }

@@ -10,6 +10,7 @@ using ToyVmm.Debugging.Autopsies;
 using ToyVmm.Debugging.Monitoring;
 using ToyVmm.Debugging.Strict;
 using ToyVmm.Debugging.Traps;
+using ToyVmm.Debugging;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Advising;
@@ -81,7 +82,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
     private AutopsyReport? ExplainEnd(VirtualMachine vm, StopReason stop, SymbolTable? symbols, Tracing tracing) =>
         (settings.Quiet && settings.Json is null) || (stop.Kind == StopKind.HaltedForever && settings.HaltOk) || stop.ExitStatus == ExitStatus.Success
             ? null
-            : AutopsyExaminer.Examine(vm, stop, symbols ?? GuestSymbols.Read([], image, console, quiet: true), tracing.History, GuestSymbols.ReadLines(settings.Symbols, image));
+            : AutopsyExaminer.Examine(vm, stop, symbols ?? GuestSymbols.Read([], image, console, quiet: true), tracing.History, GuestSymbols.ReadLines(settings.Symbols, image, console));
 
     private VirtualMachine MakeMachine(SerialSink sink, Tracing tracing)
     {
@@ -129,7 +130,8 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         // A screen on the terminal comes with its keyboard; without one the terminal is the serial line.
         bool display = settings.Display && console.OutputIsTerminal;
         bool takesTerminal = console.InputIsTerminal && (display || settings.SerialToOutput);
-        using GdbRun? gdb = settings.Gdb is { } endpoint ? new GdbRun(vm, endpoint, console, settings.Quiet) : null;
+        using DebugSession? debugged = settings.Gdb is null ? null : new DebugSession(vm) { Symbols = GuestSymbols.Read(settings.Symbols, image, console, quiet: true) };
+        using GdbRun? gdb = debugged is null ? null : new GdbRun(debugged, settings.Gdb!, console, settings.Quiet);
         using TerminalSession? session = takesTerminal ? TerminalSession.Start(vm, console, toKeyboard: display, settings.Quiet) : null;
         using StopSignals signals = new(() =>
         {
@@ -149,7 +151,17 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             session.Painter = painter;
         }
 
-        (StopReason stop, TimeSpan elapsed) = gdb is null ? RunWithPrompts(vm, sink, session) : gdb.Run(sink, session);
+        if (gdb is not null)
+        {
+            if (session is not null)
+            {
+                gdb.Attach(session, sink);
+            }
+
+            return (gdb.Run(), gdb.Elapsed, signals.Number);
+        }
+
+        (StopReason stop, TimeSpan elapsed) = RunWithPrompts(vm, sink, session);
         return (stop, elapsed, signals.Number);
     }
 
@@ -283,7 +295,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
 
         if (tracing.Strict is { } strict && !(settings.Quiet && strict.Findings.Count == 0))
         {
-            StrictText.Write(console.Error, strict, symbols, GuestSymbols.ReadLines(settings.Symbols, image));
+            StrictText.Write(console.Error, strict, symbols, GuestSymbols.ReadLines(settings.Symbols, image, console));
         }
 
         if (advice is not null)

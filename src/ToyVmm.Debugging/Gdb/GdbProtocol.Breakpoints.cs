@@ -79,6 +79,16 @@ public sealed partial class GdbProtocol
         _inserted.Clear();
     }
 
+    // A step that ends at a breakpoint is a step; one that is made of several must not pass it.
+    private bool IsAtBreakpoint
+    {
+        get
+        {
+            uint here = _session.Cpu.Cs.Base + _session.Cpu.Eip;
+            return _inserted.ContainsKey(('0', here, 0)) || _inserted.ContainsKey(('1', here, 0));
+        }
+    }
+
     // KIND,ADDRESS,LENGTH, and what the client was not told to send behind a semicolon. Of code, the length is the size of an instruction that would be patched in: of no use here.
     private static bool TryParseBreakpoint(string text, out (char Kind, uint Address, uint Length) key)
     {

@@ -112,7 +112,10 @@ public sealed partial class GdbProtocol
             return GdbReply.Invalid;
         }
 
-        string text = _monitor.Execute(Encoding.UTF8.GetString(bytes));
+        // It may let the guest run.
+        string text = "";
+        _gate.Do(() => text = _monitor.Execute(Encoding.UTF8.GetString(bytes)));
+        _lastStop = null;
         if (text.Length > 0)
         {
             Console?.Invoke(text + "\n");

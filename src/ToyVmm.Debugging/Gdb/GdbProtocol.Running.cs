@@ -20,6 +20,16 @@ public enum StopAtEnd
     Never,
 }
 
+/// <summary>What gdb's steps make of external interrupts.</summary>
+public enum StepInterrupts
+{
+    /// <summary>They run to their end within the step, as if they had come between two.</summary>
+    Over,
+
+    /// <summary>A step stops at the first instruction of the handler, as the session's steps do.</summary>
+    Into,
+}
+
 /// <content>Going on, and stopping.</content>
 public sealed partial class GdbProtocol
 {
@@ -35,8 +45,8 @@ public sealed partial class GdbProtocol
     private bool _endIsShown;
     private DebugStop? _lastStop;
 
-    /// <summary>True to let a step stop at the first instruction of an interrupt's handler, as the session's steps do; false to let external interrupts run to their end within a step.</summary>
-    public bool StepsIntoInterrupts { get; set; }
+    /// <summary>What steps make of external interrupts.</summary>
+    public StepInterrupts StepInterrupts { get; set; }
 
     /// <summary>When to stop at the guest's end.</summary>
     public StopAtEnd StopAtEnd { get; set; }
@@ -95,13 +105,9 @@ public sealed partial class GdbProtocol
                 return GdbReply.Invalid;
             }
 
-            if (place != _registers.Place)
+            if (_registers.Write(GdbRegisters.PlaceNumber, BitConverter.GetBytes(place)) is { } problem)
             {
-                _session.NoteChange();
-                if (_registers.Write(GdbRegisters.PlaceNumber, BitConverter.GetBytes(place)) is { } problem)
-                {
-                    return GdbReply.Error(problem);
-                }
+                return GdbReply.Error(problem);
             }
         }
 
@@ -115,7 +121,12 @@ public sealed partial class GdbProtocol
             return StopReply(_session.LastStop);
         }
 
-        DebugStop stop = _lastStop = _gate.Run(go);
+        return Report(_gate.Run(go));
+    }
+
+    private GdbReply Report(DebugStop stop)
+    {
+        _lastStop = stop;
         if (IsForeign(stop))
         {
             Console?.Invoke(stop.Text + "\n");
@@ -128,9 +139,6 @@ public sealed partial class GdbProtocol
 
         return StopReply(stop);
     }
-
-    /// <summary>Moves the guest for a monitor command: gdb is not told.</summary>
-    internal DebugStop Move(Func<DebugStop> go) => _lastStop = _gate.Run(go);
 
     private GdbReply CurrentStop() => StopReply(_lastStop is { } last && last.Point == _session.Point ? last : _session.LastStop);
 
@@ -191,7 +199,7 @@ public sealed partial class GdbProtocol
             (uint stack, uint space, ushort selector) = (_session.Cpu.Esp, _session.Cpu.Cr3, _session.Cpu.Cs.Selector);
             ulong before = _session.Point.Instructions;
             DebugStop stop = _session.Step(StepKind.Instruction);
-            if (StepsIntoInterrupts || stop is not { Cause: StopCause.Stepped, Event: { Source: TrapSource.ExternalInterrupt or TrapSource.Nmi } } || n >= MostTries)
+            if (StepInterrupts == StepInterrupts.Into || IsAtBreakpoint || stop is not { Cause: StopCause.Stepped, Event: { Source: TrapSource.ExternalInterrupt or TrapSource.Nmi } } || n >= MostTries)
             {
                 return stop;
             }
@@ -220,15 +228,33 @@ public sealed partial class GdbProtocol
         {
             stop = StepInstruction();
         }
-        while (stop.Cause is StopCause.Stepped or StopCause.Reached && _registers.Place >= start && _registers.Place < end && !_gate.IsStopWanted);
+        while (stop.Cause is StopCause.Stepped or StopCause.Reached && !IsAtBreakpoint && _registers.Place >= start && _registers.Place < end && !_gate.IsStopWanted);
 
         return _gate.IsStopWanted && stop.Cause is StopCause.Stepped or StopCause.Reached ? new DebugStop(StopCause.Paused, _session.Point) { Text = "paused" } : stop;
     }
 
-    // bs and bc, where the session can go back.
-    private static bool GoesBack => false;
+    private bool GoesBack => _session.History.Unavailable is null;
 
-    private static GdbReply Reverse(string text) => GdbReply.Unsupported;
+    // bs and bc. Back from its end, the guest comes to it again.
+    private GdbReply Reverse(string text)
+    {
+        if (!GoesBack || text is not ("bs" or "bc"))
+        {
+            return GdbReply.Unsupported;
+        }
+
+        _endIsShown = false;
+        return Report(_gate.Run(text == "bs" ? _session.ReverseStep : ReverseContinue));
+    }
+
+    // The session stops behind an access, as when it goes forward; gdb, which looks at what a watched value has become, wants to be before it (gdb manual, 6).
+    private DebugStop ReverseContinue()
+    {
+        DebugStop stop = _session.ReverseContinue();
+        return stop.Cause == StopCause.Breakpoint && ReasonOf(stop).Contains("watch", StringComparison.Ordinal)
+            ? _session.ReverseStep() with { Cause = StopCause.Breakpoint, Breakpoints = stop.Breakpoints, Text = stop.Text }
+            : stop;
+    }
 
     private static bool TryParseSpan(ReadOnlySpan<char> text, out uint start, out uint end)
     {

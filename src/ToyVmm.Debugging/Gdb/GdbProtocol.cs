@@ -42,7 +42,7 @@ public sealed partial class GdbProtocol
         ArgumentNullException.ThrowIfNull(session);
         _session = session;
         _gate = gate ?? new GuestGate(session);
-        _registers = new GdbRegisters(session.Machine);
+        _registers = new GdbRegisters(session);
         _inserted = [];
         _monitor = new GdbMonitor(session, _registers, this);
     }
@@ -176,7 +176,6 @@ public sealed partial class GdbProtocol
             return GdbReply.Invalid;
         }
 
-        _session.NoteChange();
         return _registers.WriteAll(bytes) is { } problem ? GdbReply.Error(problem) : GdbReply.Ok;
     }
 
@@ -188,7 +187,6 @@ public sealed partial class GdbProtocol
             return GdbReply.Invalid;
         }
 
-        _session.NoteChange();
         return _registers.Write((int)number, bytes) is { } problem ? GdbReply.Error(problem) : GdbReply.Ok;
     }
 

@@ -24,9 +24,11 @@ public enum ProgramCounter
 /// The registers as gdb sees them: the rows of the <see cref="RegisterTable"/> that have a place in the target description, numbered from 0 in its order; bytes
 /// lowest first.
 /// </summary>
-/// <param name="machine">The machine; not running while registers are read or written.</param>
-public sealed class GdbRegisters(VirtualMachine machine)
+/// <param name="session">The session; the guest is not running while registers are read or written.</param>
+public sealed class GdbRegisters(DebugSession session)
 {
+    private readonly VirtualMachine _machine = session.Machine;
+
     /// <summary>The registers, by number.</summary>
     public static ImmutableArray<Register> All { get; } = [.. RegisterTable.All.Where(register => register.Gdb is not null)];
 
@@ -40,14 +42,14 @@ public sealed class GdbRegisters(VirtualMachine machine)
     public ProgramCounter ProgramCounter { get; set; }
 
     /// <summary>Where gdb is told that the guest is.</summary>
-    public uint Place => machine.Cpu.Eip + PlaceOffset;
+    public uint Place => _machine.Cpu.Eip + PlaceOffset;
 
     // gdb looks for code and breakpoints at EIP itself: with a CS whose base is not 0 that is elsewhere.
     private uint PlaceOffset => ProgramCounter switch
     {
-        ProgramCounter.Linear => machine.Cpu.Cs.Base,
+        ProgramCounter.Linear => _machine.Cpu.Cs.Base,
         ProgramCounter.Offset => 0,
-        _ => (machine.Cpu.Cr0 & Cr0.PE) == 0 || (machine.Cpu.OtherFlags & Eflags.VM) != 0 ? machine.Cpu.Cs.Base : 0,
+        _ => (_machine.Cpu.Cr0 & Cr0.PE) == 0 || (_machine.Cpu.OtherFlags & Eflags.VM) != 0 ? _machine.Cpu.Cs.Base : 0,
     };
 
     private static int NumberOf(string name) => All.IndexOf(All.Single(register => register.Name == name));
@@ -73,7 +75,7 @@ public sealed class GdbRegisters(VirtualMachine machine)
         }
 
         Register register = All[number];
-        UInt128 value = register.Name == "eip" ? Place : register.Read(machine);
+        UInt128 value = register.Name == "eip" ? Place : register.Read(_machine);
         StringBuilder text = new();
         for (int shift = 0; shift < register.Gdb!.Bits; shift += 8)
         {
@@ -111,7 +113,14 @@ public sealed class GdbRegisters(VirtualMachine machine)
             value = (uint)value - PlaceOffset;
         }
 
-        return value == register.Read(machine) ? null : register.TryWrite(machine, value);
+        // gdb writes back what it has read: that is no change.
+        if (value == register.Read(_machine))
+        {
+            return null;
+        }
+
+        session.NoteChange();
+        return register.TryWrite(_machine, value);
     }
 
     /// <summary>Changes all registers: those that differ, and that can be.</summary>

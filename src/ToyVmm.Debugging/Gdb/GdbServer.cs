@@ -174,7 +174,7 @@ public sealed class GdbServer : IDisposable
         while (_listener.Accept() is { } socket)
         {
             GdbConnection connection = new(socket);
-            if (Interlocked.CompareExchange(ref _current, connection, null) is not null)
+            if (!BecomesCurrent(connection))
             {
                 Log?.Invoke("a second gdb was turned away: there is one already");
                 connection.Refuse("another gdb is connected to this guest");
@@ -183,6 +183,23 @@ public sealed class GdbServer : IDisposable
 
             new Thread(() => ReadClient(connection)) { IsBackground = true, Name = "gdb" }.Start();
         }
+    }
+
+    // A client that disconnects and comes back may be quicker than we notice.
+    private bool BecomesCurrent(GdbConnection connection)
+    {
+        const int Tries = 25;
+        for (int n = 0; n < Tries; n++)
+        {
+            if (Interlocked.CompareExchange(ref _current, connection, null) is null)
+            {
+                return true;
+            }
+
+            Thread.Sleep(10);
+        }
+
+        return false;
     }
 
     // A web page in a browser on this host can have it send us what it likes, but not without a head of its own. So whoever does not begin as gdb does is no gdb.

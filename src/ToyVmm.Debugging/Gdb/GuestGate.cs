@@ -50,6 +50,28 @@ public sealed class GuestGate(DebugSession session)
         }
     }
 
+    /// <summary>Does something that may let the guest go on for a while; a request to stop reaches it then.</summary>
+    public void Do(Action work)
+    {
+        ArgumentNullException.ThrowIfNull(work);
+        lock (_lock)
+        {
+            _isRunning = true;
+        }
+
+        try
+        {
+            work();
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                _isRunning = false;
+            }
+        }
+    }
+
     /// <summary>Lets the guest go on.</summary>
     /// <param name="go">Runs the session until it stops. Called again where an older request stopped it.</param>
     /// <returns>Why it stands still.</returns>

@@ -32,7 +32,7 @@ public static class TargetDescription
                 feature = gdb.Feature;
             }
 
-            _ = xml.Append(CultureInfo.InvariantCulture, $"<reg name=\"{register.Name}\" bitsize=\"{gdb.Bits}\" type=\"{gdb.Type}\" regnum=\"{number}\"")
+            _ = xml.Append(CultureInfo.InvariantCulture, $"<reg name=\"{register.Name}\" bitsize=\"{gdb.Bits}\" type=\"{TypeOf(register)}\" regnum=\"{number}\"")
                 .Append(gdb.Group is null ? "" : $" group=\"{gdb.Group}\"").Append("/>\n");
         }
 
@@ -65,6 +65,9 @@ public static class TargetDescription
         void Region(ulong first, ulong end, bool isRom) =>
             xml.Append(CultureInfo.InvariantCulture, $"<memory type=\"{(isRom ? "rom" : "ram")}\" start=\"0x{first:x}\" length=\"0x{end - first:x}\"/>\n");
     }
+
+    // Registers of bits that have names, in the feature that gdb has no types for.
+    private static string TypeOf(Register register) => register.Name is "cr0" or "cr4" or "efer" ? "i386_" + register.Name : register.Gdb!.Type;
 
     // Types that a feature's registers have and gdb does not know by itself.
     private static string TypesOf(string feature) => feature switch
