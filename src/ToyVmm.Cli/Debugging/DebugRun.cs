@@ -1,6 +1,7 @@
 using ToyVmm.Cli.Advising;
 using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
+using ToyVmm.Cli.Running;
 using ToyVmm.Debugging;
 using ToyVmm.Debugging.Terminal;
 using ToyVmm.VirtualMachines;
@@ -34,7 +35,12 @@ internal sealed class DebugRun(HostConsole console, DebugSettings settings, Imag
         using VirtualMachine vm = ImageRefusal.Create(image, options with { SerialOutput = output.Add }, console);
         using DebugSession session = new(vm, new DebugOptions { Log = output.Log }) { Symbols = GuestSymbols.Read(settings.Symbols, image, console) };
         bool asks = script is null && console.InputIsTerminal;
-        CommandInterpreter interpreter = new(session, new CommandInterpreterOptions { IsLinear = settings.Linear, RepeatsOnEmptyLine = asks });
+        CommandInterpreter interpreter = new(session, new CommandInterpreterOptions
+        {
+            IsLinear = settings.Linear,
+            RepeatsOnEmptyLine = asks,
+            WriteAutopsy = (writer, report) => AutopsyText.Write(writer, report, $"toyvmm debug {image.Name}"),
+        });
         Prepare(interpreter);
         StopSignals? listening = null;
         ScriptReader reader = new(console, interpreter, output, settings.KeepGoing, () => listening?.Number ?? 0);

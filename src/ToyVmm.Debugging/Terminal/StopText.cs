@@ -73,7 +73,7 @@ internal static class StopText
     {
         StopCause.Ended => End(context.Session, stop),
         StopCause.Paused => context.Options.IsLinear ? "Paused." : "paused",
-        StopCause.HistoryBegin => "the beginning of what is kept of the guest's history",
+        StopCause.HistoryBegin => stop.Text.Length > 0 ? stop.Text : "the beginning of what is kept of the guest's history",
         StopCause.HistoryEnd => "the end of the recording",
         _ => stop.Text,
     };
