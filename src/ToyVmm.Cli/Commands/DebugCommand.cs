@@ -30,6 +30,7 @@ internal sealed class DebugCommand(HostConsole console)
     private readonly Option<bool> _keepGoing = new("--keep-going") { Description = "Go on behind a command that failed." };
     private readonly Option<bool> _linear = new("--linear") { Description = $"Sentences and lines, without boxes, colours and marks: for screen readers. The environment variable {LinearVariable}=1 does the same." };
     private readonly Option<bool> _tui = new("--tui") { Description = "Begin with the full-screen view." };
+    private readonly Option<string> _replay = new("--replay") { HelpName = "FILE", Description = "Debug a recorded run (toyvmm run --record): no image is named then, and what came in comes again." };
     private readonly Option<string> _gdb = GdbOption.Create();
     private readonly Option<string> _serial = new("--serial") { HelpName = "WHERE", Description = "Where the guest's COM1 goes: stdio (the default: marked lines between the debugger's), none, or file:PATH." };
 
@@ -38,7 +39,7 @@ internal sealed class DebugCommand(HostConsole console)
     {
         Command command = new("debug", "Run a guest image under a debugger: step, break, look inside, go back.");
         _machine.AddTo(command);
-        foreach (Option option in (ReadOnlySpan<Option>)[_engine, _symbols, _source, _break, _goTo, _command, _script, _keepGoing, _linear, _tui, _gdb, _serial])
+        foreach (Option option in (ReadOnlySpan<Option>)[_engine, _symbols, _source, _break, _goTo, _command, _script, _keepGoing, _linear, _tui, _replay, _gdb, _serial])
         {
             command.Options.Add(option);
         }
@@ -51,6 +52,12 @@ internal sealed class DebugCommand(HostConsole console)
     {
         DebugSettings settings = ReadSettings(parsed);
         EngineKind engine = EngineOption.Parse(parsed.GetValue(_engine));
+        if (parsed.GetValue(_replay) is { } recording)
+        {
+            _machine.Refuse(parsed, "and --replay: the recording says what the machine is");
+            return new DebugRun(console, settings, ImageSource.FromRecording(recording), new VirtualMachineOptions { Engine = engine }).Execute();
+        }
+
         ImageSource image = _machine.ReadImage(parsed);
         VirtualMachineOptions options = _machine.ReadOptions(parsed, image) with { Engine = engine };
         return new DebugRun(console, settings, image, options).Execute();

@@ -1,6 +1,7 @@
 using ToyVmm.Cli.Advising;
 using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
+using ToyVmm.Cli.Running;
 using ToyVmm.Debugging;
 using ToyVmm.Debugging.Gdb;
 using ToyVmm.Debugging.Inspecting;
@@ -41,7 +42,12 @@ internal sealed class DebugRun(HostConsole console, DebugSettings settings, Imag
         };
         session.Inspector.Sources = new SourceFiles(settings.SourceFolders);
         bool asks = script is null && console.InputIsTerminal;
-        CommandInterpreter interpreter = new(session, new CommandInterpreterOptions { IsLinear = settings.Linear, RepeatsOnEmptyLine = asks });
+        CommandInterpreter interpreter = new(session, new CommandInterpreterOptions
+        {
+            IsLinear = settings.Linear,
+            RepeatsOnEmptyLine = asks,
+            WriteAutopsy = (writer, report) => AutopsyText.Write(writer, report, $"toyvmm debug {image.Name}"),
+        });
         Prepare(interpreter);
         if (settings.Gdb is { } endpoint)
         {

@@ -1,4 +1,6 @@
 using ToyVmm.Debugging.Expressions;
+using ToyVmm.Debugging.Traps;
+using ToyVmm.VirtualMachines;
 
 namespace ToyVmm.Debugging.Terminal;
 
@@ -20,6 +22,25 @@ internal sealed class CommandContext
 
     /// <summary>What Enter does behind the present command.</summary>
     public string RepeatLine { get; set; } = "";
+
+    /// <summary>The traps that were stepped through.</summary>
+    public List<Trap> Traps { get; } = [];
+
+    /// <summary>Where the guest stood behind the last of them.</summary>
+    public ExecutionPoint? TrapsSeenAt { get; private set; }
+
+    /// <summary>Remembers traps.</summary>
+    public void Note(IReadOnlyList<Trap> traps)
+    {
+        const int Most = 500;
+        Traps.AddRange(traps);
+        if (Traps.Count > Most)
+        {
+            Traps.RemoveRange(0, Traps.Count - Most);
+        }
+
+        TrapsSeenAt = traps.Count > 0 ? Session.Point : null;
+    }
 
     /// <summary>Where x goes on.</summary>
     public uint NextDump { get; set; }

@@ -78,6 +78,9 @@ public sealed class CommandInterpreter
     /// <summary>Where the guest is and why it stands still: what a session begins with.</summary>
     public string DescribeStop() => StopText.Describe(_context, Session.LastStop);
 
+    /// <summary>The traps that were stepped through, a line each.</summary>
+    public IEnumerable<string> TrapLines => _context.Traps.Select(Traps.TrapText.Line);
+
     /// <summary>What the Tab key may put in the place of the word before the cursor.</summary>
     /// <param name="line">The line up to the cursor.</param>
     /// <param name="start">Where the word begins.</param>

@@ -1,3 +1,5 @@
+using ToyVmm.Debugging.Autopsies;
+
 namespace ToyVmm.Debugging.Terminal;
 
 /// <summary>How an interpreter talks.</summary>
@@ -8,6 +10,9 @@ public sealed record CommandInterpreterOptions
 
     /// <summary>True where an empty line does the last command again, if it is one of those: at a prompt, not in a script.</summary>
     public bool RepeatsOnEmptyLine { get; init; }
+
+    /// <summary>Writes an autopsy for people; null for its first sentence alone.</summary>
+    public Action<TextWriter, AutopsyReport>? WriteAutopsy { get; init; }
 
     /// <summary>The directory that files are relative to.</summary>
     public string Directory { get; init; } = ".";

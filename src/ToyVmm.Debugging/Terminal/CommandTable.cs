@@ -11,6 +11,7 @@ public static class CommandTable
         .. RunningCommands.All,
         .. BreakpointCommands.All,
         .. TimeTravelCommands.All,
+        .. TrapCommands.All,
         .. LookingCommands.All,
         .. MachineCommands.All,
         .. StateCommands.All,

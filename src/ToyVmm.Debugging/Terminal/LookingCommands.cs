@@ -104,7 +104,7 @@ internal static class LookingCommands
         string[] words = Words.All(arguments);
         if (words.Length == 0)
         {
-            return new CommandReply(RegisterLines(context, Chosen(["general", "flags", "cs", "ss", "ds", "es", "fs", "gs"]), context.Options.IsLinear));
+            return new CommandReply(RegisterLines(context, Chosen(["general", "cs", "ss", "ds", "es", "fs", "gs", "cpl", "eflags"]), context.Options.IsLinear));
         }
 
         return new CommandReply(RegisterLines(context, Chosen(words), context.Options.IsLinear));
@@ -119,13 +119,13 @@ internal static class LookingCommands
             {
                 chosen.AddRange(RegisterTable.All.Select(register => RegisterTable.Find(register.Name)!));
             }
-            else if (RegisterTable.Find(word) is { } field)
-            {
-                chosen.Add(field);
-            }
             else if (Enum.TryParse(word, ignoreCase: true, out RegisterGroup group) && !char.IsAsciiDigit(word[0]))
             {
                 chosen.AddRange(RegisterTable.All.Where(register => register.Group == group).Select(register => RegisterTable.Find(register.Name)!));
+            }
+            else if (RegisterTable.Find(word) is { } field)
+            {
+                chosen.Add(field);
             }
             else
             {

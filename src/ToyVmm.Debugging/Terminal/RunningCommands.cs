@@ -21,7 +21,6 @@ internal static class RunningCommands
         Steps("next", ["n", "over", "ni", "nexti"], StepKind.Over, "one instruction of this procedure: calls and interrupts run to their end", "", [new("next", "over a CALL"), new("n 5", "five")]),
         Steps("finish", ["out", "fin"], StepKind.Out, "to the end of this procedure, behind its return", "", [new("finish", "behind the RET")]),
         Steps("block", [], StepKind.Block, "to the end of this basic block", "Behind the next branch, call or return; or at the handler of what interrupts it.", [new("block", "behind the next branch")]),
-        Steps("trap", ["t"], StepKind.Trap, "behind the next trap: whatever the monitor has a part in", "Privileged and sensitive instructions, port and device accesses, hypercalls, exceptions, interrupts.", [new("trap", "the next one"), new("t 3", "three of them")]),
         Steps("interrupt", ["irq"], StepKind.Interrupt, "to the handler of the next external interrupt", "", [new("interrupt", "the timer's, most often")]),
         Steps("mode", [], StepKind.ModeSwitch, "behind the next change of mode", "Between real, protected and virtual-8086 mode, 16-bit and 32-bit code, paging on and off.", [new("mode", "to the switch to protected mode, for example")]),
         Steps("space", ["cr3"], StepKind.AddressSpaceSwitch, "behind the next load of CR3 with another value", "", [new("space", "the next address space")]),

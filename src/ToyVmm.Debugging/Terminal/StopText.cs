@@ -73,7 +73,7 @@ internal static class StopText
     {
         StopCause.Ended => End(context.Session, stop),
         StopCause.Paused => context.Options.IsLinear ? "Paused." : "paused",
-        StopCause.HistoryBegin => "the beginning of what is kept of the guest's history",
+        StopCause.HistoryBegin => stop.Text.Length > 0 ? stop.Text : "the beginning of what is kept of the guest's history",
         StopCause.HistoryEnd => "the end of the recording",
         _ => stop.Text,
     };
@@ -103,17 +103,21 @@ internal static class StopText
 
     private static void Changes(StringBuilder text, IReadOnlyList<(Register Register, UInt128 Old, UInt128 New)> changes, bool linear)
     {
-        foreach ((Register register, UInt128 old, UInt128 now) in changes.Take(MostChanges))
+        // A cache that follows its selector is not told twice.
+        HashSet<string> names = [.. changes.Select(change => change.Register.Name)];
+        (Register Register, UInt128 Old, UInt128 New)[] told =
+            [.. changes.Where(change => change.Register.Group != RegisterGroup.Segment || !change.Register.Name.Contains('_', StringComparison.Ordinal) || !names.Contains(change.Register.Name.Split('_')[0]))];
+        foreach ((Register register, UInt128 old, UInt128 now) in told.Take(MostChanges))
         {
             string before = RegisterChanges.Digits(register, old);
             string after = RegisterChanges.Digits(register, now);
-            string flags = register.Name == "eflags" ? $" [{FlagText.Of((uint)now)}]" : "";
+            string flags = register.Name == "eflags" && FlagText.Of((uint)now) is { Length: > 0 } set ? $" [{set}]" : "";
             _ = linear ? text.Append(Invariant($"{register.Name} is {after}{flags}, was {before}.\n")) : text.Append(Invariant($"   {register.Name,-6} {before} -> {after}{flags}\n"));
         }
 
-        if (changes.Count > MostChanges)
+        if (told.Length > MostChanges)
         {
-            _ = text.Append(Invariant($"   and {changes.Count - MostChanges} more registers have changed\n"));
+            _ = text.Append(Invariant($"   and {told.Length - MostChanges} more registers have changed\n"));
         }
     }
 }

@@ -1,6 +1,9 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using ToyVmm.Debugging.Expressions;
+using ToyVmm.Debugging.History;
 using ToyVmm.VirtualMachines;
+using static System.FormattableString;
 
 namespace ToyVmm.Debugging.Terminal;
 
@@ -9,43 +12,87 @@ internal static class TimeTravelCommands
 {
     public static ImmutableArray<CommandDefinition> All { get; } =
     [
-        new("goto", CommandGroup.TimeTravel, "N[:E]", "go where N instructions have retired, and E events were delivered")
+        new("rstep", CommandGroup.TimeTravel, "[N]", "back by one instruction, or one interrupt or exception; by N of them")
+        {
+            Aliases = ["rs", "reverse-step"],
+            Repeats = true,
+            Examples = [new("rstep", "before what has happened last"), new("rs 10", "ten")],
+            Execute = ReverseStep,
+        },
+        new("rcontinue", CommandGroup.TimeTravel, "", "back to the last moment at which a breakpoint or watchpoint would have stopped the guest")
+        {
+            Aliases = ["rc", "reverse-continue"],
+            Repeats = true,
+            Help = "Without such a moment: to the beginning of the history. Log points say nothing, and hits are not counted.",
+            Examples = [new("rcontinue", "to the breakpoint before")],
+            Execute = (context, arguments) => RunningCommands.Report(context, arguments.Length == 0 ? context.Session.ReverseContinue() : throw new CommandErrorException("takes no arguments")),
+        },
+        new("goto", CommandGroup.TimeTravel, "N[:E]", "go where N instructions have retired, and E events were delivered; back or forward")
         {
             Aliases = ["g"],
-            Help = "What `point` and every stop tell. Breakpoints on the way do not stop the guest where E is given.",
-            Examples = [new("goto 300_000", "an instruction count"), new("g 300_000:5", "behind the fifth event, exactly")],
-            Execute = GoTo,
+            Help = "What `point` and every stop tell. No breakpoint stops the guest on the way.",
+            Examples = [new("goto 100_000", "an instruction count"), new("g 100_000:0", "and no events: exactly there")],
+            Execute = (context, arguments) => RunningCommands.Report(context, context.Session.GoTo(Point(arguments))),
+        },
+        new("lastwrite", CommandGroup.TimeTravel, "ADDRESS[,LENGTH]", "back to the instruction that has last stored to memory")
+        {
+            Aliases = ["lw"],
+            Completes = CompletionKind.Symbols,
+            Help = "As for watchpoints: what the CPU stores for itself counts, what devices store does not. It is the next instruction then; `goto` and the point that `history` has told lead back here.",
+            Examples = [new("lastwrite esp", "who has pushed that?"), new("lw dword [ebp-4]", "a variable"), new("lastwrite phys:0x7e00,2", "physical memory")],
+            Execute = LastWrite,
+        },
+        new("history", CommandGroup.TimeTravel, "", "how far one can go back, and what that takes")
+        {
+            Examples = [new("history", "from where to where")],
+            Execute = (context, _) => new CommandReply(Describe(context.Session)),
         },
     ];
 
     /// <summary>Reads "1_000_000:12".</summary>
-    public static (ulong Instructions, ulong? Events) Point(string text)
+    public static ExecutionPoint Point(string text)
     {
         int colon = text.IndexOf(':', StringComparison.Ordinal);
-        string count = colon < 0 ? text : text[..colon];
-        return Number(count) is { } instructions && (colon < 0 || Number(text[(colon + 1)..]) is not null)
-            ? (instructions, colon < 0 ? null : Number(text[(colon + 1)..]))
+        return Number(colon < 0 ? text : text[..colon]) is { } instructions && (colon < 0 ? 0 : Number(text[(colon + 1)..])) is { } events
+            ? new ExecutionPoint(instructions, events)
             : throw new CommandErrorException($"{text}: not a point; write N or N:E, as `point` tells");
     }
 
     private static ulong? Number(string text) =>
         ulong.TryParse(text.Trim().Replace("_", "", StringComparison.Ordinal).Replace(",", "", StringComparison.Ordinal), NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) ? value : null;
 
-    private static CommandReply GoTo(CommandContext context, string arguments)
+    private static CommandReply ReverseStep(CommandContext context, string arguments)
     {
-        (ulong instructions, ulong? events) = Point(arguments);
-        DebugSession session = context.Session;
-        if (instructions < session.Point.Instructions)
+        ulong count = context.Count(arguments, 1);
+        DebugStop stop = context.Session.LastStop;
+        for (ulong n = 0; n < count; n++)
         {
-            throw new CommandErrorException("that is over");
-        }
-
-        DebugStop stop = session.RunToInstruction(instructions);
-        while (events is { } wanted && stop.Cause is StopCause.Reached or StopCause.Stepped && session.Point.Instructions == instructions && session.Point.Events < wanted)
-        {
-            stop = session.Step(StepKind.Instruction);
+            stop = context.Session.ReverseStep();
+            if (stop.Cause != StopCause.Stepped)
+            {
+                break;
+            }
         }
 
         return RunningCommands.Report(context, stop);
+    }
+
+    private static CommandReply LastWrite(CommandContext context, string arguments)
+    {
+        int comma = arguments.LastIndexOf(',');
+        string what = (comma < 0 ? arguments : arguments[..comma]).Trim();
+        uint length = comma < 0 ? 0 : (uint)Math.Min(context.Value(arguments[(comma + 1)..].Trim()), 1 << 20);
+        DebugSession session = context.Session;
+        (ulong address, uint bytes, bool isPhysical) = what.StartsWith("phys:", StringComparison.Ordinal) ? (context.Value(what[5..].Trim()), 1u, true)
+            : context.TryPlace(what) is { } place ? (place.Address, (uint)place.Size, place.IsPhysical)
+            : (context.Address(what), 1u, false);
+        return RunningCommands.Report(context, session.GoToLastWrite(address, length == 0 ? bytes : length, isPhysical));
+    }
+
+    private static string Describe(DebugSession session)
+    {
+        ExecutionHistory history = session.History;
+        return history.Unavailable is { } reason ? $"nobody can go back here: {reason}"
+            : Invariant($"from {history.Begin} to {history.End}, now at {session.Point}; {history.Checkpoints} checkpoint{(history.Checkpoints == 1 ? "" : "s")}, {history.Bytes >> 10:N0} KiB of old pages");
     }
 }

@@ -25,6 +25,7 @@ internal sealed class FullScreenDebugger : IDisposable
     private readonly List<string> _traps = [];
     private uint? _codeTop;             // the first line of the code window; null to follow the next instruction
     private uint _cursor;               // the address of the line of the cursor
+    private string? _lastTrap;
     private string _answer = "";
     private bool _isError;
     private int _pageTop;
@@ -86,7 +87,12 @@ internal sealed class FullScreenDebugger : IDisposable
     {
         if (ViewKeys.Find(key) is { Command: { } command })
         {
-            Do(command);
+            CommandReply reply = Do(command);
+            if (command == "explain")
+            {
+                ShowPage("the last trap", reply.Text.Split('\n'));
+            }
+
             return;
         }
 
@@ -139,13 +145,14 @@ internal sealed class FullScreenDebugger : IDisposable
 
         _output.Flush();
         (_answer, _isError) = (reply.Text, reply.IsError);
-        if (Session.LastStop.Event is { } happened)
+        // A trap that was stepped through is told by its own line; what else was delivered by what the stop says.
+        string[] stepped = [.. _interpreter.TrapLines];
+        string? line = stepped.Length > 0 && stepped[^1] != _lastTrap ? stepped[^1]
+            : Session.LastStop.Event is { } happened ? $"{Session.LastStop.Point} {StopDescription.Event(happened)}" : null;
+        _lastTrap = stepped.LastOrDefault();
+        if (line is not null && (_traps.Count == 0 || _traps[^1] != line))
         {
-            string line = $"{Session.LastStop.Point} {StopDescription.Event(happened)}";
-            if (_traps.Count == 0 || _traps[^1] != line)
-            {
-                _traps.Add(line);
-            }
+            _traps.Add(line);
 
             if (_traps.Count > MostTraps)
             {
@@ -325,7 +332,7 @@ internal sealed class FullScreenDebugger : IDisposable
     private string Message()
     {
         string first = _answer.Split('\n')[0];
-        return _isError ? "error: " + first : "? keys  s step  n over  f out  t trap  c continue  b breakpoint  : command  q prompt";
+        return _isError ? "error: " + first : "? keys  s step  n over  f out  t trap  c continue  S C back  : command  q leave";
     }
 
     private List<ScreenLine> Registers()

@@ -72,7 +72,7 @@ internal sealed class ScreenRenderer(bool colours)
         Layout body = new Layout("body").SplitColumns(
             new Layout("left").Size(left).SplitRows(
                 Part("code", "code", contents.Code, code + 2, left - 2),
-                Part("traps", "interrupts and exceptions", contents.Traps, traps + 2, left - 2),
+                Part("traps", "traps", contents.Traps, traps + 2, left - 2),
                 Part("output", "the guest's output", contents.Output, output + 2, left - 2)),
             new Layout("right").Size(RightColumns).SplitRows(
                 Part("registers", "registers", contents.Registers, RegisterRows, RightColumns - 2),

@@ -125,6 +125,44 @@ public sealed class CommandInterpreterTests
         Assert.Contains("3 bytes", guest.Do("input \"ab\\r\""), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void One_goes_back_and_forward_again(EngineKind engine)
+    {
+        using DebuggedGuest guest = new("traps/traps.elf", engine);
+        _ = guest.Do("vector #GP");
+        _ = guest.Do("continue");
+        string there = guest.Do("point");
+        string registers = guest.Do("regs all");
+        _ = guest.Do("rstep 5");
+        Assert.NotEqual(there, guest.Do("point"));
+        _ = guest.Do("goto " + there.Split(' ')[1].TrimEnd(':'));
+        Assert.Equal(registers.Replace("*", " ", StringComparison.Ordinal), guest.Do("regs all").Replace("*", " ", StringComparison.Ordinal));
+        _ = guest.Do("continue");
+        _ = guest.Do("rcontinue");
+        Assert.Equal(there, guest.Do("point"));
+        Assert.Contains("stores there", guest.Do("lastwrite esp"), StringComparison.Ordinal);
+        Assert.Contains("from 0:0 to ", guest.Do("history"), StringComparison.Ordinal);
+        _ = guest.Do("goto 0");
+        Assert.Contains("the beginning of what is kept", guest.Do("rstep"), StringComparison.Ordinal);
+        Assert.Contains("not a point", guest.Fail("goto soon"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void A_trap_is_explained(EngineKind engine)
+    {
+        using DebuggedGuest guest = new("hello/hello.bin", engine);
+        _ = guest.Do("until 0x7c0a");
+        string explained = guest.Do("explain");
+        Assert.Contains("out", explained, StringComparison.Ordinal);
+        Assert.True(explained.Split('\n').Length > 2, explained);
+        Assert.Equal(explained, guest.Do("explain"));
+        _ = guest.Do("step");
+        Assert.Contains("no trap", guest.Do("explain"), StringComparison.Ordinal);
+        Assert.Single(guest.Do("traps").Split('\n'));
+    }
+
     [Fact]
     public void What_makes_no_sense_is_told_with_its_place()
     {
