@@ -133,7 +133,7 @@ public sealed unsafe partial class DebugSession
     }
 
     // Which breakpoints stop the guest, of those that were hit; log points have their say on the way.
-    private List<BreakpointHit> Judge(StopHit[] hits)
+    private List<BreakpointHit> Judge(StopHit[] hits, bool isSearching)
     {
         List<BreakpointHit> stopping = [];
         foreach (Breakpoint one in Breakpoints.ToArray())
@@ -143,7 +143,7 @@ public sealed unsafe partial class DebugSession
                 continue;
             }
 
-            if (_isSearching)
+            if (isSearching)
             {
                 // Going back passes by here again: neither counted nor told.
                 if (one.LogLine is null)

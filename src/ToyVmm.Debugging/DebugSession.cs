@@ -27,7 +27,6 @@ public sealed unsafe partial class DebugSession : IDisposable
     private readonly DebugOptions _options;
     private readonly Disassembler _disassembler = new();
     private volatile bool _pauseRequested;
-    private bool _isSearching = false;
 
     /// <summary>Begins a session with a machine that is not running.</summary>
     /// <param name="machine">The machine; it outlives the session.</param>
@@ -51,7 +50,7 @@ public sealed unsafe partial class DebugSession : IDisposable
     public ref CpuState Cpu => ref Machine.Cpu;
 
     /// <summary>Breakpoints, watchpoints and log points.</summary>
-    public BreakpointTable Breakpoints { get; } = new();
+    public BreakpointCollection Breakpoints { get; } = new();
 
     /// <summary>Names of the guest's addresses.</summary>
     public SymbolTable Symbols { get; set; } = SymbolTable.Empty;
@@ -162,7 +161,7 @@ public sealed unsafe partial class DebugSession : IDisposable
 
             StopHit[] hits = [.. Machine.Vcpu.StopHits];
             Machine.Vcpu.StopHits.Clear();
-            IReadOnlyList<BreakpointHit> stopping = Judge(hits);
+            List<BreakpointHit> stopping = Judge(hits, isSearching: false);
             TrapInfo? happened = hits.Where(hit => hit.Kind == StopHitKind.Event).Select(hit => (TrapInfo?)hit.Trap).LastOrDefault();
             if (stopping.Count > 0)
             {

@@ -21,7 +21,7 @@ public sealed unsafe partial class Vcpu : ISavedState
     {
         TransferRegisters(state);
         ApicBase = state.Pass(ApicBase);
-        EventsDelivered = state.Pass(EventsDelivered);
+        EventsDelivered = state.Version >= 2 ? state.Pass(EventsDelivered) : 0;
         int injected = InjectedVector;
         state.Range(ref injected, -1, 255, "the vector of the interrupt that waits");
         InjectedVector = injected;

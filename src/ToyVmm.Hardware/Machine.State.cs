@@ -104,6 +104,54 @@ public sealed partial class Machine : ISavedState
         }
     }
 
+    /// <summary>Makes it possible to have RAM as it is now again, in place (<see cref="GuestMemory.AddCheckpoint"/>).</summary>
+    public void AddCheckpoint()
+    {
+        // What was given away shows where no device that moves lies in front of it.
+        bool apicMapped = Mmio.IsMapped(LocalApic);
+        bool romMapped = _vgaCard is not null && Mmio.IsMapped(_vgaCard);
+        PageKind under = _underLocalApic;
+        TakeOffMap(apicMapped, romMapped);
+        try
+        {
+            Memory.AddCheckpoint();
+        }
+        finally
+        {
+            if (romMapped)
+            {
+                PutRomOnMap();
+            }
+
+            if (apicMapped)
+            {
+                PutApicOnMap(under);
+            }
+        }
+    }
+
+    /// <summary>Has RAM as it was at a checkpoint (<see cref="GuestMemory.ReturnTo"/>). The state of that moment must be restored next: it says where devices lie.</summary>
+    /// <param name="index">Which; 0 is the oldest.</param>
+    public void ReturnTo(int index)
+    {
+        TakeOffMap(Mmio.IsMapped(LocalApic), _vgaCard is not null && Mmio.IsMapped(_vgaCard));
+        Memory.ReturnTo(index);
+    }
+
+    private void PutRomOnMap()
+    {
+        GuestPhysicalAddress rom = new(_vgaRomAddress!.Value);
+        Mmio.Map(rom, _vgaCard!.RomSize, _vgaCard);
+        Memory.SetKind(rom, _vgaCard.RomSize, PageKind.Mmio);
+    }
+
+    private void PutApicOnMap(PageKind under)
+    {
+        _underLocalApic = under;
+        Mmio.Map(LocalApicAddress, LocalApic.Size, LocalApic);
+        Memory.SetKind(LocalApicAddress, LocalApic.Size, PageKind.Mmio);
+    }
+
     private void TakeOffMap(bool apicMapped, bool romMapped)
     {
         if (apicMapped)
@@ -127,9 +175,7 @@ public sealed partial class Machine : ISavedState
             state.Require(fits, "the VGA card's ROM lies where nothing else is");
             if (fits)
             {
-                GuestPhysicalAddress rom = new(_vgaRomAddress!.Value);
-                Mmio.Map(rom, _vgaCard!.RomSize, _vgaCard);
-                Memory.SetKind(rom, _vgaCard.RomSize, PageKind.Mmio);
+                PutRomOnMap();
             }
         }
 
@@ -140,9 +186,7 @@ public sealed partial class Machine : ISavedState
             if (free)
             {
                 // Elsewhere than at the changing pages, what lies under it is what the board has there.
-                _underLocalApic = LocalApicAddress.Value is >= ChangingFirst and < OneMebibyte ? under : Memory.KindAt(LocalApicAddress);
-                Mmio.Map(LocalApicAddress, LocalApic.Size, LocalApic);
-                Memory.SetKind(LocalApicAddress, LocalApic.Size, PageKind.Mmio);
+                PutApicOnMap(LocalApicAddress.Value is >= ChangingFirst and < OneMebibyte ? under : Memory.KindAt(LocalApicAddress));
             }
         }
     }

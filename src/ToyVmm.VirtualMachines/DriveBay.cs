@@ -53,6 +53,9 @@ internal sealed class DriveBay(ILogger logger, DiskMeter meter) : IDisposable, I
         }
     }
 
+    /// <summary>What was written to the drives and is not in their images.</summary>
+    public IEnumerable<ICheckpoints> Written => _drives.Select(drive => drive.Written).OfType<ICheckpoints>();
+
     /// <summary>Makes sure that what was written is in the images' files. What fails is reported as the guest's own flush would be.</summary>
     public void Flush()
     {

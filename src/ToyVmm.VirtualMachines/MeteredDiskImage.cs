@@ -14,6 +14,12 @@ internal sealed class DiskMeter(ulong mostBytes, Action exceeded, Action flushed
 
     public ulong Flushes { get; private set; }
 
+    /// <summary>The counts, to be taken back to (<see cref="Restore"/>).</summary>
+    public (ulong BytesWritten, ulong SectorsRead, ulong Flushes) Counts => (BytesWritten, SectorsRead, Flushes);
+
+    /// <summary>The guest is back where the counts were these.</summary>
+    public void Restore((ulong BytesWritten, ulong SectorsRead, ulong Flushes) counts) => (BytesWritten, SectorsRead, Flushes) = counts;
+
     /// <summary>A disk was flushed.</summary>
     public void CountFlush()
     {

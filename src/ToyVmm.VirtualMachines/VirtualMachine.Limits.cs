@@ -46,6 +46,13 @@ public sealed unsafe partial class VirtualMachine
     /// <summary>Bytes that the guest has sent through COM1 and the console hypercall.</summary>
     public ulong SerialBytesSent { get; private set; }
 
+    /// <summary>
+    /// The most that <see cref="SerialBytesSent"/> ever was: so many bytes <see cref="VirtualMachineOptions.SerialOutput"/> has been given. After
+    /// <see cref="ReturnTo"/> the guest sends the same ones again, and nobody is told; where it goes another way from there, set it to
+    /// <see cref="SerialBytesSent"/>.
+    /// </summary>
+    public ulong SerialBytesShown { get; set; }
+
     /// <summary>True while the CPU sleeps (HLT).</summary>
     public bool IsAsleep => _asleep;
 

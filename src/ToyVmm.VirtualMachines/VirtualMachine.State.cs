@@ -25,6 +25,11 @@ public sealed unsafe partial class VirtualMachine
     public void RestoreState(ArraySegment<byte> state)
     {
         StateTransfer transfer = StateTransfer.ForRestoring(state);
+        Restore(transfer);
+    }
+
+    private void Restore(StateTransfer transfer)
+    {
         Transfer(transfer);
         transfer.Require(transfer.Left == 0, "nothing follows the state");
         if (transfer.Error is { } error)
@@ -56,15 +61,17 @@ public sealed unsafe partial class VirtualMachine
         string model = state.Text(Vcpu.Model.Name);
         state.Require(model == Vcpu.Model.Name, $"the CPU is a {Vcpu.Model.Name}");
         state.Section("machine"u8, 1, Machine);
-        state.Section("CPU"u8, 1, Vcpu);
+        state.Section("CPU"u8, 2, Vcpu);
         state.Section("engine"u8, 1, _engine);
         state.Section("run loop"u8, 2, new LoopState(this));
         state.Section("clock page"u8, 1, Hypercalls.Clock);
         state.Section("drives"u8, 1, _drives);
-        
-        // What waits in the queue of a machine that replays waits for the recording's end, wherever in it the machine is.
-        using InputQueue? aside = state.IsRestoring && Replay is not null ? new InputQueue() : null;
-        state.Section("input"u8, 1, aside ?? Input);
+        if (!state.IsInPlace)
+        {
+            // What waits in the queue of a machine that replays waits for the recording's end, wherever in it the machine is.
+            using InputQueue? aside = state.IsRestoring && Replay is not null ? new InputQueue() : null;
+            state.Section("input"u8, 1, aside ?? Input);
+        }
     }
 
     // What a run determines, and nothing that depends on how it was cut or what waits at its door.

@@ -297,7 +297,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         Machine.Reset();
         Hypercalls.Clock.Reset();
         Machine.Memory.MakeWhole();
-        ClearMemory();
+        Machine.Memory.Clear(0, Machine.Memory.RamSize / GuestPhysicalAddress.PageSize, PageKind.Ram);
         EntryState entry = Image.Entry;
         if (!_imageFile.IsEmpty)
         {
@@ -497,7 +497,12 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
 
         if (_options.SerialOutput is { } sink)
         {
-            sink(value);
+            // What the guest sends again, behind a checkpoint that it was taken back to, was shown already.
+            if (SerialBytesSent > SerialBytesShown)
+            {
+                SerialBytesShown = SerialBytesSent;
+                sink(value);
+            }
         }
         else
         {
@@ -759,20 +764,6 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
         Statistics.IdleTicks += ticks;
         Cpu.TscOffset += ticks;
         Machine.Clock.AdvanceTo(Machine.Clock.Now + ticks);
-    }
-
-    private void ClearMemory()
-    {
-        ReadOnlySpan<byte> zeros = new byte[GuestPhysicalAddress.PageSize];
-        for (uint page = 0; page < Machine.Memory.RamSize; page += GuestPhysicalAddress.PageSize)
-        {
-            // What is zeros already need not become the machine's own for that.
-            GuestPhysicalAddress address = new(page);
-            if (Machine.Memory.KindAt(address) == PageKind.Ram && !Machine.Memory.IsZero(address))
-            {
-                _ = Machine.Memory.TryWrite(address, zeros);
-            }
-        }
     }
 
     private sealed class TrapCounter(RunStatistics statistics, IEngineObserver? next) : IEngineObserver

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using ToyVmm.Cli.Hosting;
 
 namespace ToyVmm.Cli.Benchmarking;
 
@@ -108,11 +109,7 @@ internal sealed record BenchReport
     public double? GeometricMeanRatio => Means.Count == 1 ? Means[0].Ratio : null;
 
     /// <summary>Writes the document and a line end.</summary>
-    public void Write(Stream stream)
-    {
-        stream.Write(JsonSerializer.SerializeToUtf8Bytes(this, BenchReportContext.Default.BenchReport));
-        stream.Write("\n"u8);
-    }
+    public void Write(Stream stream) => JsonText.Write(stream, this, BenchReportContext.Default.BenchReport);
 }
 
 /// <summary>Serializers made at compile time.</summary>

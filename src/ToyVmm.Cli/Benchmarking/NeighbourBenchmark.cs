@@ -277,11 +277,7 @@ internal sealed record NeighbourReport
     public required IReadOnlyList<LatencyResult> Latencies { get; init; }
 
     /// <summary>Writes the document and a line end.</summary>
-    public void Write(Stream stream)
-    {
-        stream.Write(JsonSerializer.SerializeToUtf8Bytes(this, NeighbourReportContext.Default.NeighbourReport));
-        stream.Write("\n"u8);
-    }
+    public void Write(Stream stream) => JsonText.Write(stream, this, NeighbourReportContext.Default.NeighbourReport);
 }
 
 /// <summary>Serializers made at compile time.</summary>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using ToyVmm.Cli.Hosting;
 
 namespace ToyVmm.Cli.Benchmarking;
 
@@ -76,11 +77,7 @@ internal sealed record ParavirtualReport
     public double? BatchRatio => NanosecondsOf("table-1") / NanosecondsOf("table-64");
 
     /// <summary>Writes the document and a line end.</summary>
-    public void Write(Stream stream)
-    {
-        stream.Write(JsonSerializer.SerializeToUtf8Bytes(this, ParavirtualReportContext.Default.ParavirtualReport));
-        stream.Write("\n"u8);
-    }
+    public void Write(Stream stream) => JsonText.Write(stream, this, ParavirtualReportContext.Default.ParavirtualReport);
 
     private double? NanosecondsOf(string name) => Rows.FirstOrDefault(row => row.Row == name)?.Paravirtual.Nanoseconds;
 }

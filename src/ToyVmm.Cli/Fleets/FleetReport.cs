@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Running;
 using ToyVmm.VirtualMachines.Scheduling;
 using ToyVmm.VirtualMachines.Tracing;
@@ -58,11 +59,7 @@ internal sealed record FleetReport
     };
 
     /// <summary>Writes the document and a line end.</summary>
-    public void Write(Stream stream)
-    {
-        stream.Write(JsonSerializer.SerializeToUtf8Bytes(this, FleetReportContext.Default.FleetReport));
-        stream.Write("\n"u8);
-    }
+    public void Write(Stream stream) => JsonText.Write(stream, this, FleetReportContext.Default.FleetReport);
 }
 
 /// <summary>One guest of the document.</summary>

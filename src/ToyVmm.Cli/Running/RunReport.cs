@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using ToyVmm.Cli.Advising;
 using ToyVmm.Cli.Guests;
+using ToyVmm.Cli.Hosting;
 using ToyVmm.Engines;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.VirtualMachines;
@@ -114,11 +115,7 @@ internal sealed record RunReport
     }
 
     /// <summary>Writes the document and a line end.</summary>
-    public void Write(Stream stream)
-    {
-        stream.Write(JsonSerializer.SerializeToUtf8Bytes(this, RunReportContext.Default.RunReport));
-        stream.Write("\n"u8);
-    }
+    public void Write(Stream stream) => JsonText.Write(stream, this, RunReportContext.Default.RunReport);
 
     /// <summary>An exit reason's name in documents.</summary>
     public static string Name(ExitReason reason) => JsonNamingPolicy.SnakeCaseLower.ConvertName(reason.ToString());

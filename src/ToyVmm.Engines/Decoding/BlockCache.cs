@@ -177,6 +177,12 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
     public void PageReplaced(GuestPhysicalAddress page) => _cpu.Translated?.DropFrame(page);
 
     /// <inheritdoc/>
+    public void PagesReplaced() => _cpu.FlushTlbProjection();
+
+    /// <inheritdoc/>
+    public void StoresWatched() => _cpu.ProtectAllPages();
+
+    /// <inheritdoc/>
     public void CodeWritten(GuestPhysicalAddress address, int length)
     {
         uint page = (uint)(address.Value >> 12);

@@ -223,6 +223,17 @@ public sealed unsafe partial class Interpreter
         }
     }
 
+    /// <summary>Takes the write permission for all of RAM out of the projections: every page's next store must be noticed.</summary>
+    internal void ProtectAllPages()
+    {
+        Translated?.Protect();
+        TlbEntry* end = _tlbMemory + (2 * TlbEntry.Count);
+        for (TlbEntry* entry = SupervisorTlb; entry < end; entry++)
+        {
+            entry->WriteTag = TlbEntry.None;
+        }
+    }
+
     private static TlbEntry* AllocateTlb(int count)
     {
         TlbEntry* memory = (TlbEntry*)NativeMemory.AlignedAlloc((nuint)(count * sizeof(TlbEntry)), 64);

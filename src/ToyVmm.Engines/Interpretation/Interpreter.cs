@@ -389,6 +389,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         FaultVector = -1;
         RequestedExit = null;
         LinkSlot = null;
+        _runAlone = false;
         UpdateMode();
         UpdateAttention();
         FlushTlbProjection();

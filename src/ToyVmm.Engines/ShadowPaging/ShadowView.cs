@@ -83,9 +83,6 @@ internal sealed unsafe class ShadowView : IDisposable
     /// <summary>True when the host's mappings in this process are used up: this view's must go before more can come.</summary>
     public bool IsOverBudget => _edges > 0 && _budget.IsSpent;
 
-    /// <summary>True where a linear page (its number) is mapped.</summary>
-    public bool IsMapped(uint page) => (StateOf(page) & PageState.Readable) != 0;
-
     /// <summary>Maps pages that are contiguous on both sides, or changes what may be done with them.</summary>
     /// <param name="run">The linear pages.</param>
     /// <param name="physical">The RAM behind the first.</param>
@@ -142,6 +139,32 @@ internal sealed unsafe class ShadowView : IDisposable
     {
         Protect(_local, (uint)(physical.Value >> PageShift));
         Protect(_global, (uint)(physical.Value >> PageShift));
+    }
+
+    /// <summary>Takes the permission to write out of every page; they stay readable.</summary>
+    public void Protect()
+    {
+        foreach (List<Run> runs in (ReadOnlySpan<List<Run>>)[_local, _global])
+        {
+            foreach (Run run in runs)
+            {
+                for (uint page = run.First; page < run.End; page++)
+                {
+                    if ((StateOf(page) & PageState.Writable) == 0)
+                    {
+                        continue;
+                    }
+
+                    uint first = page;
+                    while (page < run.End && (StateOf(page) & PageState.Writable) != 0)
+                    {
+                        page++;
+                    }
+
+                    Protect(new Run(first, page - first));
+                }
+            }
+        }
     }
 
     /// <summary>Takes a physical page out of every place where it is mapped.</summary>
@@ -220,6 +243,8 @@ internal sealed unsafe class ShadowView : IDisposable
 
     private nint AddressOf(uint page) => Base + (nint)((ulong)page << PageShift);
 
+    private bool IsMapped(uint page) => (StateOf(page) & PageState.Readable) != 0;
+
     private PageState StateOf(uint page) => (PageState)_state[page];
 
     private void Count(int edges)
@@ -262,13 +287,28 @@ internal sealed unsafe class ShadowView : IDisposable
             {
                 if (_frames[page] == frame && (StateOf(page) & PageState.Writable) != 0)
                 {
-                    int before = Edges(page, page + 1);
-                    _state[page] &= unchecked((byte)~PageState.Writable);
-                    _ = HostMemory.Protect(AddressOf(page), Length(1), HostMemory.Read);
-                    Count(Edges(page, page + 1) - before);
+                    Protect(new Run(page, 1));
                 }
             }
         }
+    }
+
+    // Pages of one stretch that may all be written to. Where the host refuses, for want of mappings, they go altogether.
+    private void Protect(Run pages)
+    {
+        if (!HostMemory.Protect(AddressOf(pages.First), Length(pages.Count), HostMemory.Read))
+        {
+            TakeOut(pages.First, pages.End, PageState.Local | PageState.Global);
+            return;
+        }
+
+        int before = Edges(pages.First, pages.End);
+        for (uint page = pages.First; page < pages.End; page++)
+        {
+            _state[page] &= unchecked((byte)~PageState.Writable);
+        }
+
+        Count(Edges(pages.First, pages.End) - before);
     }
 
     // True where nothing is known of the pages between two runs, so that they can go in one call.

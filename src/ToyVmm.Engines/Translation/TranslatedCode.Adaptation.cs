@@ -17,6 +17,9 @@ internal sealed unsafe partial class TranslatedCode
     private TranslatedBlock? _faulted;
     private int _faultedIndex;
 
+    // What a checkpoint had kept by then: a store that only had to wait for that is no sign of more to come.
+    private ulong _keptBefore;
+
     // Where the guest will try again after its own page fault, and what it lacked there.
     private (uint Linear, bool User) _awaitedFill;
     private uint _awaited = Nowhere;
@@ -106,7 +109,7 @@ internal sealed unsafe partial class TranslatedCode
             _cpu.Vcpu.Costs?.Become(CostKind.TrueFault);
         }
 
-        if (!_trapOnly && _faults.Note(faulted.PhysicalOf(_faultedIndex), _statistics.HostInstructions))
+        if (!_trapOnly && _cpu.Vcpu.Memory.PagesKept == _keptBefore && _faults.Note(faulted.PhysicalOf(_faultedIndex), _statistics.HostInstructions))
         {
             Retranslate(faulted);
         }

@@ -63,6 +63,15 @@ internal sealed unsafe partial class TranslatedCode
         }
     }
 
+    /// <summary>Stores to every page must be noticed.</summary>
+    public void Protect()
+    {
+        foreach (AddressSpace space in _spaces.All)
+        {
+            space.View.Protect();
+        }
+    }
+
     /// <summary>Other host memory is behind a physical page: it is mapped anew when it is needed.</summary>
     /// <param name="page">Any address in it.</param>
     public void DropFrame(GuestPhysicalAddress page)

@@ -444,6 +444,7 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
 
         _faulted = translated;
         _faultedIndex = index;
+        _keptBefore = _cpu.Vcpu.Memory.PagesKept;
         return Block.Instructions(block) + index;
     }
 

@@ -13,7 +13,7 @@ public sealed class FileDiskImage : IDiskImage, IDisposable, ISavedState
 
     private readonly SafeFileHandle _file;
     private readonly DiskAccess _access;
-    private readonly Dictionary<long, byte[]> _written = [];  // snapshots only
+    private readonly WrittenSectors _written;  // snapshots only
     private bool _unflushed;
 
     /// <summary>Opens the image.</summary>
@@ -28,6 +28,7 @@ public sealed class FileDiskImage : IDiskImage, IDisposable, ISavedState
         _access = access;
         Length = RandomAccess.GetLength(_file);
         SectorCount = (Length + SectorSize - 1) / SectorSize;
+        _written = new WrittenSectors(SectorCount);
     }
 
     /// <summary>Told of a host error: which sector (-1 for a flush), and what the host said.</summary>
@@ -50,7 +51,7 @@ public sealed class FileDiskImage : IDiskImage, IDisposable, ISavedState
             return false;
         }
 
-        if (_written.TryGetValue(sector, out byte[]? changed))
+        if (_written.TryGet(sector, out byte[]? changed))
         {
             changed.CopyTo(destination);
             return true;
@@ -84,7 +85,7 @@ public sealed class FileDiskImage : IDiskImage, IDisposable, ISavedState
 
         if (_access == DiskAccess.Snapshot)
         {
-            _written[sector] = source.ToArray();
+            _written.Write(sector, source);
             return true;
         }
 
@@ -100,6 +101,9 @@ public sealed class FileDiskImage : IDiskImage, IDisposable, ISavedState
             return false;
         }
     }
+
+    /// <inheritdoc/>
+    public ICheckpoints? Written => _written;
 
     /// <inheritdoc/>
     public bool TryFlush()
@@ -127,5 +131,5 @@ public sealed class FileDiskImage : IDiskImage, IDisposable, ISavedState
 
     /// <inheritdoc/>
     /// <remarks>The sectors that a <see cref="DiskAccess.Snapshot"/> holds back; what is in the file stays there.</remarks>
-    void ISavedState.Transfer(StateTransfer state) => WrittenSectors.Transfer(state, _written, SectorCount);
+    void ISavedState.Transfer(StateTransfer state) => ((ISavedState)_written).Transfer(state);
 }

@@ -1,3 +1,5 @@
+using ToyVmm.Hardware.State;
+
 namespace ToyVmm.Hardware.Devices;
 
 /// <summary>The sectors behind a disk, wherever they are kept. A sector has <see cref="DiskGeometry.SectorSize"/> bytes.</summary>
@@ -8,6 +10,9 @@ public interface IDiskImage
 
     /// <summary>True when the disk is write-protected.</summary>
     bool IsReadOnly { get; }
+
+    /// <summary>Where what was written is kept beside the image, and can be taken back; null where the image has it.</summary>
+    ICheckpoints? Written => null;
 
     /// <summary>Reads one sector.</summary>
     /// <param name="sector">Its number, from 0.</param>

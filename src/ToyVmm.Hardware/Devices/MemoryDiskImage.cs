@@ -12,7 +12,7 @@ public sealed class MemoryDiskImage(ReadOnlyMemory<byte> content, bool isReadOnl
 {
     private const int SectorSize = DiskGeometry.SectorSize;
 
-    private readonly Dictionary<long, byte[]> _written = [];
+    private readonly WrittenSectors _written = new(((long)content.Length + SectorSize - 1) / SectorSize);
 
     /// <inheritdoc/>
     public long SectorCount { get; } = ((long)content.Length + SectorSize - 1) / SectorSize;
@@ -28,7 +28,7 @@ public sealed class MemoryDiskImage(ReadOnlyMemory<byte> content, bool isReadOnl
             return false;
         }
 
-        if (_written.TryGetValue(sector, out byte[]? changed))
+        if (_written.TryGet(sector, out byte[]? changed))
         {
             changed.CopyTo(destination);
             return true;
@@ -49,14 +49,17 @@ public sealed class MemoryDiskImage(ReadOnlyMemory<byte> content, bool isReadOnl
             return false;
         }
 
-        _written[sector] = source.ToArray();
+        _written.Write(sector, source);
         return true;
     }
+
+    /// <inheritdoc/>
+    public ICheckpoints? Written => _written;
 
     /// <inheritdoc/>
     public bool TryFlush() => true;
 
     /// <inheritdoc/>
     /// <remarks>The sectors that were written; not the first content.</remarks>
-    void ISavedState.Transfer(StateTransfer state) => WrittenSectors.Transfer(state, _written, SectorCount);
+    void ISavedState.Transfer(StateTransfer state) => ((ISavedState)_written).Transfer(state);
 }

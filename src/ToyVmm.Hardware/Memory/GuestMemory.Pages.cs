@@ -3,7 +3,7 @@ using ToyVmm.Hardware.State;
 namespace ToyVmm.Hardware.Memory;
 
 /// <summary>Whose the pages of RAM are: copies on write, images of it all, pages given away and taken back, RAM that grows, pages of two machines.</summary>
-public sealed unsafe partial class GuestMemory : ISavedState
+public sealed unsafe partial class GuestMemory : ISavedState, ICheckpoints
 {
     private const int MostPieces = 512;
     private const uint PagesTogether = 64;
@@ -60,7 +60,7 @@ public sealed unsafe partial class GuestMemory : ISavedState
             throw new NotSupportedException("this host has no memory that several machines can have (memfd_create): a machine cannot be cloned here");
         }
 
-        if (_pages.ForeignPages + _lent.Count != 0)
+        if (SharesPages)
         {
             throw new NotSupportedException("the guest shares pages with another guest: it cannot be cloned or kept alone");
         }
@@ -102,6 +102,7 @@ public sealed unsafe partial class GuestMemory : ISavedState
     {
         // What is mapped there stays: pages given away here and there would take a mapping each, and a process has not many.
         uint page = (uint)(address.Value >> PageShift);
+        Keep(page);
         if (_pages is null)
         {
             new Span<byte>(RamBase + address.Value, (int)PageSize).Clear();
@@ -109,7 +110,7 @@ public sealed unsafe partial class GuestMemory : ISavedState
         else if (!IsBorrowed(page))
         {
             _pages.Punch(page);
-            OwnedPages -= OwnedPages == 0 ? 0u : 1;
+            Disown();
         }
 
         _kinds[page] = (byte)PageKind.Hole;
@@ -128,6 +129,7 @@ public sealed unsafe partial class GuestMemory : ISavedState
             return false;
         }
 
+        Keep(page);
         if (_pages is not null && IsBorrowed(page))
         {
             _pages.BecomeZeros(page);
@@ -154,6 +156,7 @@ public sealed unsafe partial class GuestMemory : ISavedState
             if (_pages!.TryLeave(page))
             {
                 _kinds[page] = (byte)PageKind.Ram;
+                OwnedPages++;
             }
         }
 
@@ -175,7 +178,7 @@ public sealed unsafe partial class GuestMemory : ISavedState
     /// </summary>
     public void ForgetSharedCode()
     {
-        if (_lent.Count != 0 || _pages is { ForeignPages: > 0 })
+        if (SharesPages)
         {
             foreach (uint page in _lent.Concat(_pages!.Foreign).Where(page => (Marks[page] & PageMarks.Code) != 0).ToArray())
             {
@@ -219,11 +222,11 @@ public sealed unsafe partial class GuestMemory : ISavedState
 
     /// <summary>Lends a page to another machine, which then has it too, until either is gone.</summary>
     /// <param name="address">A page of RAM.</param>
-    /// <returns>Null where the limit does not allow a copy of it, or RAM cannot be shared.</returns>
+    /// <returns>Null where the limit does not allow a copy of it, RAM cannot be shared, or somebody means to go back to a checkpoint.</returns>
     public SharedPage? Lend(GuestPhysicalAddress address)
     {
         uint page = (uint)(address.Value >> PageShift);
-        if (_pages is null || (IsBorrowed(page) && !TryOwn(page)))
+        if (_pages is null || _checkpoints.Count != 0 || (IsBorrowed(page) && !TryOwn(page)))
         {
             return null;
         }
@@ -239,12 +242,12 @@ public sealed unsafe partial class GuestMemory : ISavedState
     /// <param name="address">A page of RAM.</param>
     /// <param name="shared">The other's page.</param>
     /// <param name="writable">False makes it ROM: stores are lost.</param>
-    /// <returns>False, with nothing changed, where the host refuses.</returns>
+    /// <returns>False, with nothing changed, where the host refuses, or somebody means to go back to a checkpoint.</returns>
     public bool TryAccept(GuestPhysicalAddress address, SharedPage shared, bool writable)
     {
         uint page = (uint)(address.Value >> PageShift);
         bool wasOwn = !IsBorrowed(page);
-        if (_pages is null || !_pages.TryAccept(page, shared, writable))
+        if (_pages is null || _checkpoints.Count != 0 || !_pages.TryAccept(page, shared, writable))
         {
             return false;
         }
@@ -252,7 +255,7 @@ public sealed unsafe partial class GuestMemory : ISavedState
         if (wasOwn)
         {
             _pages.Punch(page);
-            OwnedPages -= OwnedPages == 0 ? 0u : 1;
+            Disown();
         }
 
         Marks[page] &= ~PageMarks.Borrowed;
@@ -275,7 +278,7 @@ public sealed unsafe partial class GuestMemory : ISavedState
             if (isOwn && _pages.IsAllocated(page) && _pages.TryReturn(page))
             {
                 Marks[page] |= PageMarks.Borrowed;
-                OwnedPages -= OwnedPages == 0 ? 0u : 1;
+                Disown();
                 CodeWatcher?.PageReplaced(new GuestPhysicalAddress((ulong)page << PageShift));
                 freed++;
             }
@@ -291,6 +294,11 @@ public sealed unsafe partial class GuestMemory : ISavedState
     /// <remarks>How much RAM there is by now, and which pages the guest has given away; not what the others hold.</remarks>
     void ISavedState.Transfer(StateTransfer state)
     {
+        if (state.IsInPlace)
+        {
+            return;
+        }
+
         uint size = state.Pass(RamSize);
         state.Require(size >= RamSize && size <= Capacity && size % PageSize == 0, "RAM has as much as it can have");
         if (state.IsRestoring && state.Error is null)
@@ -301,7 +309,7 @@ public sealed unsafe partial class GuestMemory : ISavedState
         List<uint> given = [];
         for (uint page = 0; _holes != 0 && page < RamSize >> PageShift; page++)
         {
-            if (_kinds[page] == (byte)PageKind.Hole)
+            if (IsGivenAway(page))
             {
                 given.Add(page);
             }
@@ -335,6 +343,9 @@ public sealed unsafe partial class GuestMemory : ISavedState
 
         return true;
     }
+
+    // One page of the machine's own fewer; memory that was made without a limit does not count them.
+    private void Disown() => OwnedPages -= OwnedPages == 0 ? 0u : 1;
 
     private bool IsBorrowed(uint page) => (Marks[page] & PageMarks.Borrowed) != 0;
 

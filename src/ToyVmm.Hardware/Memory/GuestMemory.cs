@@ -205,7 +205,7 @@ public sealed unsafe partial class GuestMemory : IDisposable
         {
             int chunk = (int)Math.Min((ulong)source.Length, PageSize - (address.Value & (PageSize - 1)));
             uint page = (uint)(address.Value >> PageShift);
-            if ((Marks[page] & PageMarks.Borrowed) != 0 && !TryOwn(page))
+            if ((Marks[page] & (PageMarks.Borrowed | PageMarks.Kept)) != 0 && !TryPrepare(page))
             {
                 return true;
             }
@@ -221,6 +221,23 @@ public sealed unsafe partial class GuestMemory : IDisposable
         }
 
         return true;
+    }
+
+    /// <summary>Clears pages. What is zeros already need not become the machine's own for that.</summary>
+    /// <param name="first">The number of the first page.</param>
+    /// <param name="end">The number of the page behind the last.</param>
+    /// <param name="only">Only pages of this kind; null for all that have RAM behind them.</param>
+    public void Clear(uint first, uint end, PageKind? only = null)
+    {
+        ReadOnlySpan<byte> zeros = stackalloc byte[(int)PageSize];
+        for (uint page = first; page < end; page++)
+        {
+            GuestPhysicalAddress address = new((ulong)page << PageShift);
+            if ((only is null || KindAt(address) == only) && !IsZero(address))
+            {
+                _ = TryWrite(address, zeros);
+            }
+        }
     }
 
     /// <summary>One byte of RAM or ROM; 0xFF where nothing answers.</summary>
@@ -263,6 +280,8 @@ public sealed unsafe partial class GuestMemory : IDisposable
 
         _pages?.Dispose();
         NativeMemory.Free((void*)_private);
+        _checkpoints.ForEach(checkpoint => checkpoint.Dispose());
+        _store.Dispose();
         if (_kindsAreMapped)
         {
             HostWindow.Unmap((nint)_kinds, 2 * MarkedPages);
@@ -275,6 +294,13 @@ public sealed unsafe partial class GuestMemory : IDisposable
         RamBase = null;
         Marks = null;
         _kinds = null;
+    }
+
+    // Before a store to a marked page. False where it is lost, and the guest with it.
+    private bool TryPrepare(uint page)
+    {
+        Keep(page);
+        return !IsBorrowed(page) || TryOwn(page);
     }
 
     private bool TouchesHole(GuestPhysicalAddress address, int length)

@@ -12,4 +12,7 @@ public enum PageMarks : byte
 
     /// <summary>The page is not this machine's own yet - others have it too, or there is nothing behind it so far: it needs a copy first.</summary>
     Borrowed = 2,
+
+    /// <summary>The newest checkpoint has the page as it is now: its contents must be kept before they change (<see cref="GuestMemory.AddCheckpoint"/>).</summary>
+    Kept = 4,
 }

@@ -122,6 +122,9 @@ internal sealed unsafe class RamPages : IDisposable
         return new PageBacking(file?.Descriptor ?? -1, (ulong)page * PageSize);
     }
 
+    /// <summary>Which layer a borrowed page is in.</summary>
+    public ushort LayerOf(uint page) => _layerOf is null ? (ushort)0 : _layerOf[page];
+
     /// <summary>Gives the machine copies of its own of borrowed pages.</summary>
     /// <param name="first">The number of the first.</param>
     /// <param name="count">How many; all of them are borrowed.</param>
@@ -168,9 +171,15 @@ internal sealed unsafe class RamPages : IDisposable
 
     /// <summary>Has a page lie where it came from again - nowhere, or in its layer - where its bytes are the same; the machine's own copy goes back to the host.</summary>
     /// <param name="page">The number of one of the machine's own pages that takes memory.</param>
+    /// <param name="layer">Where it came from, if that is not where it came from last.</param>
     /// <returns>False where the bytes are others, or the host refuses.</returns>
-    public bool TryReturn(uint page)
+    public bool TryReturn(uint page, ushort? layer = null)
     {
+        if (layer is { } origin && origin != LayerOf(page))
+        {
+            SetLayer(page, origin);
+        }
+
         ulong offset = (ulong)page * PageSize;
         ReadOnlySpan<byte> content = new(Address + offset, (int)PageSize);
         if (content.IndexOfAnyExcept((byte)0) < 0)
@@ -294,8 +303,6 @@ internal sealed unsafe class RamPages : IDisposable
             _own?.Punch(from, end - from);
         }
     }
-
-    private ushort LayerOf(uint page) => _layerOf is null ? (ushort)0 : _layerOf[page];
 
     private MemoryFile? Layer(ushort index) => index == Zeros ? null : _layers[index];
 

@@ -21,8 +21,9 @@ public sealed class StateTransfer
     private int _end;               // restoring: of the section
     private string _section = "the state";
 
-    private StateTransfer(byte[] buffer, int end, bool restoring)
+    private StateTransfer(byte[] buffer, int end, bool restoring, bool inPlace)
     {
+        IsInPlace = inPlace;
         _buffer = buffer;
         _end = end;
         IsRestoring = restoring;
@@ -30,6 +31,12 @@ public sealed class StateTransfer
 
     /// <summary>True when values come out of the buffer.</summary>
     public bool IsRestoring { get; }
+
+    /// <summary>
+    /// True for a state that goes back into the very machine that it is from, which has kept its large contents itself (<see cref="ICheckpoints"/>): they
+    /// are not part of it.
+    /// </summary>
+    public bool IsInPlace { get; }
 
     /// <summary>What is wrong with the state that is restored: where, and what; null while nothing is.</summary>
     public string? Error { get; private set; }
@@ -45,12 +52,15 @@ public sealed class StateTransfer
 
     /// <summary>Makes a transfer that saves.</summary>
     /// <param name="capacity">How many bytes there is room for at first; it grows.</param>
-    public static StateTransfer ForSaving(int capacity = 1 << 16) => new(GC.AllocateUninitializedArray<byte>(capacity), 0, restoring: false);
+    /// <param name="inPlace">See <see cref="IsInPlace"/>.</param>
+    public static StateTransfer ForSaving(int capacity = 1 << 16, bool inPlace = false) =>
+        new(GC.AllocateUninitializedArray<byte>(capacity), 0, restoring: false, inPlace);
 
     /// <summary>Makes a transfer that restores.</summary>
     /// <param name="state">What <see cref="Saved"/> was. Not changed.</param>
-    public static StateTransfer ForRestoring(ArraySegment<byte> state) =>
-        new(state.Array ?? [], state.Offset + state.Count, restoring: true) { _position = state.Offset };
+    /// <param name="inPlace">See <see cref="IsInPlace"/>; as it was saved.</param>
+    public static StateTransfer ForRestoring(ArraySegment<byte> state, bool inPlace = false) =>
+        new(state.Array ?? [], state.Offset + state.Count, restoring: true, inPlace) { _position = state.Offset };
 
     /// <summary>One named part of the state.</summary>
     /// <param name="name">Its name, up to 255 ASCII characters: it must be the same when it is restored.</param>

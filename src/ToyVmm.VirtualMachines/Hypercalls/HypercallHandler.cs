@@ -65,14 +65,12 @@ internal sealed unsafe class HypercallHandler
 
     private GuestMemory Memory => _vm.Machine.Memory;
 
-    // True where all of it is the guest's own RAM. That of the display is lent, and may be a device's the next moment.
+    // True where all of it is the guest's own RAM.
     private bool IsRam(uint address, ulong length)
     {
-        const ulong Display = 0xA_0000;
-        const ulong DisplayEnd = 0xC_0000;
-        if (length > 0 && length <= GuestPhysicalAddress.PageSize - (address & PageMask) && address is < (uint)Display or >= (uint)DisplayEnd)
+        if (length > 0 && length <= GuestPhysicalAddress.PageSize - (address & PageMask))
         {
-            return Memory.KindAt(new GuestPhysicalAddress(address)) == PageKind.Ram;
+            return IsOwnRam(address);
         }
 
         ulong end = address + length;
@@ -83,13 +81,21 @@ internal sealed unsafe class HypercallHandler
 
         for (ulong page = address & ~PageMask; page < end; page += GuestPhysicalAddress.PageSize)
         {
-            if (Memory.KindAt(new GuestPhysicalAddress(page)) != PageKind.Ram || page is >= Display and < DisplayEnd)
+            if (!IsOwnRam(page))
             {
                 return false;
             }
         }
 
         return true;
+    }
+
+    // RAM of the display is lent, and may be a device's the next moment.
+    private bool IsOwnRam(ulong address)
+    {
+        const ulong Display = 0xA_0000;
+        const ulong DisplayEnd = 0xC_0000;
+        return address is < Display or >= DisplayEnd && Memory.KindAt(new GuestPhysicalAddress(address)) == PageKind.Ram;
     }
 
     private HypercallError WriteConsole(uint address, uint length)

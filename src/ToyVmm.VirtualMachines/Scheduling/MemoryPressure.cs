@@ -85,7 +85,7 @@ internal sealed class MemoryPressure(ulong budget)
         {
             _ = machine.MergePages();
         }
-        catch (Exception e) when (e is IOException or OutOfMemoryException)
+        catch (OutOfMemoryException)
         {
             machine.Vcpu.NotifyStateChanged(); // some pages may lie elsewhere by now
         }

@@ -59,13 +59,13 @@ internal static unsafe class SnapshotMemory
                     throw reader.Contradicts(What);
                 }
 
-                Clear(memory, next, page);
+                memory.Clear(next, page);
                 _ = memory.TryWrite(new GuestPhysicalAddress((ulong)page * PageSize), content.AsSpan(n * PageSize, PageSize));
                 next = page + 1;
             }
         }
 
-        Clear(memory, next, memory.RamSize / PageSize);
+        memory.Clear(next, memory.RamSize / PageSize);
     }
 
     /// <summary>A fingerprint of the ROMs above RAM: they follow from the configuration, if this ToyVmm has the same built-in ones.</summary>
@@ -87,18 +87,6 @@ internal static unsafe class SnapshotMemory
     }
 
     private static ReadOnlySpan<byte> Page(GuestMemory memory, uint page) => new(memory.RamBase + ((ulong)page * PageSize), PageSize);
-
-    private static void Clear(GuestMemory memory, uint from, uint end)
-    {
-        ReadOnlySpan<byte> zeros = stackalloc byte[PageSize];
-        for (uint page = from; page < end; page++)
-        {
-            if (Page(memory, page).ContainsAnyExcept((byte)0))
-            {
-                _ = memory.TryWrite(new GuestPhysicalAddress((ulong)page * PageSize), zeros);
-            }
-        }
-    }
 
     private static byte[] Section(List<uint> numbers, byte[] content)
     {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using ToyVmm.Cli.Hosting;
 
 namespace ToyVmm.Cli.Benchmarking.Density;
 
@@ -68,11 +69,7 @@ internal sealed record DensityReport
     public required IReadOnlyList<string> Notes { get; init; }
 
     /// <summary>Writes the document and a line end.</summary>
-    public void Write(Stream stream)
-    {
-        stream.Write(JsonSerializer.SerializeToUtf8Bytes(this, DensityReportContext.Default.DensityReport));
-        stream.Write("\n"u8);
-    }
+    public void Write(Stream stream) => JsonText.Write(stream, this, DensityReportContext.Default.DensityReport);
 }
 
 /// <summary>Serializers made at compile time.</summary>

@@ -3,7 +3,7 @@ using System.Collections;
 namespace ToyVmm.Debugging;
 
 /// <summary>The breakpoints of a session, in the order in which they were made. They may be changed while the guest stands still.</summary>
-public sealed class BreakpointTable : IReadOnlyCollection<Breakpoint>
+public sealed class BreakpointCollection : IReadOnlyCollection<Breakpoint>
 {
     private readonly List<Breakpoint> _all = [];
     private int _last;
