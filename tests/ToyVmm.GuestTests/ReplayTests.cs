@@ -50,7 +50,7 @@ public sealed class ReplayTests(ITestOutputHelper output)
         TraceHash hash = new();
         VirtualMachineOptions options = GuestRunner.Options(guest, engine, hash, new TranslatorOptions { Hotness = 0 }) with { ExitObserver = null };
         using VirtualMachine vm = VirtualMachine.Create(File.ReadAllBytes(guest.ImagePath), options);
-        using MachineRecorder recorder = MachineRecorder.Start(vm, new Unclosed(file), new RecordingOptions { Title = guest.Name, MarkDistance = 1_000_000 });
+        using MachineRecorder recorder = MachineRecorder.Start(vm, new KeptOpen(file), new RecordingOptions { Title = guest.Name, MarkDistance = 1_000_000 });
         if (guest.SerialInput is { } typed)
         {
             vm.Input.Enqueue(Encoding.Latin1.GetBytes(typed));
@@ -61,36 +61,6 @@ public sealed class ReplayTests(ITestOutputHelper output)
         input.Stop();
         recorder.Finish(stop, stop.ExitStatus);
         return (stop, vm.SerialOutput, hash.Value);
-    }
-
-    /// <summary>A stream that outlives whoever disposes of it.</summary>
-    private sealed class Unclosed(MemoryStream stream) : Stream
-    {
-        public override bool CanRead => false;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => true;
-
-        public override long Length => stream.Length;
-
-        public override long Position
-        {
-            get => stream.Position;
-            set => throw new NotSupportedException();
-        }
-
-        public override void Flush()
-        {
-        }
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => stream.Write(buffer, offset, count);
     }
 
     /// <summary>Somebody who types, moves the mouse and rings, from a thread of his own, at moments that nobody knows.</summary>
