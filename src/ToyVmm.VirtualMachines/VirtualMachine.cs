@@ -150,7 +150,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     public uint GuestNumber => _options.GuestNumber;
 
     /// <summary>Guest time in which the CPU slept, in ticks of the clock.</summary>
-    internal ulong IdleTicks => _idle;
+    public ulong IdleTicks => _idle;
 
     /// <summary>The CPU's registers, by reference.</summary>
     public ref CpuState Cpu => ref *Vcpu.State;

@@ -1,3 +1,5 @@
+using ToyVmm.Debugging.Gdb;
+using ToyVmm.Debugging.Strict;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Replay;
 using ToyVmm.VirtualMachines.Tracing;
@@ -51,6 +53,18 @@ internal sealed record RunSettings
 
     /// <summary>Files with names for the guest's addresses.</summary>
     public IReadOnlyList<string> Symbols { get; init; } = [];
+
+    /// <summary>What to look for that works here and not on hardware.</summary>
+    public StrictChecks Strict { get; init; }
+
+    /// <summary>True where such a finding is a failure.</summary>
+    public bool StrictFails { get; init; }
+
+    /// <summary>The command that debugs the same machine.</summary>
+    public string DebugCommand { get; init; } = "toyvmm debug";
+
+    /// <summary>Where to wait for gdb, which then runs the guest; null for nowhere.</summary>
+    public GdbEndpoint? Gdb { get; init; }
 
     /// <summary>The file for the report; "-" is standard output; null is none.</summary>
     public string? Json { get; init; }

@@ -116,6 +116,8 @@ public sealed class SavedStateFieldTests(ITestOutputHelper output)
         ["_external"] = "within one delivery",
         ["_chainLength"] = "within one delivery: the faults on the way to a triple fault",
         ["Stores"] = "within one delivery",
+        ["_flatMask"] = "who looks on",
+        ["_longSelectors"] = "who looks on",
         ["_watchedFrames"] = "what a debugger waits for",
         ["_watchedPages"] = "what a debugger waits for",
         ["_runAlone"] = "within one instruction",
