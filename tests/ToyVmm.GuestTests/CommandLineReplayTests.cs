@@ -77,7 +77,7 @@ public sealed class CommandLineReplayTests(ITestOutputHelper output)
         File.WriteAllBytes(file.Path, damaged);
         ToolResult refused = CommandLine.Run("replay", file.Path);
         Assert.Equal((65, ""), (refused.Status, refused.Output));
-        Assert.Matches(@"^toyvmm: the recording .* cannot be used: the .* is damaged \(at file offset 0x[0-9A-F]+\)\. Copy it again, or record the run again\.\n$", refused.Errors);
+        Assert.Matches(@"^toyvmm: the recording .* cannot be used: the .* is damaged.* \(at file offset 0x[0-9A-F]+\)\. Copy it again, or record the run again\.\n$", refused.Errors);
 
         File.WriteAllBytes(file.Path, whole[..^60]);
         ToolResult cut = CommandLine.Run("replay", file.Path);
