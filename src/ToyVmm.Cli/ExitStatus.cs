@@ -28,7 +28,7 @@ internal static class ExitStatus
     public const int InternalError = 74;
 
     /// <summary>run --strict=fail: the guest succeeded, and did what does not always work on hardware.</summary>
-    public const int StrictFindings = 81;
+    public const int StrictFindings = 82;
 
     /// <summary>What a shell reports for a process that a signal ended: 128 + its number.</summary>
     public const int SignalBase = 128;

@@ -12,6 +12,7 @@ public sealed class CommandLineHelpTests
         { "run", ["run", "--help"] },
         { "debug", ["debug", "--help"] },
         { "snapshot", ["snapshot", "--help"] },
+        { "replay", ["replay", "--help"] },
         { "disasm", ["disasm", "--help"] },
         { "guests", ["guests", "--help"] },
         { "bench", ["bench", "--help"] },

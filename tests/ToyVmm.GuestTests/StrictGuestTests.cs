@@ -39,7 +39,7 @@ public sealed class StrictGuestTests
         Assert.Equal(0, told.Status);
         Assert.Contains("1. [tlb] 0008:", told.Errors, StringComparison.Ordinal);
         Assert.Contains("strict: 1 place (1 tlb)", told.Errors, StringComparison.Ordinal);
-        Assert.Equal(81, CommandLine.Run("run", "pae-limits", "--serial", "none", "--strict=tlb,fail").Status);
+        Assert.Equal(82, CommandLine.Run("run", "pae-limits", "--serial", "none", "--strict=tlb,fail").Status);
         Assert.Equal(0, CommandLine.Run("run", "pae-limits", "--serial", "none", "--strict=flags,fail").Status);
         Assert.Equal(64, CommandLine.Run("run", "hello", "--strict=colour").Status);
         Assert.Equal(64, CommandLine.Run("run", "hello", "--strict", "--engine", "naive").Status);

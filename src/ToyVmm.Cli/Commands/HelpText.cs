@@ -14,6 +14,7 @@ internal static class HelpText
           toyvmm run kernel.elf --stats        run a Multiboot kernel of yours, with counts at the end
           toyvmm run boot.asm --trace traps    assemble a source with nasm, run it, show every trap
           toyvmm snapshot bzImage -o booted.toyvmm --at-serial "login:"    save a machine, to go on from it: run --from
+          toyvmm run hello --record hello.rec  record a run; toyvmm replay hello.rec does it again exactly
           toyvmm debug hello                   step through it; help lists the debugger's commands
           toyvmm disasm hello                  the code at a guest's entry
           toyvmm bench                         how fast it is
@@ -33,6 +34,7 @@ internal static class HelpText
           echo 'a line for COM1' | toyvmm run kernel.elf
           toyvmm run server.elf client.elf client.elf          several guests, which share the host
           toyvmm run --from booted.toyvmm                      go on from a snapshot
+          toyvmm run kernel.elf --record run.rec               record everything that comes in: toyvmm replay run.rec
 
         On a terminal every key goes to the guest, Ctrl-C too - to COM1, with --display text to the PS/2 keyboard - but for:
           Ctrl-A X leaves    Ctrl-A C the monitor prompt (help lists its commands)    Ctrl-A A sends Ctrl-A    Ctrl-A H help
@@ -51,6 +53,21 @@ internal static class HelpText
           76-80  a limit is reached: exits, memory, disk writes, trace, serial output
           128+n  signal n stopped the run: 130 for Ctrl-C, or Ctrl-A X on a terminal, 141 when nobody reads the output
         Of several guests the first that did not end as it should gives the status, in the order in which they are named.
+        """;
+
+    private const string Replay = """
+        Examples:
+          toyvmm run echo --record echo.rec    record a run
+          toyvmm replay echo.rec               do it again: its output, its status
+          toyvmm replay echo.rec --verify      is it the recorded run, on every engine?
+          toyvmm replay echo.rec --info        what is in it
+
+        Exit status:
+          that of the recorded run, or
+          65     the recording is damaged, has no end, or a file that it names has changed
+          66     the recording, or a file that it names, is missing
+          72, 73 the replay's own limit of instructions, of time is reached
+          81     the replay differs from the recorded run; the message says where
         """;
 
     private const string Snapshot = """
@@ -138,6 +155,7 @@ internal static class HelpText
         { Name: "run" } => Run,
         { Name: "debug" } => Debug,
         { Name: "snapshot" } => Snapshot,
+        { Name: "replay" } => Replay,
         { Name: "disasm" } => Disasm,
         { Name: "guests" } => Guests,
         { Name: "bench" } => Bench,

@@ -14,7 +14,7 @@ internal static class StrictOption
     {
         HelpName = "CHECKS",
         Description = "--strict or --strict=CHECKS: report what works here and not on hardware (docs/strict.md); on the interpreter, and slow. CHECKS: some of "
-            + string.Join(", ", StrictCheckNames.All.Select(entry => entry.Name)) + "; with fail among them, findings turn status 0 into 81.",
+            + string.Join(", ", StrictCheckNames.All.Select(entry => entry.Name)) + "; with fail among them, findings turn status 0 into 82.",
     };
 
     /// <summary>Gives the option its default value where it stands alone.</summary>

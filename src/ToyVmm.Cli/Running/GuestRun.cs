@@ -319,7 +319,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             console.Error.WriteLine(verdict.ToString());
         }
 
-        if (_replay is { } replay && (!settings.Quiet || replay.Difference is not null))
+        if (_replay is { } replay && (replay.Difference is not null) == settings.Quiet)
         {
             console.Error.WriteLine(RecordingText.Verdict(image.Recording!, replay));
         }

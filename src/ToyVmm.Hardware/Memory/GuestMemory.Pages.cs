@@ -216,6 +216,30 @@ public sealed unsafe partial class GuestMemory : ISavedState, ICheckpoints
     /// <param name="address">Any address in the page.</param>
     public bool IsForeign(GuestPhysicalAddress address) => _pages is not null && _pages.IsForeign((uint)(address.Value >> PageShift));
 
+    /// <summary>The next pages of RAM that may hold something other than zeros, without a touch of the others, which would take memory.</summary>
+    /// <param name="page">Where to look from.</param>
+    /// <returns>The first page and the one behind the last; both behind RAM where there are none.</returns>
+    public (uint First, uint End) NextUsed(uint page)
+    {
+        uint pages = RamSize >> PageShift;
+        if (_pages is null || SharesPages || page >= pages || IsBorrowed(page))
+        {
+            return (Math.Min(page, pages), Math.Min(page + 1, pages));
+        }
+
+        (uint first, uint end) = _pages.NextAllocated(page);
+        first = Math.Min(first, pages);
+        for (uint between = page; between < first; between++)
+        {
+            if (IsBorrowed(between))
+            {
+                return (between, between + 1);
+            }
+        }
+
+        return (first, Math.Min(end, pages));
+    }
+
     /// <summary>True where a page of RAM holds nothing but zeros.</summary>
     /// <param name="address">The page.</param>
     public bool IsZero(GuestPhysicalAddress address) => new ReadOnlySpan<byte>(RamBase + address.Value, (int)PageSize).IndexOfAnyExcept((byte)0) < 0;

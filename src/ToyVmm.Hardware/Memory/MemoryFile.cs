@@ -98,6 +98,18 @@ public sealed unsafe partial class MemoryFile
         }
     }
 
+    /// <summary>The next bytes that the host has memory for: whole pages; all others are zeros.</summary>
+    /// <param name="offset">Where to look from.</param>
+    /// <returns>The first byte and the one behind the last; the length, twice, where there are none.</returns>
+    public (ulong First, ulong End) NextAllocated(ulong offset)
+    {
+        const int SeekData = 3;
+        const int SeekHole = 4;
+        nint first = offset < Length ? LSeek(Descriptor, (nint)offset, SeekData) : -1;
+        nint end = first < 0 ? -1 : LSeek(Descriptor, first, SeekHole);
+        return first < 0 ? (Length, Length) : ((ulong)first, end < 0 ? Length : (ulong)end);
+    }
+
     /// <summary>True where there is memory behind a byte; looking does not put any there, as a read would.</summary>
     public bool IsAllocated(ulong offset)
     {

@@ -38,6 +38,13 @@ internal sealed unsafe class RamPages : IDisposable
     /// <summary>True for a page that is another machine's.</summary>
     public bool IsForeign(uint page) => _foreign.ContainsKey(page);
 
+    /// <summary>The next pages of the machine's own that the host has memory for.</summary>
+    public (uint First, uint End) NextAllocated(uint page)
+    {
+        (ulong first, ulong end) = _own is null ? (ulong.MaxValue, ulong.MaxValue) : _own.NextAllocated((ulong)page * PageSize);
+        return ((uint)Math.Min(first / PageSize, uint.MaxValue), (uint)Math.Min((end + PageSize - 1) / PageSize, uint.MaxValue));
+    }
+
     /// <summary>True for a page in the machine's own file that takes memory there.</summary>
     public bool IsAllocated(uint page) => _own is not null && _own.IsAllocated((ulong)page * PageSize);
 

@@ -23,7 +23,7 @@ namespace ToyVmm.VirtualMachines.Replay;
 public sealed class MachineRecorder : IDisposable
 {
     private const ulong FirstMark = 10_000;
-    private const ulong MemoryFactor = 4;       // instructions for a byte of RAM
+    private const ulong MemoryFactor = 8;       // instructions for a byte of RAM
     private const int MostEventBytes = 4096;
     private static readonly TimeSpan s_flush = TimeSpan.FromSeconds(1);
 

@@ -81,7 +81,7 @@ internal sealed class RecordingContainer(string path, byte[] file)
         _whole.Append(file.AsSpan(_at, RecordingFormat.HeadSize + length));
         if (BinaryPrimitives.ReadUInt64LittleEndian(file.AsSpan(_at + RecordingFormat.HeadSize + length)) != _whole.GetCurrentHashAsUInt64())
         {
-            throw Damaged($"the section {tag.Trim()}, or one before it is missing");
+            throw Damaged($"the section {tag.Trim()}", ", or one before it is missing");
         }
 
         ArraySegment<byte> payload = new(file, _at + RecordingFormat.HeadSize, length);
@@ -95,5 +95,5 @@ internal sealed class RecordingContainer(string path, byte[] file)
     /// <summary>The file cannot be used.</summary>
     public RecordingException Invalid(string what, string advice) => new(RecordingProblem.Invalid, $"the recording {path} cannot be used: {what}. {advice}");
 
-    private RecordingException Damaged(string what) => Invalid($"{what} is damaged (at file offset 0x{_at:X})", "Copy it again, or record the run again.");
+    private RecordingException Damaged(string what, string or = "") => Invalid($"{what} is damaged{or} (at file offset 0x{_at:X})", "Copy it again, or record the run again.");
 }

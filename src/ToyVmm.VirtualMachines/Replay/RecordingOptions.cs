@@ -19,5 +19,5 @@ public sealed record RecordingOptions
     public string? SnapshotPath { get; init; }
 
     /// <summary>The most instructions between two marks; the first lie closer together. At least 1.</summary>
-    public ulong MarkDistance { get; init; } = 10_000_000;
+    public ulong MarkDistance { get; init; } = 20_000_000;
 }

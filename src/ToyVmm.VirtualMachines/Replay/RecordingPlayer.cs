@@ -11,6 +11,7 @@ public sealed class RecordingPlayer
 
     private readonly Recording _recording;
     private readonly VirtualMachine _vm;
+    private readonly bool _stopsAtEnd;
     private int _next;
     private ulong _agreed;
     private ulong _agreedMemory;
@@ -24,6 +25,7 @@ public sealed class RecordingPlayer
         ArgumentNullException.ThrowIfNull(vm);
         _recording = recording;
         _vm = vm;
+        _stopsAtEnd = vm.Replay is { StopsAtEnd: true };
         _agreed = _agreedMemory = recording.Start.Instructions;
     }
 
@@ -43,6 +45,9 @@ public sealed class RecordingPlayer
             // All but the last mark are where a run was cut after so many instructions. Where the guest itself ends, it must get there by itself.
             RecordingMark? mark = _next < _recording.Marks.Count - (_recording.End is null ? 0 : 1) ? _recording.Marks[_next] : null;
             _vm.Replay!.HeldFrom = mark?.Events ?? int.MaxValue;
+
+            // A mark at the end is looked at first.
+            _vm.Replay.StopsAtEnd = _stopsAtEnd && mark is null;
             ulong here = _vm.InstructionsRetired;
             ulong goal = mark?.At.Instructions ?? (_recording.End is { IsByHost: false } ? _recording.LastMoment.Instructions + 1 : ulong.MaxValue);
             StopReason stop = _vm.Run(limits with
@@ -79,9 +84,23 @@ public sealed class RecordingPlayer
 
         if (_recording.End is not { } end)
         {
-            return stop.Kind == StopKind.ReplayEnded
-                ? new ReplayVerdict(stop with { Detail = "the recording is not whole, and ends here" }, _next, IsComplete: false, null)
-                : Differ($"{stop.Detail}, and the recorded run went on");
+            // Perhaps the guest ended here then, too: what is missing would say so.
+            if (_vm.Now != _recording.LastMoment)
+            {
+                return Differ($"{stop.Detail}, and the recorded run went on");
+            }
+
+            if (due is { } last)
+            {
+                if (Compare(last) is { } different)
+                {
+                    return Differ(different);
+                }
+
+                _next++;
+            }
+
+            return new ReplayVerdict(new StopReason(StopKind.ReplayEnded, 0, "the recording is not whole, and ends here"), _next, IsComplete: false, null);
         }
 
         StopReason reached = stop.Kind == StopKind.ReplayEnded ? end.Stop : stop;
