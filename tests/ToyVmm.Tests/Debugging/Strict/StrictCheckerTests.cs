@@ -19,14 +19,16 @@ public sealed class StrictCheckerTests
             g.A.mul(eax);
             Mend(g, a => a.test(eax, eax));
             Branch(g, (a, to) => a.je(to));
-        }),
+        }
+        ),
         ["JO behind a shift by three"] = (StrictChecks.Flags, 32, g =>
         {
             g.A.mov(eax, 3);
             g.A.mov(cl, (sbyte)(g.IsMended ? 1 : 3));
             g.A.shl(eax, cl);
             Branch(g, (a, to) => a.jo(to));
-        }),
+        }
+        ),
         ["a shift by zero leaves the flags undefined that were"] = (StrictChecks.Flags, 32, g =>
         {
             g.A.mov(eax, 3);
@@ -34,7 +36,8 @@ public sealed class StrictCheckerTests
             g.A.mov(cl, (sbyte)(g.IsMended ? 1 : 0));
             g.A.shl(eax, cl);
             Branch(g, (a, to) => a.je(to));
-        }),
+        }
+        ),
         ["JC behind BSF, whose ZF alone is defined"] = (StrictChecks.Flags, 32, g =>
         {
             g.A.mov(eax, 8);
@@ -50,7 +53,8 @@ public sealed class StrictCheckerTests
                     a.jb(to);
                 }
             });
-        }),
+        }
+        ),
         ["SETZ behind DIV"] = (StrictChecks.Flags, 32, g =>
         {
             g.A.xor(edx, edx);
@@ -60,7 +64,8 @@ public sealed class StrictCheckerTests
             Mend(g, a => a.test(edx, edx));
             g.Bug();
             g.A.sete(al);
-        }),
+        }
+        ),
         ["the old page is read"] = (StrictChecks.Tlb, 32, g =>
         {
             g.Paging();
@@ -69,7 +74,8 @@ public sealed class StrictCheckerTests
             Mend(g, a => a.invlpg(__[0x40_0000]));
             g.Bug();
             g.A.mov(eax, __dword_ptr[0x40_0000]);
-        }),
+        }
+        ),
         ["a page that is gone is read"] = (StrictChecks.Tlb, 32, g =>
         {
             g.Paging();
@@ -82,7 +88,8 @@ public sealed class StrictCheckerTests
 
             g.Bug();
             g.A.mov(eax, __dword_ptr[0x40_1000]);
-        }),
+        }
+        ),
         ["a page that has become read-only is written"] = (StrictChecks.Tlb, 32, g =>
         {
             g.Paging();
@@ -97,7 +104,8 @@ public sealed class StrictCheckerTests
                 g.Bug();
                 g.A.mov(__dword_ptr[0x40_0000], eax);
             }
-        }),
+        }
+        ),
         ["a page that was read-only is written: no flush is needed"] = (StrictChecks.None, 32, g =>
         {
             g.Paging();
@@ -105,7 +113,8 @@ public sealed class StrictCheckerTests
             g.A.mov(eax, __dword_ptr[0x40_0000]);
             g.A.mov(__dword_ptr[0x10_2000], 0x20_0003);
             g.A.mov(__dword_ptr[0x40_0000], eax);
-        }),
+        }
+        ),
         ["CR3 flushes"] = (StrictChecks.None, 32, g =>
         {
             g.Paging();
@@ -114,13 +123,15 @@ public sealed class StrictCheckerTests
             g.A.mov(eax, cr3);
             g.A.mov(cr3, eax);
             g.A.mov(eax, __dword_ptr[0x40_0000]);
-        }),
+        }
+        ),
         ["a variable is compared that was never set"] = (StrictChecks.Memory, 32, g =>
         {
             Mend(g, a => a.mov(__dword_ptr[Unwritten], 0));
             g.Bug();
             g.A.cmp(__dword_ptr[Unwritten], 0);
-        }),
+        }
+        ),
         ["what is copied is followed"] = (StrictChecks.Memory, 32, g =>
         {
             g.A.mov(eax, g.IsMended ? __dword_ptr[0x1_0000] : __dword_ptr[Unwritten]);
@@ -135,7 +146,8 @@ public sealed class StrictCheckerTests
             g.A.movzx(edx, __byte_ptr[Unwritten + 0x200]);
             g.Bug();
             g.A.add(edx, 5);
-        }),
+        }
+        ),
         ["REP STOS initialises"] = (StrictChecks.None, 32, g =>
         {
             g.A.mov(edi, Unwritten);
@@ -144,7 +156,8 @@ public sealed class StrictCheckerTests
             g.A.cld();
             g.A.rep.stosd();
             g.A.cmp(__dword_ptr[Unwritten + 60], 0);
-        }),
+        }
+        ),
         ["an unset function pointer"] = (StrictChecks.Memory, 32, g =>
         {
             // The address 0 is where the guest put a RET.
@@ -152,14 +165,16 @@ public sealed class StrictCheckerTests
             Mend(g, a => a.mov(__dword_ptr[Unwritten], 0));
             g.Bug();
             g.A.call(__dword_ptr[Unwritten]);
-        }),
+        }
+        ),
         ["an unset pointer"] = (StrictChecks.Memory, 32, g =>
         {
             Mend(g, a => a.mov(__dword_ptr[Unwritten], 0));
             g.A.mov(ebx, __dword_ptr[Unwritten]);
             g.Bug();
             g.A.mov(eax, __dword_ptr[ebx + 0x400]);
-        }),
+        }
+        ),
         ["XOR and SUB of a register with itself are zero"] = (StrictChecks.None, 32, g =>
         {
             g.A.mov(eax, __dword_ptr[Unwritten]);
@@ -168,12 +183,14 @@ public sealed class StrictCheckerTests
             g.A.mov(ebx, __dword_ptr[Unwritten]);
             g.A.xor(ebx, ebx);
             g.A.add(ebx, 1);
-        }),
+        }
+        ),
         ["a word that reaches beyond what was set"] = (StrictChecks.None, 32, g =>
         {
             g.A.mov(__byte_ptr[Unwritten], 0);
             g.A.cmp(__dword_ptr[Unwritten], 0);
-        }),
+        }
+        ),
         ["no end of interrupt"] = (StrictChecks.Eoi, 32, g =>
         {
             g.Handler(0x20, () =>
@@ -193,7 +210,8 @@ public sealed class StrictCheckerTests
             g.Timer(0x20);
             g.A.sti();
             g.A.hlt();
-        }),
+        }
+        ),
         ["no end of interrupt for the local APIC"] = (StrictChecks.Eoi, 32, g =>
         {
             g.Handler(0x40, () =>
@@ -211,7 +229,8 @@ public sealed class StrictCheckerTests
             g.A.mov(__dword_ptr[0xFEE0_0380], 100);
             g.A.sti();
             g.A.hlt();
-        }),
+        }
+        ),
         ["the 8259s were never remapped"] = (StrictChecks.Vectors, 32, g =>
         {
             byte vectors = (byte)(g.IsMended ? 0x20 : 8);
@@ -225,19 +244,22 @@ public sealed class StrictCheckerTests
             g.Bug(); // the interrupt comes before the next instruction, in the sleep
             g.A.hlt();
             g.A.nop();
-        }),
+        }
+        ),
         ["A20 is closed"] = (StrictChecks.A20, 32, g =>
         {
             g.Out(0x92, (byte)(g.IsMended ? 2 : 0));
             g.Bug();
             g.A.mov(__dword_ptr[0x30_0000], eax);
-        }),
+        }
+        ),
         ["CR3 with bits below the table"] = (StrictChecks.Reserved, 32, g =>
         {
             g.A.mov(eax, g.IsMended ? 0x10_0000 : 0x10_0123);
             g.Bug();
             g.A.mov(cr3, eax);
-        }),
+        }
+        ),
         ["a 64-bit code descriptor"] = (StrictChecks.Reserved, 32, g =>
         {
             g.A.mov(__dword_ptr[0x3_0008], 0xFFFF);
@@ -256,7 +278,8 @@ public sealed class StrictCheckerTests
             g.Bug();
             g.A.retf();
             g.A.Label(ref target);
-        }),
+        }
+        ),
         ["no jump behind CR0.PE"] = (StrictChecks.Mode, 16, g =>
         {
             g.A.mov(eax, cr0);
@@ -275,7 +298,8 @@ public sealed class StrictCheckerTests
             }
 
             g.A.Label(ref next);
-        }),
+        }
+        ),
     };
 
     public static IEnumerable<object[]> Names => s_guests.Keys.Select(name => new object[] { name });
