@@ -36,7 +36,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         using SerialSink sink = OpenSerial();
         using FileStream? jsonFile = settings.Json is { } json and not "-" ? HostFile.Create(json, "report") : null;
         using FileStream? screenshot = settings.Screenshot is { } picture ? HostFile.Create(picture, "screenshot") : null;
-        Tracing tracing = new(settings, traceFile ?? console.Error);
+        using Tracing tracing = new(settings, traceFile ?? console.Error);
         using VirtualMachine vm = MakeMachine(sink, tracing);
         sink.Machine = vm;
         tracing.Begin(vm, symbols);
@@ -357,7 +357,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
     }
 
     /// <summary>What watches the run, as the settings ask.</summary>
-    private sealed class Tracing
+    private sealed class Tracing : IDisposable
     {
         private readonly TraceWriter? _writer;
         private readonly TrapFileFormat? _format;
@@ -402,9 +402,12 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         public void End()
         {
             _recorder?.Finish();
-            _recorder?.Dispose();
+            _recorder?.Detach();
             _traps?.End();
         }
+
+        /// <inheritdoc/>
+        public void Dispose() => _recorder?.Dispose();
 
         public TraceHash? Hash { get; }
 
