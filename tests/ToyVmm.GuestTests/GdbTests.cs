@@ -126,7 +126,6 @@ public sealed class GdbTests
             "0x7c0a",
             "0x7c0 ",
             "0x7c00 ",
-            "07c0:000a (linear 0x00007c0a)",
             "Breakpoint 2, 0x00007c40",
             "=> 0x7c40:\tmov    $0x10,%ax",
             "0x7c44",
@@ -146,6 +145,7 @@ public sealed class GdbTests
             "0x00007cf0 in ?? ()",
             "0x0 ",
             "exited with code 0103]");      // (0x21 << 1) | 1, in octal
+        Assert.Contains("07c0:000a (linear 0x00007c0a)", output, StringComparison.Ordinal);
         Assert.Equal((StopKind.DebugExit, 0x21u), (gdb.End().Kind, gdb.End().Code));
     }
 
@@ -250,14 +250,16 @@ public sealed class GdbTests
         // jmp $
         using VirtualMachine vm = VirtualMachine.Create(new byte[] { 0xEB, 0xFE });
         using GdbProgram gdb = new(vm);
-        string output = gdb.Run(null, "shell (sleep 1; kill -INT $PPID) &", "continue", "info registers eip", "set var *(short*)0x7c00 = 0x0b0f", "set var *(int*)0x18 = 0", "stepi", "info registers eip", "kill");
+        string output = gdb.Run(null, "shell (sleep 1; kill -INT $PPID) &", "continue", "info registers eip", "kill");
         GdbProgram.AssertInOrder(output, "Program received signal SIGINT", "0x7c00");
         Assert.Equal("killed from gdb", gdb.End().Detail);
 
         // ud2 without an IDT: a triple fault, which can be looked at
         using VirtualMachine faulting = VirtualMachine.Create(new byte[] { 0x0F, 0x0B }, new VirtualMachineOptions { Load = new LoadOptions { RealModeEntry = false } });
         using GdbProgram end = new(faulting);
-        GdbProgram.AssertInOrder(end.Run(null, "continue", "info registers eip", "continue"), "triple fault", "SIGSEGV", "0x7c00", "exited with code 0107]");
+        string seen = end.Run(null, "continue", "info registers eip", "continue");
+        GdbProgram.AssertInOrder(seen, "SIGSEGV", "0x7c00", "exited with code 0107]");
+        Assert.Contains("triple fault", seen, StringComparison.Ordinal);
         Assert.Equal(StopKind.TripleFault, end.End().Kind);
     }
 
@@ -278,12 +280,13 @@ public sealed class GdbTests
             "print current->pid",
             "print current->name",
             "finish",
+            "delete",
             "break process.c:151",
             "continue",
             "next",
             "next",
             "info source",
-            "print child->parent == current",
+            "print frame->cs",
             "delete",
             "watch switches",
             "continue",
@@ -292,7 +295,7 @@ public sealed class GdbTests
             "reverse-continue",
             "reverse-stepi",
             "stepi",
-            "monitor symbols sys_fork",
+            "monitor where",
             "detach");
         GdbProgram.AssertInOrder(
             output,
@@ -310,13 +313,14 @@ public sealed class GdbTests
             "152\t    child->parent = current;",
             "153\t    memcpy(child->name, current->name, NAME_SIZE);",
             "Current source file is kernel/process.c",
-            "= 1",
+            "= 27",
             "Hardware watchpoint 3: switches",
-            "Old value = ",
+            "Old value = 0",
             "schedule () at kernel/process.c:61",
-            "Old value = ",
+            "Old value = 1",
             "#0  schedule ()",
-            "Old value = ",             // back before the store
+            "Old value = 2",            // back before the last store
+            "New value = 1",
             "schedule () at kernel/process.c:59",
             "detached]");
         Assert.Equal((StopKind.HypercallExit, 0u), (gdb.End().Kind, gdb.End().Code));

@@ -42,7 +42,7 @@ internal sealed class GdbMonitor
         foreach (Entry entry in _table)
         {
             string[] name = entry.Name.Split(' ');
-            if (words.Length >= name.Length && name.SequenceEqual(words[..name.Length]) && !words.Contains("="))
+            if (words.Length >= name.Length && words.AsSpan(0, name.Length).SequenceEqual(name) && !words.Contains("="))
             {
                 return entry.Execute(words[name.Length..]);
             }

@@ -250,11 +250,30 @@ public sealed partial class GdbProtocol
     // The session stops behind an access, as when it goes forward; gdb, which looks at what a watched value has become, wants to be before it (gdb manual, 6).
     private DebugStop ReverseContinue()
     {
+        // So what has just been done counts, though the session stands behind it already: it is done once more.
+        if (_inserted.Keys.Any(key => key.Kind >= '2'))
+        {
+            DebugStop back = _session.ReverseStep();
+            if (back.Cause != StopCause.Stepped)
+            {
+                return back;
+            }
+
+            DebugStop again = _session.Step(StepKind.Instruction);
+            if (IsWatch(again))
+            {
+                return BeforeAccess(again);
+            }
+        }
+
         DebugStop stop = _session.ReverseContinue();
-        return stop.Cause == StopCause.Breakpoint && ReasonOf(stop).Contains("watch", StringComparison.Ordinal)
-            ? _session.ReverseStep() with { Cause = StopCause.Breakpoint, Breakpoints = stop.Breakpoints, Text = stop.Text }
-            : stop;
+        return IsWatch(stop) ? BeforeAccess(stop) : stop;
     }
+
+    private bool IsWatch(DebugStop stop) => stop.Cause == StopCause.Breakpoint && ReasonOf(stop).Contains("watch", StringComparison.Ordinal);
+
+    private DebugStop BeforeAccess(DebugStop stop) =>
+        _session.ReverseStep() with { Cause = StopCause.Breakpoint, Breakpoints = stop.Breakpoints, Text = stop.Text };
 
     private static bool TryParseSpan(ReadOnlySpan<char> text, out uint start, out uint end)
     {

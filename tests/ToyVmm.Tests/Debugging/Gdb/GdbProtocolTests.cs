@@ -347,6 +347,10 @@ public sealed class GdbProtocolTests
         _ = guest.Send("Z2,9000,4");
         Assert.EndsWith("08:0a7c0000;thread:1;watch:9000;", guest.Send("bc"), StringComparison.Ordinal);
         Assert.EndsWith("08:0c7c0000;thread:1;watch:9000;", guest.Send("c"), StringComparison.Ordinal);
+
+        // From right behind the store too, and not to one before it.
+        Assert.EndsWith("08:0a7c0000;thread:1;watch:9000;", guest.Send("bc"), StringComparison.Ordinal);
+        Assert.EndsWith("replaylog:begin;", guest.Send("bc"), StringComparison.Ordinal);
     }
 
     [Fact]
