@@ -3,6 +3,7 @@ using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Running;
 using ToyVmm.Debugging;
+using ToyVmm.Debugging.Gdb;
 using ToyVmm.Debugging.Terminal;
 using ToyVmm.VirtualMachines;
 
@@ -42,14 +43,34 @@ internal sealed class DebugRun(HostConsole console, DebugSettings settings, Imag
             WriteAutopsy = (writer, report) => AutopsyText.Write(writer, report, $"toyvmm debug {image.Name}"),
         });
         Prepare(interpreter);
+        GdbServer? server = null;
         StopSignals? listening = null;
         ScriptReader reader = new(console, interpreter, output, settings.KeepGoing, () => listening?.Number ?? 0);
-        using StopSignals signals = listening = new(() => Interrupt(session, terminal, reader, listening?.Number ?? 0));
+        using StopSignals signals = listening = new(() =>
+        {
+            if (server is { } serving)
+            {
+                serving.Stop();
+                return;
+            }
+
+            Interrupt(session, terminal, reader, listening?.Number ?? 0);
+        });
         if (script is not null || settings.Commands.Count > 0 || !asks)
         {
             if (reader.Execute(settings.Commands, echoes: true) is { } ended)
             {
                 return ended;
+            }
+        }
+
+        if (settings.Gdb is { } endpoint)
+        {
+            ServeGdb(session, endpoint, output, gdb => server = gdb);
+            server = null;
+            if (signals.Number is not 0 and int number)
+            {
+                return ExitStatus.SignalBase + number;
             }
         }
 
@@ -74,6 +95,24 @@ internal sealed class DebugRun(HostConsole console, DebugSettings settings, Imag
             DebugPrompt prompt = new(console, terminal, interpreter, output, image.Name, settings.Linear);
             int? status = prompt.Execute(settings.FullScreen);
             return signals.Number is not 0 and not 2 ? ExitStatus.SignalBase + signals.Number : status ?? reader.EndStatus;
+        }
+    }
+
+    // gdb has the session until it ends the guest, or a signal ends the waiting; then the prompt or the script has it.
+    private void ServeGdb(DebugSession session, GdbEndpoint endpoint, GuestOutput output, Action<GdbServer> begun)
+    {
+        try
+        {
+            using GdbServer server = new(session, endpoint) { Log = text => console.Error.WriteLine($"toyvmm: {text}") };
+            begun(server);
+            console.Error.WriteLine($"toyvmm: the guest waits for gdb: target remote {server.Target}");
+            _ = server.Serve();
+            output.Flush();
+            console.Flush();
+        }
+        catch (GdbListenException e)
+        {
+            throw UserErrorException.File($"--gdb: {e.Message}");
         }
     }
 
