@@ -9,7 +9,7 @@ public sealed class CommandLineDebugTests
     {
         { "hello", "hello", "step\nsi 3\nregs\nflags\ndisas/4\nbreak 0000:7c05\nlog port out 0x3f8 if hits <= 3 \"sent {al:c}\"\nbl\np/x word [ss:sp]\nx/8xb 0x7c00\nstack/2\ninfo pic\npoint\ncontinue\n" },
         { "paging", "paging", "vector #PF\nc\nregs cr0 cr2 cr3\nvector #GP\ndelete 1\nmode\nspace\nbl\nc\n" },
-        { "kernel", "kernel", "tbreak kernel_main\nc\nsymbols kernel_main\nnext\nfinish\nautopsy\nlastwrite dword [esp]\nrstep 2\npoint\ngoto 100_000\nhistory\n" },
+        { "kernel", "kernel", "tbreak kernel_main\nc\nsymbols kernel_main\nnext\nfinish\nautopsy\nrstep\nlastwrite dword [esp]\nrstep 2\npoint\ngoto 100_000\nwatch esp+4\nrcontinue\n" },
         { "traps", "traps", "trap\nexplain\nt 2\ntraps\nvector 0x80 if instructions > 0\ncontinue\nblock\n" },
     };
 

@@ -49,19 +49,34 @@ internal sealed class DebugRun(HostConsole console, DebugSettings settings, Imag
             WriteAutopsy = (writer, report) => AutopsyText.Write(writer, report, $"toyvmm debug {image.Name}"),
         });
         Prepare(interpreter);
-        if (settings.Gdb is { } endpoint)
-        {
-            return ServeGdb(session, endpoint);
-        }
-
+        GdbServer? server = null;
         StopSignals? listening = null;
         ScriptReader reader = new(console, interpreter, output, settings.KeepGoing, () => listening?.Number ?? 0);
-        using StopSignals signals = listening = new(() => Interrupt(session, terminal, reader, listening?.Number ?? 0));
+        using StopSignals signals = listening = new(() =>
+        {
+            if (server is { } serving)
+            {
+                serving.Stop();
+                return;
+            }
+
+            Interrupt(session, terminal, reader, listening?.Number ?? 0);
+        });
         if (script is not null || settings.Commands.Count > 0 || !asks)
         {
             if (reader.Execute(settings.Commands, echoes: true) is { } ended)
             {
                 return ended;
+            }
+        }
+
+        if (settings.Gdb is { } endpoint)
+        {
+            ServeGdb(session, endpoint, output, gdb => server = gdb);
+            server = null;
+            if (signals.Number is not 0 and int number)
+            {
+                return ExitStatus.SignalBase + number;
             }
         }
 
@@ -89,13 +104,22 @@ internal sealed class DebugRun(HostConsole console, DebugSettings settings, Imag
         }
     }
 
-    private int ServeGdb(DebugSession session, GdbEndpoint endpoint)
+    // gdb has the session until it ends the guest, or a signal ends the waiting; then the prompt or the script has it.
+    private void ServeGdb(DebugSession session, GdbEndpoint endpoint, GuestOutput output, Action<GdbServer> begun)
     {
-        using GdbRun gdb = new(session, endpoint, console, quiet: false);
-        using StopSignals signals = new(gdb.Stop);
-        StopReason stop = gdb.Run();
-        console.Error.WriteLine($"toyvmm: {stop.Detail}");
-        return stop.Kind == StopKind.Stopped && signals.Number != 0 ? ExitStatus.SignalBase + signals.Number : stop.ExitStatus;
+        try
+        {
+            using GdbServer server = new(session, endpoint) { Log = text => console.Error.WriteLine($"toyvmm: {text}") };
+            begun(server);
+            console.Error.WriteLine($"toyvmm: the guest waits for gdb: target remote {server.Target}");
+            _ = server.Serve();
+            output.Flush();
+            console.Flush();
+        }
+        catch (GdbListenException e)
+        {
+            throw UserErrorException.File($"--gdb: {e.Message}");
+        }
     }
 
     // A terminal that cannot be made raw, or whose cursor cannot be moved (TERM=dumb): lines, as the terminal gives them.

@@ -23,6 +23,9 @@ internal sealed record DebugSettings
     /// <summary>A file of commands to execute instead of asking for some; null for none.</summary>
     public string? Script { get; init; }
 
+    /// <summary>Where gdb has the session first; null for nowhere.</summary>
+    public GdbEndpoint? Gdb { get; init; }
+
     /// <summary>True to go on behind a command that failed.</summary>
     public bool KeepGoing { get; init; }
 

@@ -65,12 +65,12 @@ internal static class TrapCommands
         // The trap that the guest stands behind has been recorded already.
         if (context.Traps.Count > 0 && context.TrapsSeenAt == context.Session.Point)
         {
-            return new CommandReply(TrapText.Explain(context.Traps[^1]));
+            return new CommandReply(TrapText.Explain(context.Traps[^1]).TrimEnd());
         }
 
         int before = context.Traps.Count;
         CommandReply reply = Step(context, StepKind.Instruction, 1);
-        return context.Traps.Count > before ? reply with { Text = TrapText.Explain(context.Traps[^1]) } : reply with { Text = "no trap: the CPU does that alone\n" + reply.Text };
+        return context.Traps.Count > before ? reply with { Text = TrapText.Explain(context.Traps[^1]).TrimEnd() } : reply with { Text = "no trap: the CPU does that alone\n" + reply.Text };
     }
 
     private static CommandReply Autopsy(CommandContext context, string arguments)

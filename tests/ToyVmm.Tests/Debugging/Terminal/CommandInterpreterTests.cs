@@ -141,7 +141,9 @@ public sealed class CommandInterpreterTests
         _ = guest.Do("continue");
         _ = guest.Do("rcontinue");
         Assert.Equal(there, guest.Do("point"));
-        Assert.Contains("stores there", guest.Do("lastwrite esp"), StringComparison.Ordinal);
+        uint frame = guest.Machine.Cpu.Ss.Base + guest.Machine.Cpu.Esp;
+        _ = guest.Do("step 3");
+        Assert.Contains("stores there", guest.Do($"lastwrite {frame}"), StringComparison.Ordinal);
         Assert.Contains("from 0:0 to ", guest.Do("history"), StringComparison.Ordinal);
         _ = guest.Do("goto 0");
         Assert.Contains("the beginning of what is kept", guest.Do("rstep"), StringComparison.Ordinal);
