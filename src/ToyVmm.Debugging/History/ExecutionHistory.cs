@@ -95,12 +95,12 @@ public sealed partial class ExecutionHistory : IDisposable
             throw new ArgumentOutOfRangeException(nameof(target), target, string.Create(CultureInfo.InvariantCulture, $"the history reaches from {Begin} to {End}"));
         }
 
-        if (target == _machine.Point && !_isChanged)
+        if (target == _machine.Point && !_isChanged && !(target == End && IsInPast))
         {
             return null;
         }
 
-        if (target <= _machine.Point)
+        if (target < _machine.Point || _isChanged)
         {
             ReturnTo(_marks.FindLastIndex(mark => mark.Checkpoint.Point <= target));
         }
@@ -108,6 +108,19 @@ public sealed partial class ExecutionHistory : IDisposable
         return Quietly(() =>
         {
             StopReason reason = Advance(target, isLadder: true);
+            for (int tries = 0; target == End && _machine.Replay?.IsAtEnd(_machine) == false && tries <= MostStalls; tries++)
+            {
+                // Something has gone on there without an instruction: the guest slept.
+                reason = _machine.Run(new RunLimits { MaxInstructions = 1 });
+            }
+
+            if (target == End && _machine.Replay is { } replay && !replay.IsAtEnd(_machine) && _machine.Point == target)
+            {
+                // A guest that had come to its end, and was run on, has left nothing behind but a count of exits.
+                _log.Truncate((int)replay.PositionOf(_machine));
+                GoLive();
+            }
+
             _ = Settle(null);
             return _machine.Point == target ? null
                 : reason.Kind == StopKind.Stopped ? reason
