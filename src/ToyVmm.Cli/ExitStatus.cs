@@ -27,6 +27,9 @@ internal static class ExitStatus
     /// <summary>A bug in ToyVmm itself.</summary>
     public const int InternalError = 74;
 
+    /// <summary>run --strict=fail: the guest succeeded, and did what does not always work on hardware.</summary>
+    public const int StrictFindings = 81;
+
     /// <summary>What a shell reports for a process that a signal ended: 128 + its number.</summary>
     public const int SignalBase = 128;
 

@@ -11,7 +11,7 @@ internal static class Program
         HostConsole console = new();
         try
         {
-            return new CommandTree(console).Invoke(arguments);
+            return new CommandTree(console).Invoke(StrictOption.Spell(arguments));
         }
         catch (UserErrorException e)
         {

@@ -1,3 +1,5 @@
+using ToyVmm.Debugging.History;
+
 namespace ToyVmm.Debugging;
 
 /// <summary>How a session goes about it.</summary>
@@ -5,4 +7,7 @@ public sealed record DebugOptions
 {
     /// <summary>Takes the lines of log points, from the thread that runs the guest; null drops them.</summary>
     public Action<string>? Log { get; init; }
+
+    /// <summary>How the guest's history is kept.</summary>
+    public HistoryOptions History { get; init; } = new();
 }

@@ -1,3 +1,4 @@
+using ToyVmm.Debugging.History;
 using ToyVmm.Engines;
 using ToyVmm.Engines.Decoding;
 using ToyVmm.Hardware.Cpu;
@@ -36,12 +37,16 @@ public sealed unsafe partial class DebugSession : IDisposable
         ArgumentNullException.ThrowIfNull(machine);
         Machine = machine;
         _options = options ?? new DebugOptions();
+        History = new ExecutionHistory(machine, _options.History);
         Memory = new DebugMemory(machine, NoteChange);
         LastStop = new DebugStop(StopCause.Start, machine.Point);
     }
 
     /// <summary>The machine. Going back in time restores it in place: it is the same object throughout.</summary>
     public VirtualMachine Machine { get; }
+
+    /// <summary>Where it has been, and the way back.</summary>
+    public ExecutionHistory History { get; }
 
     /// <summary>Its memory.</summary>
     public DebugMemory Memory { get; }
@@ -113,9 +118,7 @@ public sealed unsafe partial class DebugSession : IDisposable
     }
 
     /// <summary>The user is about to change the guest - a register, memory, its input -: what was recorded of its future is not its future any more.</summary>
-    public void NoteChange()
-    {
-    }
+    public void NoteChange() => History.NoteChange();
 
     /// <inheritdoc/>
     /// <remarks>The machine goes on without a debugger.</remarks>
@@ -123,6 +126,7 @@ public sealed unsafe partial class DebugSession : IDisposable
     {
         Machine.Stops = null;
         Machine.Vcpu.StopHits.Clear();
+        History.Dispose();
     }
 
     private DebugStop Finish(DebugStop stop)
@@ -175,8 +179,7 @@ public sealed unsafe partial class DebugSession : IDisposable
 
             if (_pauseRequested)
             {
-                _pauseRequested = false;
-                return new DebugStop(StopCause.Paused, Point) { Text = "paused" };
+                return Paused();
             }
         }
     }
@@ -185,10 +188,10 @@ public sealed unsafe partial class DebugSession : IDisposable
     private StopReason Run(ulong until)
     {
         ulong now = Point.Instructions;
-        StopReason reason = Machine.Run(new RunLimits { MaxInstructions = until == ulong.MaxValue ? until : until - now });
+        StopReason reason = History.Run(new RunLimits { MaxInstructions = until == ulong.MaxValue ? until : until - now });
         while (reason.Kind == StopKind.Stopped && Machine.Vcpu.IsInsideString)
         {
-            reason = Machine.Run(new RunLimits { MaxInstructions = 1 });
+            reason = History.Run(new RunLimits { MaxInstructions = 1 });
             _pauseRequested = true;
         }
 
@@ -204,6 +207,8 @@ public sealed unsafe partial class DebugSession : IDisposable
             case StopKind.Stopped:
                 _pauseRequested = true;
                 return null;
+            case StopKind.ReplayEnded:
+                return new DebugStop(StopCause.HistoryEnd, Point) { Text = reason.Detail };
             default:
                 return new DebugStop(StopCause.Ended, Point) { End = reason, Text = reason.Detail };
         }

@@ -10,4 +10,5 @@ public sealed record Autopsy(IReadOnlyList<AutopsyFault> Chain, IReadOnlyList<st
 /// <param name="CodeSelector">CS at that time.</param>
 /// <param name="Eip">EIP at that time.</param>
 /// <param name="Cause">What the CPU was doing and which check failed, in words.</param>
-public sealed record AutopsyFault(TrapInfo Trap, ushort CodeSelector, uint Eip, string Cause);
+/// <param name="Instructions">Instructions retired before it: where a debugger goes back to.</param>
+public sealed record AutopsyFault(TrapInfo Trap, ushort CodeSelector, uint Eip, string Cause, ulong Instructions = 0);

@@ -127,6 +127,9 @@ public enum StopHitKind
 
     /// <summary>A hypercall was made.</summary>
     Hypercall,
+
+    /// <summary>Something that the monitor had a part in is over, and whoever looks for that wants to stop.</summary>
+    Trap,
 }
 
 /// <summary>One condition that was met since the engine was entered.</summary>

@@ -82,7 +82,8 @@ public sealed unsafe partial class Vcpu : ISavedState
             TrapSource source = (TrapSource)state.Choice((int)fault.Trap.Source, (int)TrapSource.Nmi);
             int vector = state.Choice(fault.Trap.Vector, 255);
             TrapInfo trap = new(source, vector, state.Pass(fault.Trap.ErrorCode), state.Pass(fault.Trap.FaultAddress));
-            chain[n] = new AutopsyFault(trap, (ushort)state.Pass((uint)fault.CodeSelector), state.Pass(fault.Eip), state.Text(fault.Cause));
+            chain[n] = new AutopsyFault(trap, (ushort)state.Pass((uint)fault.CodeSelector), state.Pass(fault.Eip), state.Text(fault.Cause),
+                state.Version >= 2 ? state.Pass(fault.Instructions) : 0);
         }
 
         string[] tables = new string[state.Count(autopsy?.Tables.Count ?? 0, Most)];

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using ToyVmm.Engines.Metering;
+using ToyVmm.Engines.Probing;
 using ToyVmm.Engines.Translation;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Memory;
@@ -60,6 +61,18 @@ public sealed unsafe partial class Vcpu : IDisposable
 
     /// <summary>Told of events and instructions while it is set; costs nothing when null.</summary>
     public IEngineObserver? Observer { get; set; }
+
+    /// <summary>Told what is done for each instruction and event while it is set; costs nothing when null.</summary>
+    public ITrapProbe? Probe
+    {
+        get;
+        set
+        {
+            field = value;
+            Mmu.Probe = value;
+            ProbeChanged?.Invoke();
+        }
+    }
 
     /// <summary>Performs port accesses in place; null makes each of them an exit (<see cref="ExitReason.PortIo"/>).</summary>
     public IPortAccess? Ports
@@ -127,6 +140,7 @@ public sealed unsafe partial class Vcpu : IDisposable
     public void InjectInterrupt(byte vector)
     {
         InjectedVector = vector;
+        Probe?.Happened(new MicroStep(MicroStepKind.InterruptAcknowledged, Selector: vector));
         _state->Halted = 0;
         _state->Attention |= Attention.Interrupt;
     }
@@ -280,6 +294,9 @@ public sealed unsafe partial class Vcpu : IDisposable
 
     /// <summary>Raised by a reset, before <see cref="StateReplaced"/>: whatever instruction was in flight is gone.</summary>
     internal event Action? WasReset;
+
+    /// <summary>Raised when there is another <see cref="Probe"/>, or none any more.</summary>
+    internal event Action? ProbeChanged;
 
     /// <summary>Raised by <see cref="RequestLeave"/>.</summary>
     internal event Action? LeaveRequested;

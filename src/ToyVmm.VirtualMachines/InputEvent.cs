@@ -62,6 +62,10 @@ public readonly record struct InputMoment(ulong Instructions, ulong Exits, ulong
     /// <summary>Whether one moment is another or comes after it.</summary>
     public static bool operator >=(InputMoment left, InputMoment right) => left.CompareTo(right) >= 0;
 
+    /// <summary>For people.</summary>
+    public override string ToString() =>
+        string.Create(System.Globalization.CultureInfo.InvariantCulture, $"instruction {Instructions} (exit {Exits}, clock {Clock}, event {Events})");
+
     /// <inheritdoc/>
     public int CompareTo(InputMoment other) => (Instructions, Exits, Clock, Events).CompareTo((other.Instructions, other.Exits, other.Clock, other.Events));
 }

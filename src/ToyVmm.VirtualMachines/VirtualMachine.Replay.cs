@@ -20,6 +20,9 @@ public sealed unsafe partial class VirtualMachine
     // not cut here: it is taken at the next moment, so that a moment says all.
     private InputMoment _injectedAt;
 
+    // The engine was left between two elements of a string instruction that accesses no device: no moment tells this place from the instruction's beginning, and nothing is taken here.
+    private bool _cutString;
+
     /// <summary>
     /// The log that this machine replays; null where it lives. While there is something to replay, nothing is taken from <see cref="Input"/>, nothing recorded,
     /// and nobody waits for host time. After the log's end the machine goes on live.
@@ -63,8 +66,8 @@ public sealed unsafe partial class VirtualMachine
         }
     }
 
-    // Input that arrives where an interrupt waits for the next instruction: see _injectedAt.
-    private bool IsInputTooLate => Vcpu.HasInterruptInjected && !Input.IsEmpty && _injectedAt == Now;
+    // Input that arrives where a moment does not say it all: see _cutString and _injectedAt.
+    private bool IsInputTooLate => _cutString || (Vcpu.HasInterruptInjected && !Input.IsEmpty && _injectedAt == Now);
 
     // Takes what is due now. Where something is still to come, looks out for it from here on.
     private StopReason? TakeReplayed()
@@ -129,9 +132,17 @@ public sealed unsafe partial class VirtualMachine
             return null;
         }
 
-        return now == stop
-            ? new StopReason(StopKind.ReplayEnded, 0, "the recording ends here")
-            : Diverge(position, stop, "the recording was to end there");
+        if (now != stop)
+        {
+            return Diverge(position, stop, "the recording was to end there");
+        }
+
+        if (replay.OffersAtEnd)
+        {
+            OfferInterrupts();
+        }
+
+        return new StopReason(StopKind.ReplayEnded, 0, "the recording ends here");
     }
 
     private StopReason Diverge(long index, InputMoment expected, string what)

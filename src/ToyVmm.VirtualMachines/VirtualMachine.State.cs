@@ -40,6 +40,7 @@ public sealed unsafe partial class VirtualMachine
         _host.Resume();
         _slack = s_leastSlack;
         _injectedAt = Now;
+        _cutString = Vcpu.IsInsideString;
         _replays = false;
         LookOutFor(null);
         Divergence = null;

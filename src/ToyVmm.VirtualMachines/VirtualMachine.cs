@@ -150,7 +150,7 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
     public uint GuestNumber => _options.GuestNumber;
 
     /// <summary>Guest time in which the CPU slept, in ticks of the clock.</summary>
-    internal ulong IdleTicks => _idle;
+    public ulong IdleTicks => _idle;
 
     /// <summary>The CPU's registers, by reference.</summary>
     public ref CpuState Cpu => ref *Vcpu.State;
@@ -350,9 +350,11 @@ public sealed unsafe partial class VirtualMachine : IDisposable, ISerialPeer
             }
 
             _mustLook = false;
+            _cutString = false;
             _accessesLeft = PrepareAccesses(budget);
             _hostLookAt = retired + _lookEvery;
             VmExit exit = _engine.Run(budget);
+            _cutString = exit.Reason == ExitReason.Cancelled && Vcpu.IsInsideString;
             if (_costs is not null)
             {
                 _costs.Begin(exit.Reason);

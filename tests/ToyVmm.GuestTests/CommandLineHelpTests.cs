@@ -10,6 +10,7 @@ public sealed class CommandLineHelpTests
     {
         { "root", ["--help"] },
         { "run", ["run", "--help"] },
+        { "debug", ["debug", "--help"] },
         { "snapshot", ["snapshot", "--help"] },
         { "disasm", ["disasm", "--help"] },
         { "guests", ["guests", "--help"] },

@@ -11,8 +11,9 @@ internal static class GuestSymbols
     /// <param name="files">What --symbols names; the first that knows an address has the word.</param>
     /// <param name="image">The image.</param>
     /// <param name="console">Told where the image's own symbols are malformed.</param>
+    /// <param name="quiet">True to leave malformed symbols of the image out without a word: nobody has asked for them.</param>
     /// <exception cref="UserErrorException">A file cannot be read, or has no symbols.</exception>
-    public static SymbolTable Read(IEnumerable<string> files, ImageSource image, HostConsole console)
+    public static SymbolTable Read(IEnumerable<string> files, ImageSource image, HostConsole console, bool quiet = false)
     {
         SymbolTable symbols = SymbolTable.Empty;
         foreach (string path in files)
@@ -30,7 +31,7 @@ internal static class GuestSymbols
         if (image.Bytes is { } bytes)
         {
             symbols = symbols.With(SymbolFile.ReadFromImage(bytes, out string? problem));
-            if (problem is not null)
+            if (problem is not null && !quiet)
             {
                 console.Error.WriteLine($"toyvmm: the image's symbols are left out: {problem}");
             }

@@ -14,7 +14,9 @@ internal sealed class CommandTree(HostConsole console)
         RootCommand root = new("A virtual machine monitor for 32-bit x86 guests that its user can take apart.")
         {
             new RunCommand(console).Create(),
+            new DebugCommand(console).Create(),
             new SnapshotCommand(console).Create(),
+            new ReplayCommand(console).Create(),
             new DisasmCommand(console).Create(),
             new GuestsCommand(console).Create(),
             new BenchCommand(console).Create(),

@@ -14,6 +14,7 @@ internal static class HelpText
           toyvmm run kernel.elf --stats        run a Multiboot kernel of yours, with counts at the end
           toyvmm run boot.asm --trace traps    assemble a source with nasm, run it, show every trap
           toyvmm snapshot bzImage -o booted.toyvmm --at-serial "login:"    save a machine, to go on from it: run --from
+          toyvmm debug hello                   step through it; help lists the debugger's commands
           toyvmm disasm hello                  the code at a guest's entry
           toyvmm bench                         how fast it is
           toyvmm classify                      why this processor could not be virtualized by trapping alone
@@ -63,6 +64,21 @@ internal static class HelpText
         The file has everything but the contents of disks: these must be there, and the same, when a run goes on. docs/snapshots.md tells the format.
 
         Exit status: 0 the snapshot is written; 1 the guest ended before the moment came; otherwise as of `toyvmm run`.
+        """;
+
+    private const string Debug = """
+        Examples:
+          toyvmm debug hello                                   a prompt at the guest's first instruction
+          toyvmm debug kernel.elf --break kernel_main --tui    the full-screen view
+          toyvmm debug traps -c "vector #PF" -c continue       commands to begin with
+          toyvmm debug kernel.elf --script check.txt           for a CI job: the first command that fails ends it
+          echo 'continue' | toyvmm debug hello                 commands from a pipe
+          toyvmm debug --from booted.toyvmm --linear           a snapshot, for a screen reader
+
+        At the prompt `help` lists the commands, and `help COMMAND` tells about one, with examples; docs/debug.md has them all. Ctrl-C stops a guest
+        that runs. On a terminal -c commands come before the prompt; --script, and commands from a pipe, are echoed with their answers, and end the session.
+
+        Exit status: what `quit N` says; otherwise the guest's, as of `toyvmm run`, where it has ended, and else 0; 1 where a command of a script failed.
         """;
 
     private const string Disasm = """
@@ -120,6 +136,7 @@ internal static class HelpText
     {
         RootCommand => Root,
         { Name: "run" } => Run,
+        { Name: "debug" } => Debug,
         { Name: "snapshot" } => Snapshot,
         { Name: "disasm" } => Disasm,
         { Name: "guests" } => Guests,

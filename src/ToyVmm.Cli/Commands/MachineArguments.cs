@@ -104,6 +104,24 @@ internal sealed class MachineArguments
     public bool NamesImage(ParseResult parsed) =>
         Images(parsed).Count > 0 || parsed.GetValue(_from) is not null || parsed.GetValue(_cdrom) is not null || parsed.GetValue(_disk) is { Length: > 0 };
 
+    /// <summary>The file of the initial RAM disk; null for none.</summary>
+    public string? InitialRamDisk(ParseResult parsed) => parsed.GetValue(_initrd);
+
+    /// <summary>The image and the machine's options as they were given, each with a space before it: for a command line that builds the same machine.</summary>
+    public string Repeat(ParseResult parsed)
+    {
+        IEnumerable<string> words = Images(parsed);
+        foreach (Option option in (ReadOnlySpan<Option>)[_memory, _memoryMax, _cpu, _append, _initrd, _module, _disk, _cdrom, _bios, _vgaBios, _format, _entry, _loadAddress, _startTime, _from])
+        {
+            if (parsed.GetResult(option) is { Implicit: false } result)
+            {
+                words = words.Concat(result.Tokens.SelectMany(token => (string[])[option.Name, token.Value]));
+            }
+        }
+
+        return string.Concat(words.Select(word => " " + (word.Length > 0 && !word.AsSpan().ContainsAny(" '\"$\\*?&|;<>()`") ? word : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'")));
+    }
+
     /// <summary>The images that are named.</summary>
     public IReadOnlyList<string> Images(ParseResult parsed) => _several ? parsed.GetValue(_images) ?? [] : parsed.GetValue(_image) is { } image ? [image] : [];
 

@@ -1,9 +1,12 @@
 using System.CommandLine;
+using ToyVmm.Cli.Debugging;
 using ToyVmm.Cli.Fleets;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Running;
+using ToyVmm.Debugging.Strict;
 using ToyVmm.Engines;
 using ToyVmm.VirtualMachines;
+using ToyVmm.VirtualMachines.Replay;
 using ToyVmm.VirtualMachines.Scheduling;
 using ToyVmm.VirtualMachines.Tracing;
 
@@ -29,10 +32,11 @@ internal sealed class RunCommand(HostConsole console)
     private readonly Option<string> _maxSerial = new("--max-serial") { HelpName = "SIZE", Description = "Stop before the guest has sent more than that through COM1, status 80." };
     private readonly Option<bool> _stats = new("--stats") { Description = "Print exits, traps, speed, and what host time was spent on when the guest stops." };
     private readonly Option<bool> _advise = new("--advise") { Description = "Print where the guest leaves its code, what that costs, and which paravirtual calls would spare it (docs/advise.md)." };
+    private readonly Option<string> _strict = StrictOption.Create();
     private readonly Option<string[]> _symbols = new("--symbols")
     {
         HelpName = "FILE",
-        Description = "With --advise: names for the guest's addresses, from an ELF file or a System.map; may be repeated. An ELF image brings its own.",
+        Description = "Names for the guest's addresses in what --advise, --strict and an autopsy say, from an ELF file or a System.map; may be repeated. An ELF image brings its own.",
         Arity = ArgumentArity.OneOrMore,
         AllowMultipleArgumentsPerToken = false,
     };
@@ -40,9 +44,12 @@ internal sealed class RunCommand(HostConsole console)
     private readonly Option<string> _json = new("--json") { HelpName = "FILE", Description = "Write the report as a JSON document (docs/json.md); - is standard output." };
     private readonly Option<string> _trace = new("--trace") { HelpName = "LEVEL[:FILE]", Description = "One line for each event, to standard error or a file: traps, exits or instructions." };
     private readonly Option<bool> _traceHash = new("--trace-hash") { Description = "Print a fingerprint of the run: equal runs have equal ones." };
+    private readonly Option<string> _record = new("--record") { HelpName = "FILE", Description = "Record the run to a file, which `toyvmm replay` does again exactly (docs/replay.md)." };
+    private readonly Option<bool> _recordFiles = new("--record-files") { Description = "With --record: put image and initial RAM disk into the file, however large; without, those of more than 4M are named, with their hash." };
     private readonly Option<bool> _haltOk = new("--halt-ok") { Description = "A guest that halts for ever has succeeded: status 0 instead of 70." };
     private readonly Option<bool> _pace = new("--pace") { Description = "Keep the guest's clock at host time and sleep while it idles; the default on a terminal." };
     private readonly Option<bool> _noPace = new("--no-pace") { Description = "Skip idle time; the default where standard input is no terminal." };
+    private readonly Option<string> _gdb = GdbOption.Create();
     private readonly Option<bool> _quiet = new("--quiet", "-q") { Description = "No verdict line." };
 
     private readonly Option<bool> _verbose = new("--verbose", "-v")
@@ -57,8 +64,8 @@ internal sealed class RunCommand(HostConsole console)
         _ = _display.AcceptOnlyFromAmong("none", "text");
         Command command = new("run", "Run a guest image.");
         _machine.AddTo(command);
-        foreach (Option option in (ReadOnlySpan<Option>)[_engine, _verifyTranslations, _serial, _display, _screen, _screenshot, _maxInstructions, _maxExits, _maxMemory, _maxDiskWrites, _maxTrace, _maxSerial, _timeout, _stats, _advise, _symbols, _json,
-            _trace, _traceHash, _haltOk, _pace, _noPace, _quiet, _verbose])
+        foreach (Option option in (ReadOnlySpan<Option>)[_engine, _verifyTranslations, _serial, _display, _screen, _screenshot, _maxInstructions, _maxExits, _maxMemory, _maxDiskWrites, _maxTrace, _maxSerial, _timeout, _stats, _advise, _strict, _symbols, _json,
+            _trace, _traceHash, _record, _recordFiles, _haltOk, _pace, _noPace, _gdb, _quiet, _verbose])
         {
             command.Options.Add(option);
         }
@@ -84,10 +91,16 @@ internal sealed class RunCommand(HostConsole console)
             return RunFleet(parsed, settings, engine, verify);
         }
 
+        if (settings.Strict != StrictChecks.None)
+        {
+            engine = engine is EngineKind.Auto or EngineKind.Interpreter ? EngineKind.Interpreter
+                : throw UserErrorException.Usage("--strict looks at every instruction, on the interpreter: leave --engine out");
+        }
+
         _fleet.Refuse(parsed, "for several guests: name more than one image, or a --fleet file");
         Guests.ImageSource image = _machine.ReadImage(parsed);
         VirtualMachineOptions options = ReadOptions(parsed, image, engine, verify) with { Limits = settings.Limits };
-        return new GuestRun(console, settings, image, options).Execute();
+        return new GuestRun(console, settings with { Recording = ReadRecording(parsed, image) }, image, options).Execute();
     }
 
     private int RunFleet(ParseResult parsed, RunSettings settings, EngineKind engine, bool verify)
@@ -107,7 +120,7 @@ internal sealed class RunCommand(HostConsole console)
 
     private void RefuseForSeveral(ParseResult parsed, RunSettings settings)
     {
-        foreach (Option option in (ReadOnlySpan<Option>)[_display, _screen, _screenshot, _stats, _advise, _trace, _maxTrace, _pace, _noPace])
+        foreach (Option option in (ReadOnlySpan<Option>)[_display, _screen, _screenshot, _stats, _advise, _strict, _trace, _maxTrace, _record, _recordFiles, _pace, _noPace, _gdb])
         {
             if (parsed.GetResult(option) is { Implicit: false })
             {
@@ -172,6 +185,7 @@ internal sealed class RunCommand(HostConsole console)
         }
 
         (TraceLevel Level, string? File)? trace = parsed.GetValue(_trace) is { } text ? ReadTrace(text) : null;
+        (StrictChecks strict, bool strictFails) = parsed.GetValue(_strict) is { } checks ? StrictOption.Parse(checks) : default;
         return new RunSettings
         {
             SerialFile = serial.StartsWith("file:", StringComparison.Ordinal) ? serial[5..] : null,
@@ -190,22 +204,34 @@ internal sealed class RunCommand(HostConsole console)
             Timeout = parsed.GetValue(_timeout) is { } seconds ? Quantity.Seconds("--timeout", seconds) : null,
             Statistics = parsed.GetValue(_stats),
             Advise = parsed.GetValue(_advise),
-            Symbols = ReadSymbols(parsed),
+            Symbols = parsed.GetValue(_symbols) ?? [],
+            Strict = strict,
+            StrictFails = strictFails,
+            DebugCommand = $"toyvmm debug{_machine.Repeat(parsed)}",
             Json = parsed.GetValue(_json),
             TraceLevel = trace?.Level,
             TraceFile = trace?.File,
             TraceHash = parsed.GetValue(_traceHash),
+            Record = parsed.GetValue(_record),
             HaltOk = parsed.GetValue(_haltOk),
             Pace = ReadPace(parsed),
+            Gdb = GdbOption.Read(parsed, _gdb, _maxInstructions, _maxExits, _timeout),
             Quiet = parsed.GetValue(_quiet),
             Verbosity = parsed.GetResult(_verbose)?.IdentifierTokenCount ?? 0,
         };
     }
 
-    private string[] ReadSymbols(ParseResult parsed)
+    private RecordingOptions ReadRecording(ParseResult parsed, Guests.ImageSource image)
     {
-        string[] files = parsed.GetValue(_symbols) ?? [];
-        return files.Length == 0 || parsed.GetValue(_advise) ? files : throw UserErrorException.Usage("--symbols: only --advise has a use for them");
+        bool whole = parsed.GetValue(_recordFiles);
+        if (whole && parsed.GetValue(_record) is null)
+        {
+            throw UserErrorException.Usage("--record-files: only --record has a use for them");
+        }
+
+        bool isFile = image.Bytes is not null && File.Exists(image.Name) && !image.Name.EndsWith(".asm", StringComparison.OrdinalIgnoreCase);
+        RecordingOptions options = new() { Title = image.Name, ImagePath = isFile ? image.Name : null, InitialRamDiskPath = _machine.InitialRamDisk(parsed), SnapshotPath = image.Snapshot?.Path };
+        return whole ? options with { MostBytesInside = long.MaxValue } : options;
     }
 
     private bool? ReadPace(ParseResult parsed) => (parsed.GetValue(_pace), parsed.GetValue(_noPace)) switch

@@ -1,5 +1,6 @@
 using ToyVmm.Cli.Hosting;
 using ToyVmm.VirtualMachines;
+using ToyVmm.VirtualMachines.Replay;
 using ToyVmm.VirtualMachines.Snapshots;
 
 namespace ToyVmm.Cli.Guests;
@@ -11,13 +12,17 @@ internal static class ImageRefusal
     public static UserErrorException Of(SnapshotException e) =>
         new(e.Problem == SnapshotProblem.Unreadable ? ExitStatus.BadFile : ExitStatus.BadImage, e.Message);
 
+    /// <summary>What the user is told of a run that cannot be recorded, or a recording that cannot be replayed.</summary>
+    public static UserErrorException Of(RecordingException e) => new(
+        e.Problem switch { RecordingProblem.Unreadable => ExitStatus.BadFile, RecordingProblem.NotRecordable => ExitStatus.Usage, _ => ExitStatus.BadImage }, e.Message);
+
     /// <summary>Builds the machine.</summary>
     /// <exception cref="UserErrorException">The image is refused, or the host lacks memory.</exception>
     public static VirtualMachine Create(ImageSource image, VirtualMachineOptions options, HostConsole console)
     {
         try
         {
-            return image.Snapshot is { } snapshot ? snapshot.CreateMachine(options) : image.Bytes is { } bytes ? VirtualMachine.Create(bytes, options) : VirtualMachine.CreateFromDrives(options);
+            return image.Recording is { } recording ? recording.CreateMachine(options) : image.Snapshot is { } snapshot ? snapshot.CreateMachine(options) : image.Bytes is { } bytes ? VirtualMachine.Create(bytes, options) : VirtualMachine.CreateFromDrives(options);
         }
         catch (InvalidImageException e)
         {
@@ -29,6 +34,10 @@ internal static class ImageRefusal
             throw new UserErrorException(ExitStatus.BadImage, $"{image.Name}: {e.Message}");
         }
         catch (SnapshotException e)
+        {
+            throw Of(e);
+        }
+        catch (RecordingException e)
         {
             throw Of(e);
         }

@@ -1,3 +1,4 @@
+using ToyVmm.VirtualMachines.Replay;
 using ToyVmm.VirtualMachines.Snapshots;
 
 namespace ToyVmm.Cli.Guests;
@@ -7,7 +8,8 @@ namespace ToyVmm.Cli.Guests;
 /// <param name="Bytes">The image; null when the BIOS boots a drive.</param>
 /// <param name="Origin">Where it comes from, one sentence.</param>
 /// <param name="Snapshot">The snapshot to go on from, which then has the image too; null where a machine starts.</param>
-internal sealed record ImageSource(string Name, byte[]? Bytes, string Origin, SnapshotFile? Snapshot = null)
+/// <param name="Recording">The recorded run that is replayed, which then says what the machine is; null where one is not.</param>
+internal sealed record ImageSource(string Name, byte[]? Bytes, string Origin, SnapshotFile? Snapshot = null, Recording? Recording = null)
 {
     /// <summary>No image: what the BIOS finds on the drives.</summary>
     /// <param name="drive">The first drive that is given.</param>
@@ -23,6 +25,21 @@ internal sealed record ImageSource(string Name, byte[]? Bytes, string Origin, Sn
             return new(path, null, snapshot.ToString(), snapshot);
         }
         catch (SnapshotException e)
+        {
+            throw ImageRefusal.Of(e);
+        }
+    }
+
+    /// <summary>A recording, checked.</summary>
+    /// <exception cref="UserErrorException">It cannot be read, or is no recording that can be replayed.</exception>
+    public static ImageSource FromRecording(string path)
+    {
+        try
+        {
+            Recording recording = Recording.Open(path);
+            return new(path, null, recording.ToString(), Recording: recording);
+        }
+        catch (RecordingException e)
         {
             throw ImageRefusal.Of(e);
         }

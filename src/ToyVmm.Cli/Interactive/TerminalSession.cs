@@ -57,6 +57,9 @@ internal sealed class TerminalSession : IDisposable
     /// <summary>What draws the guest's screen on the same terminal; null for nothing.</summary>
     public ScreenPainter? Painter { get; set; }
 
+    /// <summary>Called when the user leaves, or asks for the prompt; null has the machine stopped.</summary>
+    public Action? StopWanted { get; set; }
+
     /// <summary>True when the user has asked for the prompt: <see cref="Prompt"/> shows it.</summary>
     public bool PromptWanted => _prompting;
 
@@ -210,7 +213,7 @@ internal sealed class TerminalSession : IDisposable
                     guests.Add(passed);
                     break;
                 case EscapeAction.Leave:
-                    _vm.RequestStop();
+                    RequestStop();
                     break;
                 case EscapeAction.Help when Painter is null:
                     _console.Error.WriteLine();
@@ -220,7 +223,7 @@ internal sealed class TerminalSession : IDisposable
                     // A screen that is drawn leaves no place for the list: it stands above the prompt.
                     _helpWanted = action == EscapeAction.Help;
                     _prompting = true;
-                    _vm.RequestStop();
+                    RequestStop();
                     break;
             }
         }
@@ -232,6 +235,18 @@ internal sealed class TerminalSession : IDisposable
         else
         {
             _vm.Input.Enqueue(CollectionsMarshal.AsSpan(guests));
+        }
+    }
+
+    private void RequestStop()
+    {
+        if (StopWanted is { } stop)
+        {
+            stop();
+        }
+        else
+        {
+            _vm.RequestStop();
         }
     }
 

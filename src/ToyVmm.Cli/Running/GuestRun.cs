@@ -1,13 +1,19 @@
 using System.Diagnostics;
 using System.Text;
 using ToyVmm.Cli.Advising;
+using ToyVmm.Cli.Debugging;
 using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Interactive;
+using ToyVmm.Cli.Replaying;
+using ToyVmm.Debugging.Autopsies;
+using ToyVmm.Debugging.Strict;
+using ToyVmm.Debugging.Traps;
 using ToyVmm.Hardware.Devices;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Advising;
 using ToyVmm.VirtualMachines.Monitoring;
+using ToyVmm.VirtualMachines.Replay;
 using ToyVmm.VirtualMachines.Symbols;
 using ToyVmm.VirtualMachines.Tracing;
 
@@ -16,25 +22,31 @@ namespace ToyVmm.Cli.Running;
 /// <summary>One run from the command line: builds the machine, connects it to the terminal and files, runs it, and reports.</summary>
 internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageSource image, VirtualMachineOptions options)
 {
+    private MachineRecorder? _recorder;
+    private ReplayVerdict? _replay;
+
     /// <summary>Runs the guest.</summary>
     /// <returns>The exit status of the process.</returns>
     /// <exception cref="UserErrorException">The image is refused, or a file cannot be opened.</exception>
     public int Execute()
     {
-        SymbolTable symbols = settings.Advise ? GuestSymbols.Read(settings.Symbols, image, console) : SymbolTable.Empty;
-        using TextWriter? traceFile = settings.TraceFile is { } path ? new StreamWriter(HostFile.Create(path, "trace"), Encoding.UTF8, 1 << 16) : null;
+        SymbolTable? symbols = settings.Advise || settings.Strict != StrictChecks.None || settings.Symbols.Count > 0 ? GuestSymbols.Read(settings.Symbols, image, console) : null;
+        using TextWriter? traceFile = settings.TraceFile is { } path ? new StreamWriter(HostFile.Create(path, "trace"), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), 1 << 16) : null;
         using SerialSink sink = OpenSerial();
         using FileStream? jsonFile = settings.Json is { } json and not "-" ? HostFile.Create(json, "report") : null;
         using FileStream? screenshot = settings.Screenshot is { } picture ? HostFile.Create(picture, "screenshot") : null;
         Tracing tracing = new(settings, traceFile ?? console.Error);
         using VirtualMachine vm = MakeMachine(sink, tracing);
         sink.Machine = vm;
-        tracing.StopWhenFull(vm);
+        tracing.Begin(vm);
+        tracing.Strict?.Attach(vm);
+        using MachineRecorder? recorder = _recorder = StartRecording(vm);
         ulong before = vm.InstructionsRetired;
         (StopReason stop, TimeSpan elapsed, int signal) = Run(vm, sink);
 
         try
         {
+            tracing.End();
             traceFile?.Flush();
         }
         catch (IOException e)
@@ -54,10 +66,22 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         }
 
         int status = ReportFailedOutput(sink) ?? Status(stop, signal);
+        status = FinishRecording(stop, status) ?? status;
+        if (status == ExitStatus.Success && settings.StrictFails && tracing.Strict is { Findings.Count: > 0 })
+        {
+            status = ExitStatus.StrictFindings;
+        }
+
         Verdict verdict = new(vm, stop, elapsed, status, before);
-        Report(verdict, vm.Advisor?.Report(symbols), jsonFile, tracing);
+        Report(verdict, vm.Advisor?.Report(symbols ?? SymbolTable.Empty), ExplainEnd(vm, stop, symbols, tracing), jsonFile, tracing, symbols ?? SymbolTable.Empty);
         return status;
     }
+
+    // Only for somebody who reads it: it takes milliseconds, and the image's symbols.
+    private AutopsyReport? ExplainEnd(VirtualMachine vm, StopReason stop, SymbolTable? symbols, Tracing tracing) =>
+        (settings.Quiet && settings.Json is null) || (stop.Kind == StopKind.HaltedForever && settings.HaltOk) || stop.ExitStatus == ExitStatus.Success
+            ? null
+            : AutopsyExaminer.Examine(vm, stop, symbols ?? GuestSymbols.Read([], image, console, quiet: true), tracing.History);
 
     private VirtualMachine MakeMachine(SerialSink sink, Tracing tracing)
     {
@@ -65,7 +89,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         {
             SerialOutput = sink.Add,
             Pace = settings.Pace ?? (console.InputIsTerminal ? true : null),
-            Observer = tracing.Observer,
+            Observer = tracing.History,
             ExitObserver = tracing.ExitObserver,
             ReadObserver = tracing.ReadObserver,
             MeterCosts = settings.Statistics,
@@ -97,14 +121,21 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
 
     private (StopReason Stop, TimeSpan Elapsed, int Signal) Run(VirtualMachine vm, SerialSink sink)
     {
+        if (image.Recording is { } recording)
+        {
+            return Replay(vm, recording);
+        }
+
         // A screen on the terminal comes with its keyboard; without one the terminal is the serial line.
         bool display = settings.Display && console.OutputIsTerminal;
         bool takesTerminal = console.InputIsTerminal && (display || settings.SerialToOutput);
+        using GdbRun? gdb = settings.Gdb is { } endpoint ? new GdbRun(vm, endpoint, console, settings.Quiet) : null;
         using TerminalSession? session = takesTerminal ? TerminalSession.Start(vm, console, toKeyboard: display, settings.Quiet) : null;
         using StopSignals signals = new(() =>
         {
             vm.RequestStop();
             session?.Interrupt();
+            gdb?.Stop();
         });
         if (session is null && settings.SerialToOutput)
         {
@@ -118,7 +149,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             session.Painter = painter;
         }
 
-        (StopReason stop, TimeSpan elapsed) = RunWithPrompts(vm, sink, session);
+        (StopReason stop, TimeSpan elapsed) = gdb is null ? RunWithPrompts(vm, sink, session) : gdb.Run(sink, session);
         return (stop, elapsed, signals.Number);
     }
 
@@ -136,7 +167,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
                 Timeout = settings.Timeout is not { } longest ? Timeout.InfiniteTimeSpan : longest > elapsed ? longest - elapsed : TimeSpan.Zero,
             };
             long started = Stopwatch.GetTimestamp();
-            StopReason stop = vm.Run(limits);
+            StopReason stop = _recorder?.Run(limits) ?? vm.Run(limits);
             elapsed += Stopwatch.GetElapsedTime(started);
             if (stop.Kind != StopKind.Stopped || session is not { PromptWanted: true })
             {
@@ -149,6 +180,56 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
                 return (stop, elapsed);
             }
         }
+    }
+
+    private MachineRecorder? StartRecording(VirtualMachine vm)
+    {
+        try
+        {
+            return settings.Record is { } path ? MachineRecorder.Start(vm, path, settings.Recording) : null;
+        }
+        catch (RecordingException e)
+        {
+            throw ImageRefusal.Of(e);
+        }
+    }
+
+    private int? FinishRecording(StopReason stop, int status)
+    {
+        if (_recorder is not { } recorder)
+        {
+            return null;
+        }
+
+        recorder.Finish(stop, status);
+        if (recorder.Failure is { } failure)
+        {
+            console.Error.WriteLine($"toyvmm: cannot write the recording {settings.Record}: {failure.Message}");
+            return ExitStatus.BadFile;
+        }
+
+        if (!settings.Quiet)
+        {
+            console.Error.WriteLine(RecordingText.Written(settings.Record!, recorder.Bytes));
+        }
+
+        return null;
+    }
+
+    // The guest is alone with what was recorded: nobody types.
+    private (StopReason Stop, TimeSpan Elapsed, int Signal) Replay(VirtualMachine vm, Recording recording)
+    {
+        using StopSignals signals = new(vm.RequestStop);
+        ReplayProgress progress = new(console, recording, !settings.Quiet && !(settings.SerialToOutput && console.OutputIsTerminal));
+        long started = Stopwatch.GetTimestamp();
+        _replay = new RecordingPlayer(recording, vm) { Progress = progress.Show }.Run(new RunLimits
+        {
+            MaxInstructions = settings.MaxInstructions is { } most ? most - Math.Min(most, vm.InstructionsRetired) : ulong.MaxValue,
+            MaxExits = settings.MaxExits ?? ulong.MaxValue,
+            Timeout = settings.Timeout ?? Timeout.InfiniteTimeSpan,
+        });
+        progress.Clear();
+        return (_replay.Stop, Stopwatch.GetElapsedTime(started), signals.Number);
     }
 
     private SerialSink OpenSerial()
@@ -175,12 +256,14 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
 
     private int Status(StopReason stop, int signal) => stop.Kind switch
     {
+        _ when _replay is { IsComplete: true } => image.Recording!.End!.ExitStatus,
+        StopKind.ReplayEnded => ExitStatus.BadImage,
         StopKind.HaltedForever when settings.HaltOk => ExitStatus.Success,
         StopKind.Stopped when signal != 0 => ExitStatus.SignalBase + signal,
         _ => stop.ExitStatus,
     };
 
-    private void Report(Verdict verdict, AdviceReport? advice, FileStream? jsonFile, Tracing tracing)
+    private void Report(Verdict verdict, AdviceReport? advice, AutopsyReport? autopsy, FileStream? jsonFile, Tracing tracing, SymbolTable symbols)
     {
         // A screen that was drawn live is still there.
         if (settings.PrintScreen || (settings.Display && !console.OutputIsTerminal))
@@ -188,14 +271,19 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             WriteScreen(verdict.Machine);
         }
 
-        if (verdict.Stop.Autopsy is { } autopsy && !settings.Quiet)
+        if (autopsy is not null && !settings.Quiet)
         {
-            AutopsyText.Write(console.Error, autopsy);
+            AutopsyText.Write(console.Error, autopsy, settings.DebugCommand);
         }
 
         if (settings.Statistics)
         {
             StatisticsText.Write(console.Error, verdict);
+        }
+
+        if (tracing.Strict is { } strict && !(settings.Quiet && strict.Findings.Count == 0))
+        {
+            StrictText.Write(console.Error, strict, symbols);
         }
 
         if (advice is not null)
@@ -210,13 +298,18 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
 
         if (settings.Json is not null)
         {
-            RunReport report = RunReport.From(verdict, image, tracing.Hash);
-            WriteJson(report with { Costs = settings.Statistics ? report.Costs : null, Advice = advice is null ? null : AdviceDocument.From(advice) }, jsonFile);
+            RunReport report = RunReport.From(verdict, image, tracing.Hash, autopsy);
+            WriteJson(report with { Costs = settings.Statistics ? report.Costs : null, Advice = advice is null ? null : AdviceDocument.From(advice), Strict = tracing.Strict is null ? null : StrictReport.From(tracing.Strict, symbols) }, jsonFile);
         }
 
         if (!settings.Quiet)
         {
             console.Error.WriteLine(verdict.ToString());
+        }
+
+        if (_replay is { } replay && (!settings.Quiet || replay.Difference is not null))
+        {
+            console.Error.WriteLine(RecordingText.Verdict(image.Recording!, replay));
         }
     }
 
@@ -255,29 +348,57 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
     private sealed class Tracing
     {
         private readonly TraceWriter? _writer;
+        private readonly TrapFileFormat? _format;
+        private readonly TextWriter _output;
+        private readonly ulong _most;
+        private TrapFile? _traps;
+        private TrapRecorder? _recorder;
 
         public Tracing(RunSettings settings, TextWriter output)
         {
-            TraceWriter? writer = _writer = settings.TraceLevel is { } level ? new TraceWriter(output, level, settings.MaxTrace ?? ulong.MaxValue) : null;
+            _output = output;
+            _most = settings.MaxTrace ?? ulong.MaxValue;
+            _format = settings is { TraceLevel: VirtualMachines.Tracing.TraceLevel.Traps, TraceFile: { } path } ? TrapFile.FormatOf(path) : null;
+            TraceWriter? writer = _writer = settings.TraceLevel is { } level && _format is null ? new TraceWriter(output, level, settings.MaxTrace ?? ulong.MaxValue) : null;
             Hash = settings.TraceHash ? new TraceHash(writer) : null;
-            Observer = (Engines.IEngineObserver?)Hash ?? writer;
+            Strict = settings.Strict == StrictChecks.None ? null : new StrictChecker(settings.Strict, (Engines.IEngineObserver?)Hash ?? writer);
+            History = new TrapHistory((Engines.IEngineObserver?)Strict ?? (Engines.IEngineObserver?)Hash ?? writer);
             ExitObserver += writer is null ? null : writer.OnExit;
             ReadObserver = writer is null ? null : writer.OnRead;
             ExitObserver += Hash is null ? null : Hash.OnExit;
         }
 
-        /// <summary>Ends the run when the trace must not grow any more.</summary>
-        public void StopWhenFull(VirtualMachine vm)
+        /// <summary>Begins to record, where traps are to be explained, and ends the run when the trace must not grow any more.</summary>
+        public void Begin(VirtualMachine vm)
         {
             if (_writer is not null)
             {
-                _writer.Full = most => vm.EndWith(new StopReason(StopKind.TraceLimit, 0, $"the limit of {most} bytes of trace is reached"));
+                _writer.Full = EndRun;
             }
+
+            if (_format is { } format)
+            {
+                TrapFile traps = _traps = new TrapFile(_output, format, vm, _most) { Full = EndRun };
+                _recorder = new TrapRecorder(vm, traps.Write);
+                _recorder.Attach();
+            }
+
+            void EndRun(ulong most) => vm.EndWith(new StopReason(StopKind.TraceLimit, 0, $"the limit of {most} bytes of trace is reached"));
+        }
+
+        /// <summary>Completes the file of traps.</summary>
+        public void End()
+        {
+            _recorder?.Finish();
+            _recorder?.Dispose();
+            _traps?.End();
         }
 
         public TraceHash? Hash { get; }
 
-        public Engines.IEngineObserver? Observer { get; }
+        public TrapHistory History { get; }
+
+        public StrictChecker? Strict { get; }
 
         public Action<VirtualMachine, Engines.VmExit>? ExitObserver { get; }
 

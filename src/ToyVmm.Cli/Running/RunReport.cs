@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using ToyVmm.Cli.Advising;
 using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
+using ToyVmm.Debugging.Autopsies;
 using ToyVmm.Engines;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.VirtualMachines;
@@ -70,11 +71,14 @@ internal sealed record RunReport
     /// <summary>What the guest left its code for and what would spare it, with --advise.</summary>
     public AdviceDocument? Advice { get; init; }
 
+    /// <summary>What works here and not on hardware, with --strict.</summary>
+    public StrictReport? Strict { get; init; }
+
     /// <summary>The fingerprint of the run, with --trace-hash.</summary>
     public string? TraceHash { get; init; }
 
     /// <summary>Fills the report from a run.</summary>
-    public static RunReport From(Verdict verdict, ImageSource image, TraceHash? hash)
+    public static RunReport From(Verdict verdict, ImageSource image, TraceHash? hash, AutopsyReport? autopsy)
     {
         VirtualMachine vm = verdict.Machine;
         RunStatistics statistics = vm.Statistics;
@@ -97,7 +101,7 @@ internal sealed record RunReport
             Image = image.Name,
             Format = Name(vm.Image.Format),
             Engine = vm.EngineName,
-            Stop = StopReport.From(verdict.Stop),
+            Stop = StopReport.From(verdict.Stop, autopsy),
             ExitStatus = verdict.Status,
             Instructions = vm.InstructionsRetired,
             IdentityInstructions = vm.Vcpu.Translation?.HostInstructions ?? 0,
@@ -138,13 +142,17 @@ internal sealed record StopReport
     /// <summary>For a triple fault: the chain of faults, first cause first.</summary>
     public IReadOnlyList<FaultReport>? Autopsy { get; init; }
 
+    /// <summary>For a bad end: why, in plain words.</summary>
+    public AutopsyReport? Explanation { get; init; }
+
     /// <summary>Fills the report.</summary>
-    public static StopReport From(StopReason stop) => new()
+    public static StopReport From(StopReason stop, AutopsyReport? explanation = null) => new()
     {
         Reason = JsonNamingPolicy.SnakeCaseLower.ConvertName(stop.Kind.ToString()),
         Code = stop.Code,
         Detail = stop.Detail,
         Autopsy = stop.Autopsy is null ? null : [.. stop.Autopsy.Chain.Select(FaultReport.From)],
+        Explanation = explanation,
     };
 }
 
@@ -169,6 +177,9 @@ internal sealed record FaultReport
     /// <summary>What the CPU was doing.</summary>
     public required string Cause { get; init; }
 
+    /// <summary>Instructions retired before it.</summary>
+    public required ulong Instructions { get; init; }
+
     /// <summary>Fills the report.</summary>
     public static FaultReport From(AutopsyFault fault) => new()
     {
@@ -178,6 +189,7 @@ internal sealed record FaultReport
         CodeSelector = fault.CodeSelector,
         Eip = fault.Eip,
         Cause = fault.Cause,
+        Instructions = fault.Instructions,
     };
 }
 

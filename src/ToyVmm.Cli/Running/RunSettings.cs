@@ -1,4 +1,7 @@
+using ToyVmm.Debugging.Gdb;
+using ToyVmm.Debugging.Strict;
 using ToyVmm.VirtualMachines;
+using ToyVmm.VirtualMachines.Replay;
 using ToyVmm.VirtualMachines.Tracing;
 
 namespace ToyVmm.Cli.Running;
@@ -20,6 +23,12 @@ internal sealed record RunSettings
 
     /// <summary>The PNG file for the last screen, or null.</summary>
     public string? Screenshot { get; init; }
+
+    /// <summary>The file that the run is recorded to, or null.</summary>
+    public string? Record { get; init; }
+
+    /// <summary>How it is recorded.</summary>
+    public RecordingOptions Recording { get; init; } = new();
 
     /// <summary>The limit on instructions, or null.</summary>
     public ulong? MaxInstructions { get; init; }
@@ -44,6 +53,18 @@ internal sealed record RunSettings
 
     /// <summary>Files with names for the guest's addresses.</summary>
     public IReadOnlyList<string> Symbols { get; init; } = [];
+
+    /// <summary>What to look for that works here and not on hardware.</summary>
+    public StrictChecks Strict { get; init; }
+
+    /// <summary>True where such a finding is a failure.</summary>
+    public bool StrictFails { get; init; }
+
+    /// <summary>The command that debugs the same machine.</summary>
+    public string DebugCommand { get; init; } = "toyvmm debug";
+
+    /// <summary>Where to wait for gdb, which then runs the guest; null for nowhere.</summary>
+    public GdbEndpoint? Gdb { get; init; }
 
     /// <summary>The file for the report; "-" is standard output; null is none.</summary>
     public string? Json { get; init; }

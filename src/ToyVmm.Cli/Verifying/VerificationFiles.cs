@@ -121,6 +121,12 @@ internal static class VerificationFiles
                 "counterexample",
                 path);
             log.WriteLine($"toyvmm: a counterexample: {path}{(example.Source is null ? ".txt" : ".asm")}");
+            if (example is { Source: not null, Image: not null, Property: "equivalence" or "efficiency" })
+            {
+                // The machine that the programs of these two run on, stopped where the parties begin to disagree.
+                string place = example.FirstDivergence is { } count ? string.Create(CultureInfo.InvariantCulture, $" --goto {count}") : "";
+                log.WriteLine($"toyvmm: to look at it: toyvmm debug {path}.bin --memory 2M{place}");
+            }
         }
     }
 

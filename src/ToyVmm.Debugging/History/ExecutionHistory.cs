@@ -128,6 +128,22 @@ public sealed partial class ExecutionHistory : IDisposable
         });
     }
 
+    /// <summary>Takes the machine to the first moment that is not before a point: back, or forward, also beyond <see cref="End"/>. No stop condition counts on the way.</summary>
+    /// <param name="point">The point; not before <see cref="Begin"/>.</param>
+    /// <returns><see cref="StopKind.InstructionLimit"/> where it is there; else why it stopped on the way.</returns>
+    /// <exception cref="NotSupportedException">It lies back: see <see cref="Unavailable"/>.</exception>
+    public StopReason MoveTo(ExecutionPoint point)
+    {
+        if (point < _machine.Point)
+        {
+            RequireAvailable();
+            ReturnTo(_marks.FindLastIndex(mark => mark.Checkpoint.Point <= point));
+        }
+
+        NoteBarrier();
+        return Quietly(() => Settle(Advance(point, isLadder: true)), stopsAtEnd: false);
+    }
+
     /// <summary>Somebody is about to change the guest, or to give it input out of turn: what was to come will not be.</summary>
     public void NoteChange()
     {
@@ -278,12 +294,12 @@ public sealed partial class ExecutionHistory : IDisposable
         return reason;
     }
 
-    // Without the session's conditions, and not beyond the end of history.
-    private T Quietly<T>(Func<T> run)
+    // Without the session's conditions, and not beyond the end of history unless that is asked for.
+    private T Quietly<T>(Func<T> run, bool stopsAtEnd = true)
     {
         StopSet? stops = _machine.Stops;
         _machine.Stops = null;
-        SetStopsAtEnd(true);
+        SetStopsAtEnd(stopsAtEnd);
         try
         {
             return run();

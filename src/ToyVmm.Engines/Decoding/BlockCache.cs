@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ToyVmm.Engines.Interpretation;
 using ToyVmm.Engines.Metering;
+using ToyVmm.Engines.Probing;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Memory;
 
@@ -200,6 +201,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
         }
 
         ulong occupied = 0;
+        bool killed = false;
         for (int n = code.Blocks.Count - 1; n >= 0; n--)
         {
             Block* block = (Block*)code.Blocks[n];
@@ -207,6 +209,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
             if (block->Dead == 0 && blockFirst <= last && blockLast >= first)
             {
                 Kill(block);
+                killed = true;
             }
 
             if (block->Dead != 0)
@@ -224,6 +227,11 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
         {
             _ = _pages.Remove(page);
             Mark(page, false);
+        }
+
+        if (killed)
+        {
+            _cpu.Tell(new MicroStep(MicroStepKind.CodeForgotten, address.Value, Size: length));
         }
     }
 

@@ -1,3 +1,4 @@
+using ToyVmm.Engines.Probing;
 using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation;
@@ -79,6 +80,7 @@ public sealed unsafe partial class Interpreter
         FaultError = error;
         FaultCause = cause;
         FaultDescriptor = null;
+        Tell(new MicroStep(MicroStepKind.CheckFailed, Selector: (uint)vector, Detail: error, Text: cause));
         return false;
     }
 
@@ -250,6 +252,7 @@ public sealed unsafe partial class Interpreter
     {
         State->Attention &= ~Attention.Completion;
         Vcpu.Io.Rewind();
+        Probe?.InstructionRestarts();
         if (!_suspended)
         {
             ShadowBefore = State->Shadow;
@@ -296,6 +299,7 @@ public sealed unsafe partial class Interpreter
 
         ShadowBefore = InterruptShadow.None;
         UpdateAttention();
+        Probe?.InstructionEnded(completed, RetiredNow);
     }
 
     // A reset in the middle of an instruction: of a REP string, or of one that waits for the monitor.

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using ToyVmm.Engines.Probing;
 using ToyVmm.Engines.ShadowPaging;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Memory;
@@ -180,6 +181,7 @@ public sealed unsafe partial class Interpreter
     {
         _dropped.Clear();
         bool known = Vcpu.Mmu.SwitchSpace(_dropped, trust);
+        Tell(new MicroStep(MicroStepKind.AddressSpaceEntered, State->Cr3, Selector: known ? 1u : 0, Detail: (uint)_dropped.Count));
         Translated?.Switch(known, _dropped);
         EmptyOwnProjection();
     }
@@ -206,6 +208,7 @@ public sealed unsafe partial class Interpreter
         Vcpu.Mmu.Tlb.FlushPage(linear);
         DropFromProjection(linear, mayBeLarge);
         _blocks.ForgetTranslations();
+        Tell(new MicroStep(MicroStepKind.PageInvalidated, linear));
     }
 
     /// <summary>Takes the write permission for a physical page (any address in it) out of the projections: it holds decoded code now.</summary>
@@ -365,6 +368,7 @@ public sealed unsafe partial class Interpreter
                 return false;
             }
 
+            Tell(new MicroStep(MicroStepKind.DeviceRead, request.Address, value, piece));
             new ReadOnlySpan<byte>(&value, piece).CopyTo(new Span<byte>(Staging + at + done, piece));
             done += piece;
         }
@@ -387,6 +391,7 @@ public sealed unsafe partial class Interpreter
             ulong value = 0;
             new ReadOnlySpan<byte>(Staging + from + done, piece).CopyTo(new Span<byte>(&value, 8));
             Vcpu.Io.Post(new VmExit(ExitReason.Mmio, IsWrite: true, piece, physical + (uint)done, value));
+            Tell(new MicroStep(MicroStepKind.DeviceWritten, physical + (uint)done, value, piece));
             done += piece;
         }
 

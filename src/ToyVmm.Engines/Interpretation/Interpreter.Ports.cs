@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using ToyVmm.Engines.Decoding;
+using ToyVmm.Engines.Probing;
 using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation;
@@ -47,6 +48,7 @@ public sealed unsafe partial class Interpreter
         }
 
         NotePortAccess(port, size);
+        Tell(new MicroStep(MicroStepKind.PortRead, port, value, size));
         return true;
     }
 
@@ -83,6 +85,7 @@ public sealed unsafe partial class Interpreter
         }
 
         NotePortAccess(port, size);
+        Tell(new MicroStep(MicroStepKind.PortWritten, port, value, size));
         return goesOn;
     }
 
@@ -91,6 +94,7 @@ public sealed unsafe partial class Interpreter
     /// <returns>False when the engine must leave behind the instruction.</returns>
     internal bool Hypercall(uint eip)
     {
+        Tell(new MicroStep(MicroStepKind.HypercallMade, Value: State->Eax));
         if (Vcpu.Ports is not { } ports)
         {
             RequestedExit = new VmExit(ExitReason.Hypercall);

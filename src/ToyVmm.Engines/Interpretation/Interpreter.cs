@@ -42,6 +42,8 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         vcpu.WasReset += ForgetInstructionInFlight;
         vcpu.StateReplaced += OnStateReplaced;
         vcpu.LeaveRequested += EndBudget;
+        vcpu.ProbeChanged += OnProbeChanged;
+        OnProbeChanged();
         vcpu.StopsReplaced += OnStopsReplaced;
         vcpu.InsideString = () => _insideString == State->Retired;
         OnStateReplaced();
@@ -178,6 +180,7 @@ public sealed unsafe partial class Interpreter : IExecutionEngine
         Vcpu.WasReset -= ForgetInstructionInFlight;
         Vcpu.StateReplaced -= OnStateReplaced;
         Vcpu.LeaveRequested -= EndBudget;
+        Vcpu.ProbeChanged -= OnProbeChanged;
         Vcpu.StopsReplaced -= OnStopsReplaced;
         Vcpu.InsideString = null;
         _blocks.Dispose();

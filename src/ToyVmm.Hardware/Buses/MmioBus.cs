@@ -44,6 +44,10 @@ public sealed class MmioBus
     /// <param name="device">The device.</param>
     public bool IsMapped(IMmioDevice device) => _mappings.Exists(taken => ReferenceEquals(taken.Device, device));
 
+    /// <summary>Who has a byte; null for nobody. For reports: nothing is accessed.</summary>
+    /// <param name="address">The byte.</param>
+    public IMmioDevice? DeviceAt(GuestPhysicalAddress address) => Find(address.Value, 1)?.Device;
+
     /// <summary>Takes the range that starts at <paramref name="first"/> off the bus (PCI functions move their ranges).</summary>
     /// <returns>False when no range starts there.</returns>
     public bool Unmap(GuestPhysicalAddress first) => _mappings.RemoveAll(mapping => mapping.First == first.Value) > 0;

@@ -82,6 +82,10 @@ public sealed unsafe class PortBus : ISavedState
         }
     }
 
+    /// <summary>Who has a port; null for nobody. For reports: nothing is accessed.</summary>
+    /// <param name="port">The port.</param>
+    public IPortDevice? DeviceAt(ushort port) => At(port)?.Device;
+
     /// <summary>The guest executes IN.</summary>
     /// <param name="port">The port.</param>
     /// <param name="width">Bytes: 1, 2 or 4.</param>

@@ -118,6 +118,9 @@ public sealed unsafe partial class GuestMemory : IDisposable
     /// <summary>Who is told of stores to pages marked <see cref="PageMarks.Code"/>, and of pages that lie elsewhere now; set by the engine.</summary>
     public ICodeWatcher? CodeWatcher { get; set; }
 
+    /// <summary>Told of each <see cref="TryWrite"/>: what devices, loaders and the monitor store. The guest's own stores go past it, as a rule.</summary>
+    public Action<GuestPhysicalAddress, int>? Written { get; set; }
+
     /// <summary>What answers at <paramref name="address"/>.</summary>
     public PageKind KindAt(GuestPhysicalAddress address) =>
         address.Value >> PageShift < MarkedPages ? (PageKind)_kinds[address.Value >> PageShift] : PageKind.Hole;
@@ -201,6 +204,7 @@ public sealed unsafe partial class GuestMemory : IDisposable
             return false;
         }
 
+        Written?.Invoke(address, source.Length);
         while (source.Length > 0)
         {
             int chunk = (int)Math.Min((ulong)source.Length, PageSize - (address.Value & (PageSize - 1)));

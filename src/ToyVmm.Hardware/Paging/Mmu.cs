@@ -23,6 +23,9 @@ public sealed unsafe class Mmu(GuestMemory memory, CpuState* state) : IDisposabl
     /// <summary>What the A20 gate leaves of a physical address: all-ones, or all but bit 20.</summary>
     public ulong PhysicalMask { get; set; } = ulong.MaxValue;
 
+    /// <summary>Told what is done behind a TLB miss while it is set; a hit does not ask for it.</summary>
+    public IPagingProbe? Probe { get; set; }
+
     /// <summary>Translates one address, filling the TLB and setting A and D as the architecture says.</summary>
     /// <param name="linear">The linear address.</param>
     /// <param name="access">What is done there, and with whose rights.</param>
@@ -41,7 +44,8 @@ public sealed unsafe class Mmu(GuestMemory memory, CpuState* state) : IDisposabl
         }
 
         bool write = (access & PageAccess.Write) != 0;
-        if (Tlb.TryGet(linear, out ulong page, out rights) && Allows(rights, access) && (!write || (rights & TlbRights.Dirty) != 0))
+        bool wasCached = Tlb.TryGet(linear, out ulong page, out rights);
+        if (wasCached && Allows(rights, access) && (!write || (rights & TlbRights.Dirty) != 0))
         {
             physical = (page | (linear & 0xFFF)) & PhysicalMask;
             return true;
@@ -49,11 +53,13 @@ public sealed unsafe class Mmu(GuestMemory memory, CpuState* state) : IDisposabl
 
         // No entry; or one that lacks a right or D: the processor walks again before it faults, so an upgrade needs no flush.
         PageWalk walk = PageWalker.Walk(memory, _state, PhysicalMask, linear);
+        Probe?.Walked(linear, access, walk, wasCached ? rights : null);
         rights = walk.Rights | (write ? TlbRights.Dirty : 0);
         if (walk.Result == PageWalkResult.Mapped && Allows(rights, access))
         {
-            PageWalker.MarkUsed(memory, walk, write);
+            PageWalker.MarkUsed(memory, walk, write, Probe);
             Tlb.Insert(linear, walk, rights, memory);
+            Probe?.Filled(linear, walk.Page, rights);
             physical = (walk.Page | (linear & 0xFFF)) & PhysicalMask;
             return true;
         }
@@ -66,6 +72,7 @@ public sealed unsafe class Mmu(GuestMemory memory, CpuState* state) : IDisposabl
             | (walk.Result == PageWalkResult.ReservedBit ? ErrorReserved : 0)
             | (uint)(tellsFetch ? access : access & ~PageAccess.Fetch);
         physical = 0;
+        Probe?.Refused(linear, errorCode);
         return false;
     }
 

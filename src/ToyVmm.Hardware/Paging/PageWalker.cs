@@ -55,13 +55,14 @@ public static unsafe class PageWalker
     /// <param name="memory">Guest-physical memory.</param>
     /// <param name="walk">A walk with result <see cref="PageWalkResult.Mapped"/>.</param>
     /// <param name="write">True for a write.</param>
-    public static void MarkUsed(GuestMemory memory, in PageWalk walk, bool write)
+    /// <param name="probe">Told of the bits that were clear; or null.</param>
+    public static void MarkUsed(GuestMemory memory, in PageWalk walk, bool write, IPagingProbe? probe = null)
     {
         uint leafBits = write ? Accessed | Dirty : Accessed;
-        SetBits(memory, walk.DirectoryEntryAddress, walk.DirectoryEntry, walk.HasTableEntry ? Accessed : leafBits);
+        SetBits(memory, walk.DirectoryEntryAddress, walk.DirectoryEntry, walk.HasTableEntry ? Accessed : leafBits, probe);
         if (walk.HasTableEntry)
         {
-            SetBits(memory, walk.TableEntryAddress, walk.TableEntry, leafBits);
+            SetBits(memory, walk.TableEntryAddress, walk.TableEntry, leafBits, probe);
         }
     }
 
@@ -135,7 +136,7 @@ public static unsafe class PageWalker
         | ((leaf & Global) != 0 && (cr4 & Cr4.PGE) != 0 ? TlbRights.Global : 0);
 
     // All of them lie in the first byte of an entry of either size.
-    private static void SetBits(GuestMemory memory, ulong address, ulong entry, uint bits)
+    private static void SetBits(GuestMemory memory, ulong address, ulong entry, uint bits, IPagingProbe? probe)
     {
         if ((entry & bits) != bits)
         {
@@ -146,6 +147,7 @@ public static unsafe class PageWalker
             if (memory.KindAt(new GuestPhysicalAddress(address)) == PageKind.Ram)
             {
                 _ = memory.TryWrite(new GuestPhysicalAddress(address), bytes);
+                probe?.EntryMarked(address, (uint)entry, (uint)entry | bits);
             }
         }
     }

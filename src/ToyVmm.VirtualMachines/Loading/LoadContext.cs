@@ -30,7 +30,7 @@ internal sealed class LoadContext(ReadOnlyMemory<byte> image, GuestMemory memory
     public LoadResult Finish(ImageFormat format, EntryState entry, BootDisk? disk = null)
     {
         Plan.Commit();
-        return LoadResult.Loaded(new LoadedImage(format, entry, [.. _explanation], disk));
+        return LoadResult.Loaded(new LoadedImage(format, entry, [.. _explanation], disk) { Ranges = Plan.Ranges });
     }
 
     public ushort UInt16(int offset) => BinaryPrimitives.ReadUInt16LittleEndian(Image.Span[offset..]);

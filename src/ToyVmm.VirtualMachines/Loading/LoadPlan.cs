@@ -20,6 +20,9 @@ internal sealed class LoadPlan
 
     public IReadOnlyList<MemoryRegion> Map => _map;
 
+    /// <summary>Where the pieces lie, the zeros behind their data included.</summary>
+    public IReadOnlyList<LoadedRange> Ranges => [.. _pieces.Select(piece => new LoadedRange((uint)piece.Start, (uint)(piece.End - piece.Start)))];
+
     /// <summary>Puts <paramref name="data"/> at <paramref name="start"/>, followed by zeros up to <paramref name="length"/> bytes.</summary>
     /// <returns>Null, or why the piece cannot lie there.</returns>
     public LoadError? Place(string name, ulong start, ReadOnlyMemory<byte> data, ulong length, long? blame)

@@ -37,7 +37,16 @@ public sealed record LoadResult
 /// <param name="Entry">The processor state to start with.</param>
 /// <param name="Explanation">What was found and decided, one sentence each, in order.</param>
 /// <param name="Disk">The disk to attach for <see cref="ImageFormat.BootSector"/>; null for the other formats.</param>
-public sealed record LoadedImage(ImageFormat Format, EntryState Entry, IReadOnlyList<string> Explanation, BootDisk? Disk = null);
+public sealed record LoadedImage(ImageFormat Format, EntryState Entry, IReadOnlyList<string> Explanation, BootDisk? Disk = null)
+{
+    /// <summary>What was put into guest memory, zeros included: everything that has a value before the guest starts.</summary>
+    public IReadOnlyList<LoadedRange> Ranges { get; init; } = [];
+}
+
+/// <summary>A piece of guest memory that a loader has filled.</summary>
+/// <param name="Base">The first byte, guest-physical.</param>
+/// <param name="Length">Bytes.</param>
+public readonly record struct LoadedRange(uint Base, uint Length);
 
 /// <summary>Why an image is refused.</summary>
 /// <param name="What">What is wrong, with the numbers involved.</param>

@@ -15,8 +15,11 @@ public sealed class InputReplayer(InputLog log)
     /// </summary>
     public InputMoment? End { get; set; }
 
-    /// <summary>True where a run stops at <see cref="End"/> (<see cref="StopKind.ReplayEnded"/>), before an interrupt is offered there; false where the machine goes on live.</summary>
+    /// <summary>True where a run stops at <see cref="End"/> (<see cref="StopKind.ReplayEnded"/>); false where the machine goes on live.</summary>
     public bool StopsAtEnd { get; set; }
+
+    /// <summary>At a stop at <see cref="End"/>, interrupts are offered before: as where a run ends after so many instructions.</summary>
+    internal bool OffersAtEnd { get; init; }
 
     /// <summary>
     /// Events from this index on are held back, whatever their moments; the largest value, which is the default, holds none. For a look at the machine in

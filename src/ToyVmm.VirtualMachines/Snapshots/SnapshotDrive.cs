@@ -49,15 +49,16 @@ internal sealed class SnapshotDrive : ISavedState
     }
 
     /// <summary>Checks that the file is the one that the machine had.</summary>
+    /// <param name="whose">What knows it, for the message.</param>
     /// <exception cref="SnapshotException">It is missing, or has changed.</exception>
-    public void Check()
+    public void Check(string whose = "snapshot")
     {
         try
         {
             FileInfo file = Find(_path);
             if (!file.Exists)
             {
-                throw new SnapshotException(SnapshotProblem.Unreadable, $"the drive {_path} of the snapshot is not there. Put the file back: the snapshot does not hold it.");
+                throw new SnapshotException(SnapshotProblem.Unreadable, $"the drive {_path} of the {whose} is not there. Put the file back: the {whose} does not hold it.");
             }
 
             if (file.Length == 0)
@@ -71,12 +72,12 @@ internal sealed class SnapshotDrive : ISavedState
                 string how = (ulong)file.Length != _length ? $"it has {file.Length} bytes and had {_length}" : "other bytes stand in it";
                 throw new SnapshotException(
                     SnapshotProblem.DriveChanged,
-                    $"the drive {_path} has changed since the snapshot was taken: {how}. Put the file back as it was. A machine whose disks are given as FILE,snapshot leaves them as they are.");
+                    $"the drive {_path} has changed since the {whose} was {(whose == "snapshot" ? "taken" : "made")}: {how}. Put the file back as it was. A machine whose disks are given as FILE,snapshot leaves them as they are.");
             }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new SnapshotException(SnapshotProblem.Unreadable, $"the drive {_path} of the snapshot cannot be read: {e.Message}", e);
+            throw new SnapshotException(SnapshotProblem.Unreadable, $"the drive {_path} of the {whose} cannot be read: {e.Message}", e);
         }
     }
 
@@ -101,7 +102,7 @@ internal sealed class SnapshotDrive : ISavedState
     // What is no regular file - a device, a pipe, a file of procfs - has the size 0 (stat(2)), which no drive has. Such a thing must not even be
     // opened: a pipe would wait for somebody who writes, and a device can have an effect, or no end.
     private static SnapshotException NotRegular(string path) => new(
-        SnapshotProblem.Unreadable, $"the drive {path} is empty or no regular file: a snapshot needs a drive whose contents can be compared. Copy the contents to a file.");
+        SnapshotProblem.Unreadable, $"the drive {path} is empty or no regular file: a snapshot or a recording needs a drive whose contents can be compared. Copy the contents to a file.");
 
     private static ulong Hash(string path, long length)
     {

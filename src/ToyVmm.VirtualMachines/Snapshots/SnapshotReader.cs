@@ -108,14 +108,19 @@ internal sealed class SnapshotReader
     /// <param name="most">The most bytes that it can be.</param>
     /// <param name="what">What it is, for the message.</param>
     /// <exception cref="SnapshotException">It is not what that gives.</exception>
-    public byte[] Expand(ReadOnlySpan<byte> payload, long most, string what)
+    public byte[] Expand(ReadOnlySpan<byte> payload, long most, string what) => TryExpand(payload, most) ?? throw Contradicts(what);
+
+    /// <summary>What <see cref="SnapshotWriter.Compress"/> was given; null where the payload is not what that gives.</summary>
+    /// <param name="payload">What that gave.</param>
+    /// <param name="most">The most bytes that it can be.</param>
+    public static byte[]? TryExpand(ReadOnlySpan<byte> payload, long most)
     {
         int length = payload.Length < sizeof(int) ? -1 : BinaryPrimitives.ReadInt32LittleEndian(payload);
 
         // Deflate makes at most 1032 bytes of one.
         if (length < 0 || length > most || length > Array.MaxLength || length > payload.Length * 1040L)
         {
-            throw Contradicts(what);
+            return null;
         }
 
         // The length is believed only as far as bytes really come: room is made as it fills.
@@ -132,12 +137,12 @@ internal sealed class SnapshotReader
                 got += more;
                 if (more < wanted)
                 {
-                    break;
+                    return null;
                 }
 
                 if (got == length)
                 {
-                    return zlib.ReadByte() < 0 ? bytes : throw Contradicts(what);
+                    return zlib.ReadByte() < 0 ? bytes : null;
                 }
 
                 Array.Resize(ref bytes, (int)Math.Min(length, bytes.Length * 4L));
@@ -145,10 +150,8 @@ internal sealed class SnapshotReader
         }
         catch (InvalidDataException)
         {
-            // As if it were too short.
+            return null;    // as if it were too short
         }
-
-        throw Contradicts(what);
     }
 
     /// <summary>A section whose checksum is right, and whose contents make no sense: no transfer did that.</summary>

@@ -104,7 +104,7 @@ internal static class ElfSymbols
 
     // A kernel that is linked to run high enables paging at its load address: until then its code has names too. Malformed program headers
     // are the loader's to refuse.
-    private static List<SymbolAlias> ReadAliases(byte[] file)
+    internal static List<SymbolAlias> ReadAliases(byte[] file)
     {
         uint table = UInt32(file, 28);      // e_phoff
         int size = UInt16(file, 42);        // e_phentsize

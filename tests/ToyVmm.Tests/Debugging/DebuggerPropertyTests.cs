@@ -17,7 +17,7 @@ namespace ToyVmm.Tests.Debugging;
 /// </summary>
 public sealed unsafe class DebuggerPropertyTests(ITestOutputHelper output)
 {
-    private const int StandardCases = 40;
+    private const int StandardCases = 12;
     private const ulong MostInstructions = 20_000;
 
     private static readonly EngineSetting[] s_engines = VirtualMachine.TranslatorUnavailable is null
@@ -118,6 +118,107 @@ public sealed unsafe class DebuggerPropertyTests(ITestOutputHelper output)
             }
         }
     });
+
+    [Fact]
+    public void A_step_back_undoes_a_step() => ForEachProgram((image, random) =>
+    {
+        _ = Trace(image, out Ending ending);
+        foreach (EngineSetting engine in s_engines)
+        {
+            Random same = new(2);
+            using VirtualMachine vm = ProgramMachine.Create(image, engine);
+            using DebugSession session = new(vm);
+            for (int n = 0; n < 12; n++)
+            {
+                _ = session.RunToInstruction((ulong)same.Next((int)ending.Point.Instructions));
+                if (session.Ended is not null)
+                {
+                    break;
+                }
+
+                Stack<string> way = [];
+                for (int steps = 0; steps < 20 && session.Ended is null; steps++)
+                {
+                    way.Push(Where(vm));
+                    _ = session.Step(StepKind.Instruction);
+                }
+
+                if (session.Ended is not null && way.TryPeek(out string? before) && before.StartsWith($"{session.Point} ", StringComparison.Ordinal))
+                {
+                    // The last step did not come to its end.
+                    _ = way.Pop();
+                }
+
+                while (way.TryPop(out string? expected))
+                {
+                    DebugStop stop = session.ReverseStep();
+                    Assert.True(stop.Cause == StopCause.Stepped, $"{engine.Name}: {stop.Cause} {stop.Text}");
+                    string found = Where(vm);
+                    Assert.True(expected == found, $"{engine.Name}: {expected} expected, {found} found");
+                }
+            }
+
+            _ = session.GoToInstruction(0);
+            Assert.Equal(new ExecutionPoint(0, 0), session.Point);
+            session.Dispose();
+            AssertEnd(ending, vm, engine.Name);
+        }
+    });
+
+    [Fact]
+    public void Going_back_meets_the_same_stops_in_the_opposite_order() => ForEachProgram((image, random) =>
+    {
+        List<Executed> trace = Trace(image, out Ending ending);
+        uint[] addresses = [.. Enumerable.Range(0, 3).Select(_ => trace[random.Next(trace.Count)].Linear)];
+        foreach (EngineSetting engine in s_engines)
+        {
+            using VirtualMachine vm = ProgramMachine.Create(image, engine);
+            using DebugSession session = new(vm);
+            foreach (uint address in addresses.Distinct())
+            {
+                _ = session.Breakpoints.Add(new LinearSpec(address));
+            }
+
+            _ = session.Breakpoints.Add(new DataSpec(ProgramLayout.Body + ProgramLayout.Data, 64, WatchAccess.Write, IsPhysical: true));
+            _ = session.Breakpoints.Add(new VectorSpec(14));
+            _ = session.Breakpoints.Add(new InstructionSpec(500));
+            List<string> stops = [];
+            while (stops.Count < 60)
+            {
+                DebugStop stop = session.RunToInstruction(ending.Point.Instructions);
+                if (stop.Cause != StopCause.Breakpoint)
+                {
+                    break;
+                }
+
+                stops.Add(Where(vm) + " " + stop.Text);
+            }
+
+            if (stops.Count == 60)
+            {
+                // The last one is where the guest stands.
+                stops.RemoveAt(59);
+            }
+
+            for (int n = stops.Count - 1; n >= Math.Max(0, stops.Count - 20); n--)
+            {
+                DebugStop stop = session.ReverseContinue();
+                string found = Where(vm) + " " + stop.Text;
+                Assert.True(stops[n] == found, $"{engine.Name}: {stops[n]} expected, {stop.Cause} {found} found");
+            }
+
+            session.Breakpoints.Clear();
+            DebugStop begin = session.ReverseContinue();
+            Assert.Equal(StopCause.HistoryBegin, begin.Cause);
+            Assert.Equal(new ExecutionPoint(0, 0), session.Point);
+            _ = session.RunToInstruction(ending.Point.Instructions);
+            session.Dispose();
+            AssertEnd(ending, vm, engine.Name);
+        }
+    });
+
+    private static string Where(VirtualMachine vm) =>
+        $"{vm.Point} {vm.Cpu.Cs.Base + vm.Cpu.Eip:x8} {StateHash.OfCpu(vm.Vcpu):x16} {StateHash.OfMemory(vm.Machine.Memory):x16}";
 
     private void ForEachProgram(Action<byte[], Random> check)
     {

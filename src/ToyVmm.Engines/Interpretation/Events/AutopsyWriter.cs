@@ -14,7 +14,7 @@ public sealed unsafe partial class Interpreter
         for (int n = 0; n < _chainLength; n++)
         {
             ref readonly ChainLink link = ref _chain[n];
-            faults.Add(new AutopsyFault(link.Trap, link.CodeSelector, link.Eip, Explain(link)));
+            faults.Add(new AutopsyFault(link.Trap, link.CodeSelector, link.Eip, Explain(link), link.Instructions));
         }
 
         return new Autopsy(faults, DescribeTables());

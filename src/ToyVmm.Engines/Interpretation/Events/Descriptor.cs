@@ -3,7 +3,7 @@ namespace ToyVmm.Engines.Interpretation;
 /// <summary>The eight bytes of a segment or gate descriptor as they stand in a table (SDM 3A 3.4.5, 3.5, 5.8.3, 6.11).</summary>
 /// <param name="Low">Bytes 0-3.</param>
 /// <param name="High">Bytes 4-7.</param>
-internal readonly record struct Descriptor(uint Low, uint High)
+public readonly record struct Descriptor(uint Low, uint High)
 {
     /// <summary>The accessed bit of a code or data descriptor, in <see cref="High"/>.</summary>
     public const uint Accessed = 1 << 8;
@@ -68,7 +68,7 @@ internal readonly record struct Descriptor(uint Low, uint High)
 }
 
 /// <summary>Types of system descriptors (SDM 3A table 3-2).</summary>
-internal enum SystemType
+public enum SystemType
 {
     /// <summary>A code or data descriptor: not a system descriptor.</summary>
     None = -1,

@@ -1,3 +1,4 @@
+using ToyVmm.Engines.Probing;
 using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation;
@@ -59,6 +60,7 @@ public sealed unsafe partial class Interpreter
         }
 
         descriptor = new Descriptor((uint)bytes, (uint)(bytes >> 32));
+        Tell(new MicroStep(MicroStepKind.DescriptorRead, address, bytes, 8, selector));
         return TableLookup.Found;
     }
 
@@ -69,7 +71,7 @@ public sealed unsafe partial class Interpreter
     internal bool FetchDescriptor(ushort selector, int vector, out Descriptor descriptor)
     {
         uint offset = selector & 0xFFF8u;
-        if ((selector & 4) == 0 && offset + 7 <= State->GdtLimit)
+        if ((selector & _longSelectors) == 0 && offset + 7 <= State->GdtLimit)
         {
             uint* entry = (uint*)DirectSystemRead(State->GdtBase + offset, 8);
             if (entry != null)
@@ -97,7 +99,13 @@ public sealed unsafe partial class Interpreter
         }
 
         descriptor = descriptor with { High = descriptor.High | Descriptor.Accessed };
-        return LocateDescriptor(selector, out uint address) && WriteSystem(address + 5, 1, (byte)(descriptor.High >> 8));
+        if (!LocateDescriptor(selector, out uint address) || !WriteSystem(address + 5, 1, (byte)(descriptor.High >> 8)))
+        {
+            return false;
+        }
+
+        Tell(new MicroStep(MicroStepKind.DescriptorMarked, address + 5, (byte)(descriptor.High >> 8), 1, selector));
+        return true;
     }
 
     /// <summary>Sets or clears the busy bit of a TSS descriptor in the GDT.</summary>
@@ -111,7 +119,14 @@ public sealed unsafe partial class Interpreter
         }
 
         const uint BusyInByte = Descriptor.Busy >> 8;
-        return WriteSystem(address, 1, busy ? type | BusyInByte : type & ~(ulong)BusyInByte);
+        ulong marked = busy ? type | BusyInByte : type & ~(ulong)BusyInByte;
+        if (!WriteSystem(address, 1, marked))
+        {
+            return false;
+        }
+
+        Tell(new MicroStep(MicroStepKind.DescriptorMarked, address, (byte)marked, 1, selector));
+        return true;
     }
 
     private bool LocateDescriptor(ushort selector, out uint address)

@@ -139,6 +139,7 @@ public sealed unsafe partial class Interpreter
             if (TryEnter(trap, s->Eip) && FaultVector < 0)
             {
                 EndDelivery(trap);
+                Probe?.DeliveryEnded(delivered: true);
                 return true;
             }
 
@@ -162,6 +163,7 @@ public sealed unsafe partial class Interpreter
                 s->Halted = 1;
                 UpdateMode();
                 UpdateAttention();
+                Probe?.DeliveryEnded(delivered: false);
                 return false;
             }
 
@@ -222,6 +224,7 @@ public sealed unsafe partial class Interpreter
             _insideString = ulong.MaxValue;
             UpdateMode();
             UpdateAttention();
+            TellEntered();
         }
 
         return entered;
@@ -247,10 +250,10 @@ public sealed unsafe partial class Interpreter
     {
         if (_chainLength < _chain.Length)
         {
-            _chain[_chainLength++] = new ChainLink(trap, State->Cs.Selector, State->Eip, FaultCause, FaultDescriptor);
+            _chain[_chainLength++] = new ChainLink(trap, State->Cs.Selector, State->Eip, FaultCause, FaultDescriptor, RetiredNow);
         }
     }
 
     /// <summary>One attempt at a delivery, as it was when it began.</summary>
-    private readonly record struct ChainLink(TrapInfo Trap, ushort CodeSelector, uint Eip, string? Cause, Descriptor? Descriptor);
+    private readonly record struct ChainLink(TrapInfo Trap, ushort CodeSelector, uint Eip, string? Cause, Descriptor? Descriptor, ulong Instructions);
 }

@@ -107,7 +107,7 @@ public sealed unsafe partial class Interpreter
 
         uint high = ((uint*)entry)[1];
         access = (ushort)((high >> 8) & 0xF0FF);
-        return *(uint*)entry == FlatLow && (high & FlatMask) == kind && ((high >> 13) & 3) == dpl;
+        return *(uint*)entry == FlatLow && (high & _flatMask) == kind && ((high >> 13) & 3) == dpl;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -1,3 +1,4 @@
+using ToyVmm.Engines.Probing;
 using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation;
@@ -22,6 +23,7 @@ public sealed unsafe partial class Interpreter
             return false;
         }
 
+        Tell(new MicroStep(MicroStepKind.VectorRead, s->IdtBase + entry, target & 0xFFFF_FFFF, 4, (uint)vector));
         StackFrame frame = StackFrame.Current(this);
         if (!frame.Push(2, image) || !frame.Push(2, s->Cs.Selector) || !frame.Push(2, returnEip))
         {
@@ -57,6 +59,7 @@ public sealed unsafe partial class Interpreter
             return false;
         }
 
+        Tell(new MicroStep(MicroStepKind.GateRead, s->IdtBase + entry, bytes, 8, (uint)trap.Vector));
         Descriptor gate = new((uint)bytes, (uint)(bytes >> 32));
         if (gate.System is not (SystemType.TaskGate or SystemType.InterruptGate16 or SystemType.TrapGate16 or SystemType.InterruptGate32 or SystemType.TrapGate32))
         {
@@ -201,6 +204,7 @@ public sealed unsafe partial class Interpreter
         }
 
         ushort selector = (ushort)newSelector;
+        Tell(new MicroStep(MicroStepKind.InnerStackRead, s->Tr.Base + offset, newPointer, width, selector, cpl));
         if (!CheckStackSegment(selector, cpl, Vector.InvalidTss, out descriptor))
         {
             return false;

@@ -1,3 +1,5 @@
+using ToyVmm.Engines.Probing;
+
 namespace ToyVmm.Engines.Interpretation;
 
 /// <summary>
@@ -65,6 +67,7 @@ internal sealed unsafe class PendingStores(Interpreter cpu)
             }
 
             goOn &= isDirect || cpu.CommitWrite(target);
+            cpu.Tell(new MicroStep(MicroStepKind.Stored, store.Linear, store.Value, store.Size));
         }
 
         _count = 0;

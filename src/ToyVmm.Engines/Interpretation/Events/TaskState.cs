@@ -4,7 +4,7 @@ namespace ToyVmm.Engines.Interpretation;
 
 /// <summary>The layout of task-state segments: 32-bit (SDM 3A 7.2.1) and 16-bit (SDM 3A 7.6).</summary>
 /// <param name="Is32Bit">The 386 layout.</param>
-internal readonly record struct TaskState(bool Is32Bit)
+public readonly record struct TaskState(bool Is32Bit)
 {
     /// <summary>The back link, in both layouts.</summary>
     public const uint BackLink = 0;

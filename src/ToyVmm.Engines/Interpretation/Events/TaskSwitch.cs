@@ -1,4 +1,5 @@
 using ToyVmm.Engines.Decoding;
+using ToyVmm.Engines.Probing;
 using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation;
@@ -114,6 +115,7 @@ public sealed unsafe partial class Interpreter
         }
 
         SaveTask(old, returnEip, kind == TaskSwitchKind.Return ? image & ~Eflags.NT : image);
+        Tell(new MicroStep(MicroStepKind.TaskSaved, s->Tr.Base, returnEip, Selector: s->Tr.Selector));
         if (nests)
         {
             _ = WriteSystem(task.Base + TaskState.BackLink, 2, s->Tr.Selector);
@@ -130,6 +132,7 @@ public sealed unsafe partial class Interpreter
 
         // From here on the new task is the one that faults. Its TSS is read in the old address space.
         TaskImage loaded = ReadTask(next, task.Base);
+        Tell(new MicroStep(MicroStepKind.TaskLoaded, task.Base, loaded.Eip, Selector: selector));
         s->Tr.LoadDescriptor(selector, task.Low, task.High | Descriptor.Busy);
         s->Cr0 |= Cr0.TS;
         DropStepTrap();

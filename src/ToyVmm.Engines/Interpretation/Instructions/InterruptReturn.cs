@@ -1,5 +1,6 @@
 using Iced.Intel;
 using ToyVmm.Engines.Decoding;
+using ToyVmm.Engines.Probing;
 using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation.Instructions;
@@ -40,6 +41,8 @@ internal static unsafe class InterruptReturn
             return Flow.StopHere(i, cpu);
         }
 
+        uint top = s->Ss.Base + (s->Ss.Big ? s->Esp : (ushort)s->Esp);
+        cpu.Tell(new MicroStep(MicroStepKind.FrameRead, top, eip, sizeof(T), code & 0xFFFF, image));
         bool returned = !cpu.IsProtected ? InPlace<T>(s, cpu, ref stack, eip, (ushort)code, image)
             : sizeof(T) == 4 && (image & Eflags.VM) != 0 && s->Cpl == 0 ? ToVirtual8086(s, cpu, ref stack, eip, (ushort)code, image)
             : Protected<T>(s, cpu, ref stack, eip, (ushort)code, image);

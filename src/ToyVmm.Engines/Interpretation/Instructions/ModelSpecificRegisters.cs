@@ -1,4 +1,5 @@
 using ToyVmm.Engines.Decoding;
+using ToyVmm.Engines.Probing;
 using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation.Instructions;
@@ -118,6 +119,7 @@ internal static unsafe class ModelSpecificRegisters
                 {
                     cpu.Vcpu.Mmu.Tlb.FlushAll();
                     cpu.FlushTlbProjection();
+                    cpu.Tell(new MicroStep(MicroStepKind.TlbFlushed, Text: "EFER.NXE changed"));
                 }
 
                 break;

@@ -1,5 +1,6 @@
 using Iced.Intel;
 using ToyVmm.Engines.Decoding;
+using ToyVmm.Engines.Probing;
 using ToyVmm.Hardware.Cpu;
 
 namespace ToyVmm.Engines.Interpretation.Instructions;
@@ -149,6 +150,7 @@ internal static unsafe class SystemRegisters
         if ((changes & Cr0.PG) != 0)
         {
             cpu.Vcpu.Mmu.Tlb.FlushAll();
+            cpu.Tell(new MicroStep(MicroStepKind.TlbFlushed, Text: "CR0.PG changed"));
         }
 
         if ((changes & (Cr0.PG | Cr0.WP)) != 0)
@@ -185,6 +187,7 @@ internal static unsafe class SystemRegisters
         {
             cpu.Vcpu.Mmu.Tlb.FlushAll();
             cpu.FlushTlbProjection();
+            cpu.Tell(new MicroStep(MicroStepKind.TlbFlushed, Text: "a paging bit of CR4 changed"));
         }
 
         return true;

@@ -1,0 +1,119 @@
+using System.Text;
+using ToyVmm.Debugging.Registers;
+using ToyVmm.Engines;
+using ToyVmm.Engines.Decoding;
+using ToyVmm.Hardware.Cpu;
+using static System.FormattableString;
+
+namespace ToyVmm.Debugging.Terminal;
+
+/// <summary>What a stop looks like: why, what was delivered, where, the next instruction, which registers have changed.</summary>
+internal static class StopText
+{
+    private const int MostChanges = 12;
+
+    /// <summary>Tells of a stop.</summary>
+    public static string Describe(CommandContext context, DebugStop stop)
+    {
+        StringBuilder text = new();
+        bool linear = context.Options.IsLinear;
+        if (Cause(context, stop) is { Length: > 0 } cause)
+        {
+            _ = text.Append(cause).Append('\n');
+        }
+
+        if (stop.Event is { } happened)
+        {
+            _ = text.Append(linear ? "Delivered: " : "delivered: ").Append(Event(happened)).Append('\n');
+        }
+
+        IReadOnlyList<(Register, UInt128, UInt128)> changes = context.Registers.Take();
+        if (stop.Cause != StopCause.Ended)
+        {
+            Where(text, context.Session, linear);
+        }
+
+        if (stop.Cause != StopCause.Start)
+        {
+            Changes(text, changes, linear);
+        }
+
+        return text.ToString().TrimEnd('\n');
+    }
+
+    /// <summary>An interrupt or exception in words.</summary>
+    public static string Event(in TrapInfo trap)
+    {
+        string name = trap.Vector < 32 ? Invariant($"{Vector.Name(trap.Vector)}, vector 0x{trap.Vector:x2}") : Invariant($"vector 0x{trap.Vector:x2}");
+        string source = trap.Source switch
+        {
+            TrapSource.ExternalInterrupt => "external interrupt",
+            TrapSource.Nmi => "NMI",
+            TrapSource.SoftwareInterrupt => "software interrupt",
+            TrapSource.DebugTrap => "debug trap",
+            _ => "exception",
+        };
+        string details = trap.Vector == Vector.PageFault && trap.Source == TrapSource.Exception ? Invariant($", error code 0x{trap.ErrorCode:x4}, address 0x{trap.FaultAddress:x8}")
+            : trap.Source == TrapSource.Exception && trap.ErrorCode != 0 ? Invariant($", error code 0x{trap.ErrorCode:x4}") : "";
+        return $"{source} {name}{details}";
+    }
+
+    /// <summary>CS:EIP with its symbol.</summary>
+    public static string Place(DebugSession session)
+    {
+        ref CpuState cpu = ref session.Cpu;
+        uint linear = cpu.Cs.Base + cpu.Eip;
+        string place = cpu.Cs.Big ? Invariant($"{cpu.Cs.Selector:x4}:{cpu.Eip:x8}") : Invariant($"{cpu.Cs.Selector:x4}:{cpu.Eip:x4}");
+        string flat = cpu.Cs.Base != 0 ? Invariant($" (linear 0x{linear:x8})") : "";
+        string symbol = session.Symbols.Find(linear) is { } found ? $" <{found}>" : "";
+        return place + flat + symbol;
+    }
+
+    private static string Cause(CommandContext context, DebugStop stop) => stop.Cause switch
+    {
+        StopCause.Ended => End(context.Session, stop),
+        StopCause.Paused => context.Options.IsLinear ? "Paused." : "paused",
+        StopCause.HistoryBegin => "the beginning of what is kept of the guest's history",
+        StopCause.HistoryEnd => "the end of the recording",
+        _ => stop.Text,
+    };
+
+    private static string End(DebugSession session, DebugStop stop) => stop.End is { } end
+        ? Invariant($"the guest has ended at instruction {session.Point.Instructions:N0}: {end.Detail} (status {end.ExitStatus})")
+        : "the guest has ended";
+
+    private static void Where(StringBuilder text, DebugSession session, bool linear)
+    {
+        DisassembledInstruction next = session.NextInstruction();
+        string place = Place(session);
+        string source = SourceText.Of(session) is { } line ? line : "";
+        string count = Invariant($"instruction {session.Point.Instructions:N0}{(session.Point.Events > 0 ? Invariant($", event {session.Point.Events:N0}") : "")}");
+        if (linear)
+        {
+            _ = text.Append(Invariant($"At {place}, {count}.\n"));
+            _ = source.Length > 0 ? text.Append(Invariant($"Source: {source}\n")) : text;
+            _ = text.Append(Invariant($"Next: {next.Text}\n"));
+            return;
+        }
+
+        _ = text.Append(Invariant($"{place}  {count}\n"));
+        _ = source.Length > 0 ? text.Append(source).Append('\n') : text;
+        _ = text.Append(Invariant($"=> {CodeView.Bytes(session, next),-22} {next.Text}\n"));
+    }
+
+    private static void Changes(StringBuilder text, IReadOnlyList<(Register Register, UInt128 Old, UInt128 New)> changes, bool linear)
+    {
+        foreach ((Register register, UInt128 old, UInt128 now) in changes.Take(MostChanges))
+        {
+            string before = RegisterChanges.Digits(register, old);
+            string after = RegisterChanges.Digits(register, now);
+            string flags = register.Name == "eflags" ? $" [{FlagText.Of((uint)now)}]" : "";
+            _ = linear ? text.Append(Invariant($"{register.Name} is {after}{flags}, was {before}.\n")) : text.Append(Invariant($"   {register.Name,-6} {before} -> {after}{flags}\n"));
+        }
+
+        if (changes.Count > MostChanges)
+        {
+            _ = text.Append(Invariant($"   and {changes.Count - MostChanges} more registers have changed\n"));
+        }
+    }
+}
