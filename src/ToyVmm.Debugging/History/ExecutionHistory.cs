@@ -95,12 +95,12 @@ public sealed partial class ExecutionHistory : IDisposable
             throw new ArgumentOutOfRangeException(nameof(target), target, string.Create(CultureInfo.InvariantCulture, $"the history reaches from {Begin} to {End}"));
         }
 
-        if (target == _machine.Point && !_isChanged)
+        if (target == _machine.Point && !_isChanged && !(target == End && IsInPast))
         {
             return null;
         }
 
-        if (target <= _machine.Point)
+        if (target < _machine.Point || _isChanged)
         {
             ReturnTo(_marks.FindLastIndex(mark => mark.Checkpoint.Point <= target));
         }
@@ -108,6 +108,19 @@ public sealed partial class ExecutionHistory : IDisposable
         return Quietly(() =>
         {
             StopReason reason = Advance(target, isLadder: true);
+            for (int tries = 0; target == End && _machine.Replay?.IsAtEnd(_machine) == false && tries <= MostStalls; tries++)
+            {
+                // Something has gone on there without an instruction: the guest slept.
+                reason = _machine.Run(new RunLimits { MaxInstructions = 1 });
+            }
+
+            if (target == End && _machine.Replay is { } replay && !replay.IsAtEnd(_machine) && _machine.Point == target)
+            {
+                // A guest that had come to its end, and was run on, has left nothing behind but a count of exits.
+                _log.Truncate((int)replay.PositionOf(_machine));
+                GoLive();
+            }
+
             _ = Settle(null);
             return _machine.Point == target ? null
                 : reason.Kind == StopKind.Stopped ? reason
@@ -128,19 +141,7 @@ public sealed partial class ExecutionHistory : IDisposable
         }
 
         NoteBarrier();
-        StopSet? stops = _machine.Stops;
-        _machine.Stops = null;
-        SetStopsAtEnd(false);
-        try
-        {
-            StopReason reason = Advance(point, isLadder: true);
-            return reason.Kind == StopKind.InstructionLimit ? Settle(null) ?? reason : reason;
-        }
-        finally
-        {
-            _machine.Vcpu.StopHits.Clear();
-            _machine.Stops = stops;
-        }
+        return Quietly(() => Settle(Advance(point, isLadder: true)), stopsAtEnd: false);
     }
 
     /// <summary>Somebody is about to change the guest, or to give it input out of turn: what was to come will not be.</summary>
@@ -293,12 +294,12 @@ public sealed partial class ExecutionHistory : IDisposable
         return reason;
     }
 
-    // Without the session's conditions, and not beyond the end of history.
-    private T Quietly<T>(Func<T> run)
+    // Without the session's conditions, and not beyond the end of history unless that is asked for.
+    private T Quietly<T>(Func<T> run, bool stopsAtEnd = true)
     {
         StopSet? stops = _machine.Stops;
         _machine.Stops = null;
-        SetStopsAtEnd(true);
+        SetStopsAtEnd(stopsAtEnd);
         try
         {
             return run();

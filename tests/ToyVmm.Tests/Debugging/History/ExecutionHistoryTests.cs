@@ -36,9 +36,13 @@ public sealed class ExecutionHistoryTests(ITestOutputHelper output)
             }
 
             vm.Stops = random.Next(3) == 0 ? new StopSet { Events = EventStops.Delivered } : null;
-            _ = history.Run(new RunLimits { MaxInstructions = (ulong)Math.Pow(2000, random.NextDouble()) });
+            StopReason reason = history.Run(new RunLimits { MaxInstructions = (ulong)Math.Pow(2000, random.NextDouble()) });
             vm.Stops = null;
             moments[vm.Point] = Fingerprint.Of(vm);
+            if (reason.Kind is not (StopKind.InstructionLimit or StopKind.Breakpoint))
+            {
+                break;
+            }
         }
 
         List<ExecutionPoint> points = [.. moments.Keys.Order()];
