@@ -93,6 +93,7 @@ public sealed class CommandLineReplayTests(ITestOutputHelper output)
     [Theory]
     [InlineData(64, "is for one guest", "run", "hello", "tasks", "--record", "/tmp/never.rec")]
     [InlineData(64, "only --record has a use for them", "run", "hello", "--record-files")]
+    [InlineData(64, "what a debugger changes, no recording knows of", "run", "hello", "--record", "/tmp/never.rec", "--gdb", "0")]
     [InlineData(66, "cannot write the recording /no/such/folder/x", "run", "hello", "--record", "/no/such/folder/x")]
     [InlineData(64, "--engine and --verify: one or the other", "replay", "x", "--verify", "--engine", "auto")]
     public void What_makes_no_sense_is_refused(int status, string message, params string[] arguments)

@@ -230,6 +230,11 @@ internal sealed class RunCommand(HostConsole console)
             throw UserErrorException.Usage("--record-files: only --record has a use for them");
         }
 
+        if (parsed.GetValue(_record) is not null && parsed.GetResult(_gdb) is { Implicit: false })
+        {
+            throw UserErrorException.Usage("--record and --gdb: what a debugger changes, no recording knows of; record the run, and debug the recording");
+        }
+
         bool isFile = image.Bytes is not null && File.Exists(image.Name) && !image.Name.EndsWith(".asm", StringComparison.OrdinalIgnoreCase);
         RecordingOptions options = new() { Title = image.Name, ImagePath = isFile ? image.Name : null, InitialRamDiskPath = _machine.InitialRamDisk(parsed), SnapshotPath = image.Snapshot?.Path };
         return whole ? options with { MostBytesInside = long.MaxValue } : options;
