@@ -315,12 +315,12 @@ public sealed class GdbTests
             "Current source file is kernel/process.c",
             "= 27",
             "Hardware watchpoint 3: switches",
-            "Old value = 0",
+            "Old value = 2",
             "schedule () at kernel/process.c:61",
-            "Old value = 1",
+            "Old value = 3",
             "#0  schedule ()",
-            "Old value = 2",            // back before the last store
-            "New value = 1",
+            "Old value = 4",            // back before the last store
+            "New value = 3",
             "schedule () at kernel/process.c:59",
             "detached]");
         Assert.Equal((StopKind.HypercallExit, 0u), (gdb.End().Kind, gdb.End().Code));
