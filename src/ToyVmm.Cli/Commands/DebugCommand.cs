@@ -91,7 +91,6 @@ internal sealed class DebugCommand(HostConsole console)
             GoTo = parsed.GetValue(_goTo),
             Commands = parsed.GetValue(_command) ?? [],
             Script = parsed.GetValue(_script),
-            Gdb = GdbOption.Read(parsed, _gdb),
             KeepGoing = parsed.GetValue(_keepGoing),
             Linear = linear,
             FullScreen = fullScreen,

@@ -35,9 +35,6 @@ internal sealed record DebugSettings
     /// <summary>True to begin with the full-screen view.</summary>
     public bool FullScreen { get; init; }
 
-    /// <summary>Where to wait for gdb, which then has the prompt's place; null for nowhere.</summary>
-    public GdbEndpoint? Gdb { get; init; }
-
     /// <summary>The file that COM1 goes to; null for the terminal.</summary>
     public string? SerialFile { get; init; }
 
