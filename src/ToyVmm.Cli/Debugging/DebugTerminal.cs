@@ -32,7 +32,7 @@ internal sealed class DebugTerminal : IDisposable
         (_console, _session, _terminal) = (console, session, terminal);
         _newLine = console.Error.NewLine;
         console.Error.NewLine = "\r\n";
-        _registrations =
+        _registrations = OperatingSystem.IsWindows() ? [] :
         [
             PosixSignalRegistration.Create(PosixSignal.SIGTSTP, _ =>
             {
