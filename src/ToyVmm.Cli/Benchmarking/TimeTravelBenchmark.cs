@@ -99,7 +99,7 @@ internal sealed class TimeTravelBenchmark(HostConsole console, EngineKind engine
 
         // A breakpoint that was met once, long ago: by its instruction count, so that it is the same for every guest; beside one that never is.
         ExecutionPoint wanted = new(vm.InstructionsRetired / 100, 0);
-        vm.Stops = new StopSet { Linear = new HashSet<uint> { 0xFFFF_F123 } };
+        vm.Stops = new StopSet { Linear = new HashSet<uint> { 0xFFFF_FFFF } };
         double find = 1000 * Elapsed(() => _ = history.FindLast((end, countsHere) =>
         {
             bool isThere = vm.Point < wanted && wanted <= end;
