@@ -19,7 +19,7 @@ internal sealed class BenchCommand(HostConsole console)
 
     private readonly Argument<string[]> _names = new("name")
     {
-        Description = "Which compute guests (sieve or compute-sieve); nano for the costs of single operations, nano:ROW for one of them; paravirt for one kernel as on a real machine, by hypercalls and on QEMU, paravirt:ROW for one of its rows; neighbour for what a bad neighbour takes of a shared host; density, alone, for what one more guest costs in time and memory. All compute guests by default.",
+        Description = "Which compute guests (sieve or compute-sieve); nano for the costs of single operations, nano:ROW for one of them; paravirt for one kernel as on a real machine, by hypercalls and on QEMU, paravirt:ROW for one of its rows; neighbour for what a bad neighbour takes of a shared host; timetravel for what it costs to be able to go back, and how long that takes; density, alone, for what one more guest costs in time and memory. All compute guests by default.",
         Arity = ArgumentArity.ZeroOrMore,
     };
     private readonly Option<string> _engine = new("--engine")
@@ -28,7 +28,7 @@ internal sealed class BenchCommand(HostConsole console)
         Description = "What executes the guests: as for run, or all: every engine, side by side, nano too.",
     };
     private readonly Option<string> _repeat = new("--repeat") { HelpName = "N", Description = "Runs for each guest, of which the best counts; the default is 3. For density: of each, of which the median counts; 50." };
-    private readonly Option<string> _scale = new("--scale") { HelpName = "N", Description = "How much work each guest does, loops for nano, tenths of a second for neighbour, idle clones for density; the default is the guest's own measure, for nano 0.2 seconds, for neighbour 1 second, for density 1000." };
+    private readonly Option<string> _scale = new("--scale") { HelpName = "N", Description = "How much work each guest does, loops for nano, tenths of a second for neighbour, millions of instructions for timetravel, idle clones for density; the default is the guest's own measure, for nano 0.2 seconds, for neighbour 1 second, for density 1000." };
     private readonly Option<bool> _noNative = new("--no-native") { Description = "Leave the native runs out, and QEMU's." };
     private readonly Option<string> _json = new("--json") { HelpName = "FILE", Description = "Write the results as a JSON document (docs/json.md); - is standard output, instead of the table." };
 
@@ -52,6 +52,11 @@ internal sealed class BenchCommand(HostConsole console)
         if (names.Contains(NeighbourBenchmark.Name))
         {
             return RunNeighbour(parsed, names);
+        }
+
+        if (names.Contains(TimeTravelBenchmark.Name))
+        {
+            return RunTimeTravel(parsed, names);
         }
 
         if (names.Contains(Density))
@@ -135,6 +140,22 @@ internal sealed class BenchCommand(HostConsole console)
         string? json = parsed.GetValue(_json);
         using FileStream? file = json is not null and not "-" ? HostFile.Create(json, "report") : null;
         NeighbourReport report = new NeighbourBenchmark(console, EngineOption.Parse(parsed.GetValue(_engine)), tenths / 10.0).Measure(Progress, print: json != "-");
+        Write(json, file, report.Write);
+        return ExitStatus.Success;
+    }
+
+    private int RunTimeTravel(ParseResult parsed, string[] names)
+    {
+        ulong millions = parsed.GetValue(_scale) is { } scale ? Quantity.Count("--scale", scale) : TimeTravelBenchmark.DefaultMillions;
+        ulong repeat = parsed.GetValue(_repeat) is { } text ? Quantity.Count("--repeat", text) : DefaultRepeat;
+        if (names.Length > 1 || millions is 0 or > 1_000_000 || repeat is 0 or > 1000)
+        {
+            throw UserErrorException.Usage($"bench {TimeTravelBenchmark.Name}: by itself, with --scale from 1 to 1000000 millions of instructions and --repeat from 1 to 1000");
+        }
+
+        string? json = parsed.GetValue(_json);
+        using FileStream? file = json is not null and not "-" ? HostFile.Create(json, "report") : null;
+        TimeTravelReport report = new TimeTravelBenchmark(console, EngineOption.Parse(parsed.GetValue(_engine)), (int)repeat, millions).Measure(Progress, print: json != "-");
         Write(json, file, report.Write);
         return ExitStatus.Success;
     }

@@ -84,7 +84,9 @@ public sealed partial class ExecutionHistory
         int inputs = (int)(_machine.InputsTaken - _log.First);
         _marks.Add(new HistoryMark(_machine.TakeCheckpoint(), _time, inputs, _machine.SerialBytesSent, isChange));
         ulong pages = _machine.Machine.Memory.PagesKept;
-        _cost = Stopwatch.GetElapsedTime(started).TotalSeconds + ((pages - _pagesKept) * SecondsPerPage);
+
+        // What a quiet stretch has cost says little of the next one.
+        _cost = Math.Max(Stopwatch.GetElapsedTime(started).TotalSeconds + ((pages - _pagesKept) * SecondsPerPage), _cost * 0.75);
         _pagesKept = pages;
         _since = 0;
     }

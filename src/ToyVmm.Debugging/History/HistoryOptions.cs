@@ -10,7 +10,7 @@ public sealed record HistoryOptions
     public ulong MostBytes { get; init; } = 512ul << 20;
 
     /// <summary>Host time between two checkpoints, at least.</summary>
-    public TimeSpan LeastDistance { get; init; } = TimeSpan.FromMilliseconds(50);
+    public TimeSpan LeastDistance { get; init; } = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Host time between two checkpoints near the present, where <see cref="Cost"/> allows it: as long may a step back take.</summary>
     public TimeSpan Distance { get; init; } = TimeSpan.FromMilliseconds(200);
