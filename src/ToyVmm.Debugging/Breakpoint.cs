@@ -1,3 +1,5 @@
+using ToyVmm.Debugging.Expressions;
+
 namespace ToyVmm.Debugging;
 
 /// <summary>One breakpoint, watchpoint or log point of a session.</summary>
@@ -21,8 +23,19 @@ public sealed class Breakpoint
     /// <summary>Asked at each hit, false to go on; null for always. Looks, and changes nothing.</summary>
     public Func<DebugSession, bool>? Condition { get; set; }
 
+    /// <summary>Gives it a condition. Where the value is unavailable it does not hold.</summary>
+    /// <param name="condition">The condition, in which <c>hits</c> is <see cref="Reached"/>, this time included; null for none.</param>
+    public void SetCondition(Expression? condition)
+    {
+        ConditionText = condition?.Text;
+        Condition = condition is null ? null : session => condition.Evaluate(session.ContextFor(Reached)).IsTrue;
+    }
+
     /// <summary>The condition as the user wrote it; null where there is none.</summary>
     public string? ConditionText { get; set; }
+
+    /// <summary>How often the guest has come here, whether the condition held or not; what <c>hits</c> is in a condition. Going back does not count.</summary>
+    public ulong Reached { get; internal set; }
 
     /// <summary>So many hits are still to be passed over.</summary>
     public ulong IgnoreCount { get; set; }

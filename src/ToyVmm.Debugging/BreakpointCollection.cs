@@ -11,6 +11,9 @@ public sealed class BreakpointCollection : IReadOnlyCollection<Breakpoint>
     /// <inheritdoc/>
     public int Count => _all.Count;
 
+    /// <summary>One of them, in their order.</summary>
+    internal Breakpoint this[int index] => _all[index];
+
     /// <summary>Makes one.</summary>
     /// <param name="spec">What it waits for.</param>
     public Breakpoint Add(BreakpointSpec spec)

@@ -9,6 +9,9 @@ namespace ToyVmm.Debugging;
 public sealed unsafe partial class DebugSession
 {
     private readonly InstructionClassifier _classifier = new();
+    private readonly Func<uint, bool> _leavesAt;
+    private uint? _goalAddress;
+    private bool _isSearching;
 
     // What the engine must leave for.
     private StopSet StopsFor(in Goal goal)
@@ -40,6 +43,7 @@ public sealed unsafe partial class DebugSession
                     break;
                 case SegmentOffsetSpec spec:
                     linear.UnionWith(LinearOf(spec));
+                    modes = true; // where its segment begins is another matter then
                     break;
                 case DataSpec spec:
                     data.Add(new DataStop(spec.Address, spec.Length, spec.IsPhysical, spec.Access is WatchAccess.Read or WatchAccess.Access, spec.Access != WatchAccess.Read));
@@ -84,7 +88,9 @@ public sealed unsafe partial class DebugSession
             ModeChanges = modes,
             Events = goal.Stops.Events,
             Filter = filter,
+            LeavesAt = _leavesAt,
         };
+        _goalAddress = goal.Linear;
         return stops;
     }
 
@@ -127,9 +133,31 @@ public sealed unsafe partial class DebugSession
 
     private byte[] WatchedBytes(DataSpec spec)
     {
-        byte[] bytes = new byte[Math.Min(spec.Length, 4096)];
+        byte[] bytes = new byte[spec.Length];
         int read = spec.IsPhysical ? Memory.ReadPhysical(spec.Address, bytes) : Memory.ReadLinear((uint)spec.Address, bytes);
         return bytes[..read];
+    }
+
+    // Whether anything at an address might stop the guest: not where all that is there has conditions, and none holds.
+    private bool LeavesAt(uint linear)
+    {
+        bool leaves = linear == _goalAddress;
+        foreach (Breakpoint one in Breakpoints)
+        {
+            if (one.IsEnabled && one.Spec is LinearSpec spec ? spec.Address == linear : one is { IsEnabled: true, Spec: SegmentOffsetSpec })
+            {
+                one.Reached += _isSearching ? 0u : 1;
+                leaves |= one.Spec is SegmentOffsetSpec || one.Condition is not { } condition || condition(this);
+                one.Reached -= _isSearching ? 0u : 1;
+            }
+        }
+
+        for (int n = 0; !leaves && !_isSearching && n < Breakpoints.Count; n++)
+        {
+            Breakpoints[n].Reached += Breakpoints[n] is { IsEnabled: true, Spec: LinearSpec { Address: uint address } } && address == linear ? 1u : 0;
+        }
+
+        return leaves;
     }
 
     // Which breakpoints stop the guest, of those that were hit; log points have their say on the way.
@@ -138,7 +166,13 @@ public sealed unsafe partial class DebugSession
         List<BreakpointHit> stopping = [];
         foreach (Breakpoint one in Breakpoints.ToArray())
         {
-            if (!one.IsEnabled || HitOf(one, hits) is not { } hit || (one.Condition is { } condition && !condition(this)))
+            if (!one.IsEnabled || HitOf(one, hits) is not { } hit)
+            {
+                continue;
+            }
+
+            one.Reached += isSearching ? 0u : 1;
+            if (one.Condition is { } condition && !condition(this))
             {
                 continue;
             }

@@ -29,9 +29,9 @@ public sealed unsafe partial class DebugSession
     /// <param name="hits">How often the breakpoint in question was reached.</param>
     public ExpressionContext ContextFor(ulong hits = 0) => new(Machine, Point.Events, hits);
 
-    /// <summary>Gives a breakpoint a condition. One whose value is unavailable stops the guest: a breakpoint that is passed in silence is the worse mistake.</summary>
+    /// <summary>Gives a breakpoint a condition (<see cref="Breakpoint.SetCondition"/>).</summary>
     /// <param name="breakpoint">The breakpoint.</param>
-    /// <param name="text">The condition; <c>hits</c> in it counts how often the breakpoint was reached since it has this condition, going back included.</param>
+    /// <param name="text">The condition.</param>
     /// <returns>Null, or what is wrong with the text: nothing is changed then.</returns>
     public ExpressionError? SetCondition(Breakpoint breakpoint, string text)
     {
@@ -41,13 +41,7 @@ public sealed unsafe partial class DebugSession
             return error;
         }
 
-        ulong hits = 0;
-        breakpoint.ConditionText = text;
-        breakpoint.Condition = session =>
-        {
-            ExpressionValue value = expression.Evaluate(session.ContextFor(++hits));
-            return value.IsTrue || !value.IsAvailable;
-        };
+        breakpoint.SetCondition(expression);
         return null;
     }
 

@@ -32,9 +32,15 @@ public sealed unsafe partial class DebugSession
             return Finish(Stay(reason));
         }
 
+        if (Ended is not null && (point > Point || History.Unavailable is not null))
+        {
+            return Finish(Go(new Goal()));
+        }
+
+        bool again = Ended is not null;
         Ended = null;
         _pauseRequested = false;
-        StopReason end = History.MoveTo(point < History.Begin && History.Unavailable is null ? History.Begin : point);
+        StopReason end = History.MoveTo(point < History.Begin && History.Unavailable is null ? History.Begin : point, again);
         return Finish(EndOf(end) ?? (_pauseRequested ? Paused() : new DebugStop(point < History.Begin ? StopCause.HistoryBegin : StopCause.Reached, Point)));
     }
 
@@ -87,17 +93,27 @@ public sealed unsafe partial class DebugSession
         _pauseRequested = false;
         bool isCancelled = false;
         Dictionary<ExecutionPoint, DebugStop> stops = [];
-        ExecutionPoint? last = History.FindLast((end, countsHere) =>
+        ExecutionPoint? last;
+        _isSearching = true;
+        try
         {
-            SearchStep step = RunToHit(goal, end, countsHere, isHit);
-            if (step == SearchStep.Found)
+            last = History.FindLast((end, countsHere) =>
             {
-                stops[Point] = found(Point);
-            }
+                SearchStep step = RunToHit(goal, end, countsHere, isHit);
+                if (step == SearchStep.Found)
+                {
+                    stops[Point] = found(Point);
+                }
 
-            isCancelled |= step == SearchStep.Cancelled;
-            return step;
-        }, countsPresent);
+                isCancelled |= step == SearchStep.Cancelled;
+                return step;
+            }, countsPresent);
+        }
+        finally
+        {
+            _isSearching = false;
+        }
+
         return isCancelled || _pauseRequested ? Paused() : last is { } point ? stops[point] : AtBegin();
     }
 

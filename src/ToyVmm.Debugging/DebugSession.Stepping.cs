@@ -82,7 +82,7 @@ public sealed unsafe partial class DebugSession
 
     private DebugStop StepOut()
     {
-        uint stack = Cpu.Esp;
+        (uint stack, uint ring, uint space) = (Cpu.Esp, Cpu.Cpl, Cpu.Cr3);
         for (; ; )
         {
             DisassembledInstruction instruction = NextInstruction();
@@ -90,19 +90,12 @@ public sealed unsafe partial class DebugSession
             DebugStop stop = instruction.Flow is InstructionFlow.Call or InstructionFlow.Interrupt ? StepOver()
                 : returns ? StepInstruction()
                 : Go(new Goal { Stops = new StopSet { Filter = new Transfer(), Events = EventStops.Delivered }, Hit = hit => hit.Kind is StopHitKind.Filter or StopHitKind.Event, Cause = StopCause.Stepped });
-            if (stop.Cause != StopCause.Stepped || (returns && Cpu.Esp > stack))
+
+            // The handler of what comes between is deeper: in this ring its stack lies below, and in an inner one nothing is left.
+            bool isOut = returns && stop.Event is null && (Cpu.Cpl > ring || (Cpu.Cpl == ring && Cpu.Cr3 == space && Cpu.Esp > stack));
+            if (stop.Cause != StopCause.Stepped || isOut)
             {
                 return stop;
-            }
-
-            if (stop.Event is not null)
-            {
-                // The handler is not what is to be left: it runs to its own end.
-                stop = StepOut();
-                if (stop.Cause != StopCause.Stepped)
-                {
-                    return stop;
-                }
             }
         }
     }

@@ -36,6 +36,7 @@ public sealed unsafe partial class DebugSession : IDisposable
     {
         ArgumentNullException.ThrowIfNull(machine);
         Machine = machine;
+        _leavesAt = LeavesAt;
         _options = options ?? new DebugOptions();
         History = new ExecutionHistory(machine, _options.History);
         Memory = new DebugMemory(machine, NoteChange);
@@ -75,7 +76,7 @@ public sealed unsafe partial class DebugSession : IDisposable
     /// <summary>Lets the guest go on to a number of retired instructions, since power-on; or until something stops it.</summary>
     /// <param name="instructions">The count. One that is over already is the present one.</param>
     public DebugStop RunToInstruction(ulong instructions) =>
-        Finish(Point.Instructions >= instructions ? new DebugStop(StopCause.Reached, Point) : Go(new Goal { Instructions = instructions }));
+        Finish(Ended is null && Point.Instructions >= instructions ? new DebugStop(StopCause.Reached, Point) : Go(new Goal { Instructions = instructions }));
 
     /// <summary>Lets the guest go on until the instruction at a linear address is next; or until something stops it.</summary>
     /// <param name="linear">The linear address.</param>
@@ -132,7 +133,7 @@ public sealed unsafe partial class DebugSession : IDisposable
     private DebugStop Finish(DebugStop stop)
     {
         LastStop = stop;
-        Ended = stop.Cause == StopCause.Ended ? stop.End : null;
+        Ended = stop.Cause == StopCause.Ended ? stop.End : Ended;
         foreach (BreakpointHit hit in stop.Breakpoints.Where(hit => hit.Breakpoint.IsTemporary))
         {
             _ = Breakpoints.Remove(hit.Breakpoint.Id);

@@ -39,6 +39,12 @@ public sealed record StopSet
     /// <summary>Asked before every instruction, which is then interpreted, and costs a hundred times more; null where no other condition needs that.</summary>
     public IStopFilter? Filter { get; init; }
 
+    /// <summary>
+    /// Asked, with the linear address and the CPU's state exact, before the engine leaves for one of <see cref="Linear"/>: false goes on, many times faster than leaving and
+    /// coming back. It may look, and change nothing of the guest. Null leaves always.
+    /// </summary>
+    public Func<uint, bool>? LeavesAt { get; init; }
+
     /// <summary>True where no code, data or event is to be noticed, and nothing else.</summary>
     public bool IsEmpty => Linear.Count + Physical.Count + Data.Count + Vectors.Count + ModelSpecificRegisters.Count + Ports.Count + Hypercalls.Count == 0
         && Events == EventStops.None && ControlRegisters == 0 && !ModeChanges && Filter is null;
@@ -47,7 +53,7 @@ public sealed record StopSet
     public bool Equals(StopSet? other) =>
         other is not null && Linear.SetEquals(other.Linear) && Physical.SetEquals(other.Physical) && Data.SequenceEqual(other.Data) && Events == other.Events
         && Vectors.SetEquals(other.Vectors) && ControlRegisters == other.ControlRegisters && ModelSpecificRegisters.SetEquals(other.ModelSpecificRegisters)
-        && ModeChanges == other.ModeChanges && Ports.SequenceEqual(other.Ports) && Hypercalls.SetEquals(other.Hypercalls) && ReferenceEquals(Filter, other.Filter);
+        && ModeChanges == other.ModeChanges && Ports.SequenceEqual(other.Ports) && Hypercalls.SetEquals(other.Hypercalls) && ReferenceEquals(Filter, other.Filter) && Equals(LeavesAt, other.LeavesAt);
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Linear.Count, Physical.Count, Data.Count, Events, Vectors.Count, ControlRegisters, Ports.Count, ModeChanges);

@@ -132,9 +132,10 @@ public sealed partial class ExecutionHistory : IDisposable
     /// <param name="point">The point; not before <see cref="Begin"/>.</param>
     /// <returns><see cref="StopKind.InstructionLimit"/> where it is there; else why it stopped on the way.</returns>
     /// <exception cref="NotSupportedException">It lies back: see <see cref="Unavailable"/>.</exception>
-    public StopReason MoveTo(ExecutionPoint point)
+    /// <param name="again">True to come to it anew where the machine stands there: a guest that has come to its end did so there.</param>
+    public StopReason MoveTo(ExecutionPoint point, bool again = false)
     {
-        if (point < _machine.Point)
+        if (point < _machine.Point || (again && point <= _machine.Point))
         {
             RequireAvailable();
             ReturnTo(_marks.FindLastIndex(mark => mark.Checkpoint.Point <= point));
@@ -247,9 +248,9 @@ public sealed partial class ExecutionHistory : IDisposable
                     Mark();
                 }
             }
-            else if (reason.Kind is StopKind.Stopped or StopKind.Breakpoint || (_machine.Point == before && ++stalls > MostStalls))
+            else if (reason.Kind is StopKind.Stopped or StopKind.Breakpoint || _machine.Point >= End || (_machine.Point == before && ++stalls > MostStalls))
             {
-                // Where the guest came to an end of its own, somebody has let it go on then.
+                // Where the guest came to an end of its own before the end of history, somebody has let it go on then.
                 return reason;
             }
         }

@@ -138,14 +138,8 @@ internal static class BreakpointCommands
         Expression? parsed = condition is null ? null : context.Parse(condition);
         Breakpoint one = context.Session.Breakpoints.Add(spec);
         one.IsTemporary = temporary;
-        SetCondition(one, parsed);
+        one.SetCondition(parsed);
         return new CommandReply(Invariant($"{(spec is DataSpec ? "watchpoint" : "breakpoint")} {one.Id}: {spec.Text}{(condition is null ? "" : $" if {condition}")}"));
-    }
-
-    private static void SetCondition(Breakpoint one, Expression? condition)
-    {
-        one.ConditionText = condition?.Text;
-        one.Condition = condition is null ? null : session => condition.Evaluate(new ExpressionContext(session.Machine, session.Point.Events, one.Hits + 1)).IsTrue;
     }
 
     private static CommandReply Log(CommandContext context, string arguments)
@@ -161,7 +155,7 @@ internal static class BreakpointCommands
         LogTemplate template = new(context, line);
         Expression? parsed = condition is null ? null : context.Parse(condition);
         Breakpoint one = context.Session.Breakpoints.Add(spec);
-        SetCondition(one, parsed);
+        one.SetCondition(parsed);
         one.LogText = line;
         one.LogLine = session => template.Line(session, one.Hits);
         return new CommandReply(Invariant($"log point {one.Id}: {spec.Text}{(condition is null ? "" : $" if {condition}")}"));
@@ -171,7 +165,7 @@ internal static class BreakpointCommands
     {
         (string number, string expression) = Words.First(arguments);
         Breakpoint one = Find(context.Session, number);
-        SetCondition(one, expression.Length == 0 ? null : context.Parse(expression));
+        one.SetCondition(expression.Length == 0 ? null : context.Parse(expression));
         return new CommandReply(expression.Length == 0 ? Invariant($"breakpoint {one.Id} stops always") : Invariant($"breakpoint {one.Id} stops if {expression}"));
     }
 

@@ -104,7 +104,9 @@ public sealed unsafe partial class Interpreter
     internal byte* BeginWrite(uint linear, int size) => BeginWrite(linear, size, State->Cpl == 3);
 
     /// <summary>As <see cref="BeginWrite(uint, int)"/>, with the privilege given.</summary>
-    internal byte* BeginWrite(uint linear, int size, bool user)
+    internal byte* BeginWrite(uint linear, int size, bool user) => BeginWrite(linear, size, user, reads: false);
+
+    private byte* BeginWrite(uint linear, int size, bool user, bool reads)
     {
         if (!TryTranslate(linear, size, write: true, user, out _writeFirst, out _writeSecond))
         {
@@ -116,7 +118,7 @@ public sealed unsafe partial class Interpreter
             return null;
         }
 
-        if (!PassWatch(linear, size, _writeFirst, _writeSecond, write: true))
+        if ((reads && !PassWatch(linear, size, _writeFirst, _writeSecond, write: false)) || !PassWatch(linear, size, _writeFirst, _writeSecond, write: true))
         {
             return null;
         }
@@ -132,7 +134,7 @@ public sealed unsafe partial class Interpreter
     /// <summary>As <see cref="BeginWrite(uint, int)"/>, with the operand's old value at the pointer (read, modify, write).</summary>
     internal byte* BeginUpdate(uint linear, int size)
     {
-        byte* target = BeginWrite(linear, size);
+        byte* target = BeginWrite(linear, size, State->Cpl == 3, reads: true);
         if (target == null || target != Staging)
         {
             return target;

@@ -42,9 +42,20 @@ public sealed unsafe partial class Interpreter
         }
 
         ulong physical = stops.Physical.Count == 0 ? 0 : Vcpu.Mmu.Peek(linear)?.Value ?? ulong.MaxValue;
-        if (!stops.Linear.Contains(linear) && (stops.Physical.Count == 0 || !stops.Physical.Contains(physical)))
+        bool isPhysical = stops.Physical.Count != 0 && stops.Physical.Contains(physical);
+        if (!isPhysical)
         {
-            return false;
+            if (!stops.Linear.Contains(linear))
+            {
+                return false;
+            }
+
+            State->Retired = retired;
+            State->Eip = linear - State->Cs.Base;
+            if (stops.LeavesAt is { } leaves && !leaves(linear))
+            {
+                return false;
+            }
         }
 
         Vcpu.NoteStop(new StopHit(StopHitKind.Code, linear, physical));

@@ -82,7 +82,7 @@ public sealed class TracingTests
     public void Code_becomes_text(byte[] code, int bitness, string text, int length)
     {
         DisassembledInstruction instruction = new Disassembler().Disassemble(code, bitness, 0x1000);
-        Assert.Equal(new DisassembledInstruction(0x1000, length, text), instruction);
+        Assert.Equal((0x1000u, length, text), (instruction.Address, instruction.Length, instruction.Text));
     }
 
     [Fact]
