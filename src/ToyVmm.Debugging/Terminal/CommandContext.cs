@@ -48,6 +48,9 @@ internal sealed class CommandContext
     /// <summary>Where disas goes on; null for the next instruction.</summary>
     public uint? NextCode { get; set; }
 
+    /// <summary>Where list goes on; null for the next instruction's line.</summary>
+    public SourcePosition? NextSource { get; set; }
+
     /// <summary>Against what expressions are evaluated.</summary>
     public ExpressionContext Values => new(Session.Machine, Session.Point.Events);
 

@@ -41,7 +41,7 @@ internal static class TrapCommands
     {
         List<Trap> traps = [];
         DebugStop stop;
-        using (TrapRecorder recorder = new(context.Session.Machine, traps.Add, Naming(context.Session)))
+        using (TrapRecorder recorder = new(context.Session.Machine, traps.Add, context.Session.Naming))
         {
             recorder.Attach();
             stop = context.Session.Step(kind, count);
@@ -94,6 +94,4 @@ internal static class TrapCommands
         write(text, report);
         return new CommandReply(text.ToString().TrimEnd('\n'));
     }
-
-    private static TrapNaming Naming(DebugSession session) => new(address => session.Symbols.Find(address)?.ToString());
 }
