@@ -130,6 +130,11 @@ public sealed class Inspector(VirtualMachine machine)
         return Lines.Find(linear) is not { } line ? name : name.Length == 0 ? line.ToString() : $"{name} ({line})";
     }
 
+    /// <summary>The source line that an address belongs to: <c>main.c:12</c>.</summary>
+    /// <param name="linear">The linear address.</param>
+    /// <returns>Null where no line is known.</returns>
+    public string? SourceOf(uint linear) => Lines.Find(linear)?.ToString();
+
     /// <summary>The source line that an address belongs to, with its text where that is to be found: <c>main.c:12: x = y;</c>.</summary>
     /// <param name="linear">The linear address.</param>
     /// <returns>Null where no line is known.</returns>

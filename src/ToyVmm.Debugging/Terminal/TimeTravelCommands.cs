@@ -14,7 +14,7 @@ internal static class TimeTravelCommands
     [
         new("rstep", CommandGroup.TimeTravel, "[N]", "back by one instruction, or one interrupt or exception; by N of them")
         {
-            Aliases = ["rs", "reverse-step"],
+            Aliases = ["rs", "rsi", "reverse-step", "reverse-stepi"],
             Repeats = true,
             Examples = [new("rstep", "before what has happened last"), new("rs 10", "ten")],
             Execute = ReverseStep,
@@ -41,6 +41,14 @@ internal static class TimeTravelCommands
             Help = "As for watchpoints: what the CPU stores for itself counts, what devices store does not. It is the next instruction then; `goto` and the point that `history` has told lead back here.",
             Examples = [new("lastwrite esp", "who has pushed that?"), new("lw dword [ebp-4]", "a variable"), new("lastwrite phys:0x7e00,2", "physical memory")],
             Execute = LastWrite,
+        },
+        new("who", CommandGroup.TimeTravel, "ADDRESS[,LENGTH]", "which instruction has last stored to memory; the guest stays where it is")
+        {
+            Aliases = ["who-wrote"],
+            Completes = CompletionKind.Symbols,
+            Help = "As `lastwrite`, but it only tells.",
+            Examples = [new("who esp", "who has pushed that?"), new("who dword [ebp-4]", "a variable")],
+            Execute = Who,
         },
         new("history", CommandGroup.TimeTravel, "", "how far one can go back, and what that takes")
         {
@@ -77,7 +85,28 @@ internal static class TimeTravelCommands
         return RunningCommands.Report(context, stop);
     }
 
-    private static CommandReply LastWrite(CommandContext context, string arguments)
+    private static CommandReply LastWrite(CommandContext context, string arguments) => RunningCommands.Report(context, GoToLastWrite(context, arguments));
+
+    private static CommandReply Who(CommandContext context, string arguments)
+    {
+        DebugSession session = context.Session;
+        ExecutionPoint here = session.Point;
+        DebugStop stop = GoToLastWrite(context, arguments);
+        string answer = stop.Cause switch
+        {
+            StopCause.Reached => $"stored by {StopText.Place(session)}  {session.NextInstruction().Text}\nat {session.Point}: goto {session.Point} leads there{(SourceText.Of(session) is { } source ? "\n" + source : "")}",
+            StopCause.HistoryBegin when session.Point <= session.History.Begin && session.History.Unavailable is null => Invariant($"nothing has stored there since {session.History.Begin}, the beginning of the history"),
+            _ => stop.Text,
+        };
+        if (session.Point != here)
+        {
+            _ = session.GoTo(here);
+        }
+
+        return new CommandReply(answer);
+    }
+
+    private static DebugStop GoToLastWrite(CommandContext context, string arguments)
     {
         int comma = arguments.LastIndexOf(',');
         string what = (comma < 0 ? arguments : arguments[..comma]).Trim();
@@ -86,7 +115,7 @@ internal static class TimeTravelCommands
         (ulong address, uint bytes, bool isPhysical) = what.StartsWith("phys:", StringComparison.Ordinal) ? (context.Value(what[5..].Trim()), 1u, true)
             : context.TryPlace(what) is { } place ? (place.Address, (uint)place.Size, place.IsPhysical)
             : (context.Address(what), 1u, false);
-        return RunningCommands.Report(context, session.GoToLastWrite(address, length == 0 ? bytes : length, isPhysical));
+        return session.GoToLastWrite(address, length == 0 ? bytes : length, isPhysical);
     }
 
     private static string Describe(DebugSession session)

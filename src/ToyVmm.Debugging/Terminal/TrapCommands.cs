@@ -65,13 +65,15 @@ internal static class TrapCommands
         // The trap that the guest stands behind has been recorded already.
         if (context.Traps.Count > 0 && context.TrapsSeenAt == context.Session.Point)
         {
-            return new CommandReply(TrapText.Explain(context.Traps[^1]).TrimEnd());
+            return new CommandReply(Explanation(context));
         }
 
         int before = context.Traps.Count;
         CommandReply reply = Step(context, StepKind.Instruction, 1);
-        return context.Traps.Count > before ? reply with { Text = TrapText.Explain(context.Traps[^1]).TrimEnd() } : reply with { Text = "no trap: the CPU does that alone\n" + reply.Text };
+        return context.Traps.Count > before ? reply with { Text = Explanation(context) } : reply with { Text = "no trap: the CPU does that alone\n" + reply.Text };
     }
+
+    private static string Explanation(CommandContext context) => TrapText.Explain(context.Traps[^1], context.Session.Inspector.DescribeSource).TrimEnd();
 
     private static CommandReply Autopsy(CommandContext context, string arguments)
     {

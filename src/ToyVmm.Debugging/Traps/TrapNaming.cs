@@ -12,6 +12,6 @@ public sealed record TrapNaming(Func<uint, string?>? Symbol = null, Func<uint, s
     public static TrapNaming Of(Inspector inspector)
     {
         ArgumentNullException.ThrowIfNull(inspector);
-        return new TrapNaming(linear => inspector.Symbols.Find(linear)?.ToString(), inspector.DescribeSource);
+        return new TrapNaming(linear => inspector.Symbols.Find(linear)?.ToString(), inspector.SourceOf);
     }
 }
