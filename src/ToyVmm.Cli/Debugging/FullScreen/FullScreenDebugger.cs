@@ -266,7 +266,7 @@ internal sealed class FullScreenDebugger : IDisposable
             _cursor = lines > 0 ? Disassemble(_cursor, 2) is [_, CodeLine next] ? next.Address : _cursor : Before(_cursor);
         }
 
-        IReadOnlyList<CodeLine> shown = Disassemble(_codeTop.Value, CodeRows);
+        IReadOnlyList<CodeLine> shown = Fitting(_codeTop.Value, CodeRows);
         if (!shown.Any(line => line.Address == _cursor))
         {
             _codeTop = lines > 0 ? shown.Count > 1 && Math.Abs(lines) == 1 ? shown[1].Address : _cursor : _cursor;
@@ -368,12 +368,30 @@ internal sealed class FullScreenDebugger : IDisposable
 
     private IReadOnlyList<CodeLine> Disassemble(uint linear, int count) => Session.Inspector.Disassemble(new CodePlace(linear), count);
 
+    // As many instructions as rows hold, with the names and the source lines above them.
+    private IReadOnlyList<CodeLine> Fitting(uint linear, int rows)
+    {
+        List<CodeLine> lines = [];
+        foreach (CodeLine line in Disassemble(linear, rows))
+        {
+            rows -= 1 + (line.Symbol is null ? 0 : 1) + (line.Source is null ? 0 : 1);
+            if (rows < 0 && lines.Count > 0)
+            {
+                break;
+            }
+
+            lines.Add(line);
+        }
+
+        return lines;
+    }
+
     private IEnumerable<ScreenLine> Code(int rows)
     {
         uint next = Session.Cpu.Cs.Base + Session.Cpu.Eip;
         HashSet<uint> stops = [.. Session.Breakpoints.Where(one => one.IsEnabled).Select(one => one.Spec).OfType<LinearSpec>().Select(spec => spec.Address)];
         List<ScreenLine> shown = [];
-        foreach (CodeLine line in Disassemble(_codeTop ?? next, rows))
+        foreach (CodeLine line in Fitting(_codeTop ?? next, rows))
         {
             if (line.Symbol is { } symbol)
             {
