@@ -1,7 +1,9 @@
 using ToyVmm.Debugging;
+using ToyVmm.Debugging.Inspecting;
 using ToyVmm.Debugging.Terminal;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Comparing;
+using ToyVmm.VirtualMachines.Symbols;
 using Xunit;
 
 namespace ToyVmm.Tests.Debugging.Terminal;
@@ -165,6 +167,64 @@ public sealed class CommandInterpreterTests
         Assert.Single(guest.Do("traps").Split('\n'));
     }
 
+    /// <summary>lines.elf's code is run as it is: an image with DWARF line tables, whose source is lines.c beside it.</summary>
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void Sources_are_listed_and_named(EngineKind engine)
+    {
+        string folder = Path.Combine(RepositoryFiles.Root, "tests", "ToyVmm.Tests", "Symbols", "Dwarf");
+        using DebuggedGuest guest = new("kernel/kernel.elf", engine);
+        Assert.Contains("no source lines", guest.Fail("list"), StringComparison.Ordinal);
+        guest.Session.Lines = SourceLines.Read(File.ReadAllBytes(Path.Combine(folder, "dwarf5.elf")), out _);
+        Assert.Contains("--source DIRECTORY", guest.Fail("list lines.c:10"), StringComparison.Ordinal);
+        guest.Session.Inspector.Sources = new SourceFiles([folder]);
+        string[] source = File.ReadAllLines(Path.Combine(folder, "lines.c"));
+        Assert.Contains("lines.c:", guest.Do("break lines.c:11"), StringComparison.Ordinal);
+        string[] lines = guest.Do("list lines.c:10").Split('\n');
+        Assert.Equal([.. Enumerable.Range(5, 10)], lines.Select(line => int.Parse(line.AsSpan(3, 5), System.Globalization.CultureInfo.InvariantCulture)));
+        Assert.Equal([.. source.Skip(4).Take(10).Select(line => line.Length == 0 ? "" : "  " + line)], lines.Select(line => line[8..]));
+        Assert.Equal(["  *   11  " + source[10]], lines.Where(line => line[2] == '*'));
+        Assert.StartsWith("      15  ", guest.Do("list"), StringComparison.Ordinal);
+        Assert.Contains($"{source.Length} lines", guest.Fail("list"), StringComparison.Ordinal);
+        Assert.Contains("did you mean lines.c?", guest.Fail("list line.c:1"), StringComparison.Ordinal);
+        Assert.Contains("no source line", guest.Fail("break lines.c:900"), StringComparison.Ordinal);
+
+        // Code, stops and traps say where they are, whatever the code is.
+        _ = guest.Do("set eip = 0x100005");
+        Assert.Contains($"lines.c:11: {source[10].Trim()}", guest.Do("where"), StringComparison.Ordinal);
+        Assert.Contains($"; lines.c:11  {source[10].Trim()}", guest.Do("disas 0x100005"), StringComparison.Ordinal);
+        Assert.Contains("=>*   11", guest.Do("list 0x100005"), StringComparison.Ordinal);
+        Assert.Contains("lines.c:11", guest.Do("whatis lines.c:11"), StringComparison.Ordinal);
+        _ = guest.Do("set byte [0x100005] = 0xf4"); // HLT
+        string explained = guest.Do("explain");
+        Assert.Contains($"lines.c:11: {source[10].Trim()}", explained, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void Who_has_stored_is_told_without_moving(EngineKind engine)
+    {
+        using DebuggedGuest guest = new("traps/traps.elf", engine);
+        _ = guest.Do("vector #GP");
+        _ = guest.Do("continue");
+        string there = guest.Do("point");
+        uint frame = guest.Machine.Cpu.Ss.Base + guest.Machine.Cpu.Esp;
+        string who = guest.Do($"who {frame}");
+        Assert.Contains("stored by ", who, StringComparison.Ordinal);
+        Assert.Equal(there, guest.Do("point"));
+        _ = guest.Do($"lastwrite {frame}");
+        Assert.Contains($"at {guest.Session.Point}: ", who, StringComparison.Ordinal);
+        Assert.Contains("nothing has stored there since 0:0", guest.Do("who 0x7ffff0"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Several_values_are_printed()
+    {
+        using DebuggedGuest guest = new("hello/hello.bin");
+        Assert.Equal("eax = 0x0\n[0x7c00] & (1) = 0x0\n',' = 0x2c", System.Text.RegularExpressions.Regex.Replace(guest.Do("p/x eax, [0x7c00] & (1), ','"), "= 0x1$", "= 0x0", System.Text.RegularExpressions.RegexOptions.Multiline));
+        Assert.Contains("an expression is missing", guest.Fail("p eax,"), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void What_makes_no_sense_is_told_with_its_place()
     {
@@ -243,6 +303,14 @@ public sealed class CommandInterpreterTests
         Assert.Contains("Next: ", text, StringComparison.Ordinal);
         Assert.DoesNotContain("=>", text, StringComparison.Ordinal);
         Assert.DoesNotContain("->", text, StringComparison.Ordinal);
+        foreach (string line in (string[])["disas", "stack", "walk eip", "shadow"])
+        {
+            text = guest.Do(line);
+            Assert.DoesNotContain("=>", text, StringComparison.Ordinal);
+            Assert.DoesNotContain("<-", text, StringComparison.Ordinal);
+            Assert.DoesNotContain("->", text, StringComparison.Ordinal);
+            Assert.DoesNotContain("  ", text, StringComparison.Ordinal);
+        }
     }
 
     [Fact]
