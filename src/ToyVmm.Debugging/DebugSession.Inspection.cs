@@ -1,6 +1,7 @@
 using ToyVmm.Debugging.Expressions;
 using ToyVmm.Debugging.Inspecting;
 using ToyVmm.Debugging.Registers;
+using ToyVmm.Debugging.Traps;
 using ToyVmm.VirtualMachines.Symbols;
 
 namespace ToyVmm.Debugging;
@@ -9,7 +10,10 @@ namespace ToyVmm.Debugging;
 public sealed unsafe partial class DebugSession
 {
     /// <summary>Looks inside the machine: registers, tables, page walks, code, stack, devices.</summary>
-    public Inspector Inspector => field ??= new Inspector(Machine);
+    public Inspector Inspector => field ??= new Inspector(Machine)
+    {
+        HasBreakpoint = linear => Breakpoints.Any(one => one.IsEnabled && one.Spec is LinearSpec spec && spec.Address == linear),
+    };
 
     /// <summary>Names of the guest's addresses.</summary>
     public SymbolTable Symbols
@@ -24,6 +28,9 @@ public sealed unsafe partial class DebugSession
         get => Inspector.Lines;
         set => Inspector.Lines = value;
     }
+
+    /// <summary>How traps name the guest's addresses: by symbol, and by source line.</summary>
+    public TrapNaming Naming => field ??= TrapNaming.Of(Inspector);
 
     /// <summary>What expressions are evaluated against now.</summary>
     /// <param name="hits">How often the breakpoint in question was reached.</param>

@@ -45,7 +45,7 @@ public sealed unsafe partial class DebugSession
     // Behind the next trap, which is seen while it happens: the guest is interpreted until then.
     private DebugStop StepTrap()
     {
-        using TrapSearch search = new(Machine, TrapFilter, new TrapNaming(linear => Symbols.Find(linear)?.ToString()));
+        using TrapSearch search = new(Machine, TrapFilter, Naming);
         DebugStop stop = Go(new Goal { Hit = hit => hit.Kind == StopHitKind.Trap, Cause = StopCause.Stepped });
         TrapInfo? happened = search.Found is { Events: { IsEmpty: false } events } ? events[^1] : stop.Event;
         return stop with { Trap = search.Found, Event = happened };

@@ -8,8 +8,8 @@ public sealed class CommandLineDebugTests
     public static TheoryData<string, string, string> Transcripts => new()
     {
         { "hello", "hello", "step\nsi 3\nregs\nflags\ndisas/4\nbreak 0000:7c05\nlog port out 0x3f8 if hits <= 3 \"sent {al:c}\"\nbl\np/x word [ss:sp]\nx/8xb 0x7c00\nstack/2\ninfo pic\npoint\ncontinue\n" },
-        { "paging", "paging", "vector #PF\nc\nregs cr0 cr2 cr3\nvector #GP\ndelete 1\nmode\nspace\nbl\nc\n" },
-        { "kernel", "kernel", "tbreak kernel_main\nc\nsymbols kernel_main\nnext\nfinish\nautopsy\nrstep\nlastwrite dword [esp]\nrstep 2\npoint\ngoto 100_000\nwatch esp+4\nrcontinue\n" },
+        { "paging", "paging", "vector #PF\nc\nregs cr0 cr2 cr3\nseg\nidt 14\nwalk 0x40000010\nwalk eip\nwho esp\nvector #GP\ndelete 1\nmode\nspace\nbl\nc\n" },
+        { "kernel", "kernel", "tbreak kernel_main\nc\nsymbols kernel_main\nbt\nstack 4\ngdt\ntss\nlist\nnext\nfinish\nautopsy\nrstep\nlastwrite dword [esp]\nrstep 2\npoint\ngoto 100_000\nwatch esp+4\nrcontinue\n" },
         { "traps", "traps", "trap\nexplain\nt 2\ntraps\nvector 0x80 if instructions > 0\ncontinue\nblock\n" },
     };
 
@@ -90,6 +90,19 @@ public sealed class CommandLineDebugTests
         using TemporaryFile file = new(".txt");
         _ = CommandLine.RunWithInput("c\n", "debug", "hello", "--serial", "file:" + file.Path);
         Assert.Equal(CommandLine.Run("run", "hello", "-q").Output, File.ReadAllText(file.Path));
+    }
+
+    [Fact]
+    public void A_recording_in_the_place_of_the_image_is_replayed()
+    {
+        using TemporaryFile recording = new(".toyvmrec");
+        Assert.Equal(0, CommandLine.Run("run", "hello", "-q", "--record", recording.Path).Status);
+        ToolResult result = CommandLine.RunWithInput("c\n", "debug", recording.Path);
+        Assert.Contains("com1| ", result.Output, StringComparison.Ordinal);
+        Assert.Equal(CommandLine.RunWithInput("c\n", "debug", "--replay", recording.Path).Output, result.Output);
+        ToolResult refused = CommandLine.Run("debug", recording.Path, "--memory", "8M");
+        Assert.Equal(64, refused.Status);
+        Assert.Contains("the recording says what the machine is", refused.Errors, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -30,7 +30,7 @@ internal sealed class DebugCommand(HostConsole console)
     private readonly Option<bool> _keepGoing = new("--keep-going") { Description = "Go on behind a command that failed." };
     private readonly Option<bool> _linear = new("--linear") { Description = $"Sentences and lines, without boxes, colours and marks: for screen readers. The environment variable {LinearVariable}=1 does the same." };
     private readonly Option<bool> _tui = new("--tui") { Description = "Begin with the full-screen view." };
-    private readonly Option<string> _replay = new("--replay") { HelpName = "FILE", Description = "Debug a recorded run (toyvmm run --record): no image is named then, and what came in comes again." };
+    private readonly Option<string> _replay = new("--replay") { HelpName = "FILE", Description = "Debug a recorded run (toyvmm run --record): no image is named then, and what came in comes again. A recording in the place of the image does the same." };
     private readonly Option<string> _gdb = GdbOption.Create();
     private readonly Option<string> _serial = new("--serial") { HelpName = "WHERE", Description = "Where the guest's COM1 goes: stdio (the default: marked lines between the debugger's), none, or file:PATH." };
 
@@ -56,6 +56,12 @@ internal sealed class DebugCommand(HostConsole console)
         {
             _machine.Refuse(parsed, "and --replay: the recording says what the machine is");
             return new DebugRun(console, settings, ImageSource.FromRecording(recording), new VirtualMachineOptions { Engine = engine }).Execute();
+        }
+
+        if (_machine.Images(parsed) is [string path] && ImageSource.IsRecording(path))
+        {
+            _machine.RefuseOptions(parsed, $"and {path}: the recording says what the machine is");
+            return new DebugRun(console, settings, ImageSource.FromRecording(path), new VirtualMachineOptions { Engine = engine }).Execute();
         }
 
         ImageSource image = _machine.ReadImage(parsed);

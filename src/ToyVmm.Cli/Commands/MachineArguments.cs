@@ -86,17 +86,23 @@ internal sealed class MachineArguments
     /// <exception cref="UserErrorException">Something is.</exception>
     public void Refuse(ParseResult parsed, string why)
     {
+        RefuseOptions(parsed, why);
+        if (Images(parsed) is [string image, ..])
+        {
+            throw UserErrorException.Usage($"{image} {why}");
+        }
+    }
+
+    /// <summary>Makes sure that nothing is said about a machine but which image it runs.</summary>
+    /// <exception cref="UserErrorException">Something is.</exception>
+    public void RefuseOptions(ParseResult parsed, string why)
+    {
         foreach (Option option in (ReadOnlySpan<Option>)[_memory, _memoryMax, _cpu, _append, _initrd, _module, _disk, _cdrom, _bios, _vgaBios, _format, _entry, _loadAddress, _startTime, _from])
         {
             if (parsed.GetResult(option) is { Implicit: false })
             {
                 throw UserErrorException.Usage($"{option.Name} {why}");
             }
-        }
-
-        if (Images(parsed) is [string image, ..])
-        {
-            throw UserErrorException.Usage($"{image} {why}");
         }
     }
 

@@ -45,6 +45,20 @@ internal sealed record ImageSource(string Name, byte[]? Bytes, string Origin, Sn
         }
     }
 
+    /// <summary>True for a file that says of itself that it is a recording.</summary>
+    /// <param name="path">A path, or the name of a built-in guest.</param>
+    public static bool IsRecording(string path)
+    {
+        try
+        {
+            return File.Exists(path) && Recording.IsRecording(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false; // who opens it as an image says what is wrong
+        }
+    }
+
     /// <summary>Finds and reads an image.</summary>
     /// <param name="name">A path, or the name of a built-in guest.</param>
     /// <exception cref="UserErrorException">There is nothing of that name, or it cannot be read or assembled.</exception>

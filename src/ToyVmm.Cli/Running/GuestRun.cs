@@ -39,7 +39,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         using Tracing tracing = new(settings, traceFile ?? console.Error);
         using VirtualMachine vm = MakeMachine(sink, tracing);
         sink.Machine = vm;
-        tracing.Begin(vm, symbols);
+        tracing.Begin(vm, symbols, settings.TrapFormat is null ? SourceLines.Empty : GuestSymbols.ReadLines(settings.Symbols, image, console));
         tracing.Strict?.Attach(vm);
         using MachineRecorder? recorder = _recorder = StartRecording(vm);
         ulong before = vm.InstructionsRetired;
@@ -130,7 +130,11 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         // A screen on the terminal comes with its keyboard; without one the terminal is the serial line.
         bool display = settings.Display && console.OutputIsTerminal;
         bool takesTerminal = console.InputIsTerminal && (display || settings.SerialToOutput);
-        using DebugSession? debugged = settings.Gdb is null ? null : new DebugSession(vm) { Symbols = GuestSymbols.Read(settings.Symbols, image, console, quiet: true) };
+        using DebugSession? debugged = settings.Gdb is null ? null : new DebugSession(vm)
+        {
+            Symbols = GuestSymbols.Read(settings.Symbols, image, console, quiet: true),
+            Lines = GuestSymbols.ReadLines(settings.Symbols, image, console),
+        };
         using GdbRun? gdb = debugged is null ? null : new GdbRun(debugged, settings.Gdb!, console, settings.Quiet);
         using TerminalSession? session = takesTerminal ? TerminalSession.Start(vm, console, toKeyboard: display, settings.Quiet) : null;
         using StopSignals signals = new(() =>
@@ -381,7 +385,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
         }
 
         /// <summary>Begins to record, where traps are to be explained, and ends the run when the trace must not grow any more.</summary>
-        public void Begin(VirtualMachine vm, SymbolTable? symbols)
+        public void Begin(VirtualMachine vm, SymbolTable? symbols, SourceLines lines)
         {
             if (_writer is not null)
             {
@@ -391,7 +395,7 @@ internal sealed class GuestRun(HostConsole console, RunSettings settings, ImageS
             if (_format is { } format)
             {
                 TrapFile traps = _traps = new TrapFile(_output, format, vm, _most) { Full = EndRun };
-                _recorder = new TrapRecorder(vm, traps.Write, new TrapNaming(linear => symbols?.Find(linear)?.ToString()));
+                _recorder = new TrapRecorder(vm, traps.Write, new TrapNaming(linear => symbols?.Find(linear)?.ToString(), linear => lines.Find(linear)?.ToString()));
                 _recorder.Attach();
             }
 

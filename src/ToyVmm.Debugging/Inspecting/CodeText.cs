@@ -81,7 +81,7 @@ internal static unsafe class CodeText
                 _ = text.Add("; ").Mark(MarkKind.Heading, source.ToString()).Write($"  {inspector.Sources.Text(source)?.Trim()}").End();
             }
 
-            _ = text.Mark(MarkKind.Current, line.IsCurrent ? "=> " : "   ")
+            _ = text.Mark(MarkKind.Current, line.IsCurrent ? "=> " : inspector.HasBreakpoint?.Invoke(line.Address) == true ? " * " : "   ")
                 .Write($"{line.Address:x8}  {Convert.ToHexStringLower(line.Bytes),-16} {line.Instruction.Text}");
             if (line.Operand.Length > 0)
             {

@@ -72,6 +72,9 @@ public sealed class Inspector(VirtualMachine machine)
     /// <summary>The texts of the sources.</summary>
     public SourceFiles Sources { get; set; } = new();
 
+    /// <summary>Where breakpoints wait, for listings; null where there are none.</summary>
+    internal Func<uint, bool>? HasBreakpoint { get; set; }
+
     /// <summary>Shows a subject.</summary>
     /// <param name="subject">Its name; the beginning of one is enough where no other begins so.</param>
     /// <param name="arguments">What stands behind it.</param>
@@ -126,6 +129,17 @@ public sealed class Inspector(VirtualMachine machine)
         string name = DataName(linear) ?? Symbols.Find(linear)?.ToString() ?? "";
         return Lines.Find(linear) is not { } line ? name : name.Length == 0 ? line.ToString() : $"{name} ({line})";
     }
+
+    /// <summary>The source line that an address belongs to: <c>main.c:12</c>.</summary>
+    /// <param name="linear">The linear address.</param>
+    /// <returns>Null where no line is known.</returns>
+    public string? SourceOf(uint linear) => Lines.Find(linear)?.ToString();
+
+    /// <summary>The source line that an address belongs to, with its text where that is to be found: <c>main.c:12: x = y;</c>.</summary>
+    /// <param name="linear">The linear address.</param>
+    /// <returns>Null where no line is known.</returns>
+    public string? DescribeSource(uint linear) =>
+        Lines.Find(linear) is not { } line ? null : Sources.Text(line) is { } text ? $"{line}: {text.Trim()}" : line.ToString();
 
     /// <summary>A name with what stands around it; empty where there is none.</summary>
     internal string NameAt(uint? linear, string before, string after) => linear is { } address && Symbols.Find(address) is { } name ? $"{before}{name}{after}" : "";

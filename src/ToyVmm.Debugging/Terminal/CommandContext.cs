@@ -7,6 +7,8 @@ namespace ToyVmm.Debugging.Terminal;
 /// <summary>What commands work with, and what they remember for the next one.</summary>
 internal sealed class CommandContext
 {
+    private ulong _trapsSeen;
+
     public CommandContext(DebugSession session, CommandInterpreterOptions options)
     {
         (Session, Options) = (session, options);
@@ -33,7 +35,8 @@ internal sealed class CommandContext
     public void Note(IReadOnlyList<Trap> traps)
     {
         const int Most = 500;
-        Traps.AddRange(traps);
+        // Each step has its own recorder: the numbers are the prompt's.
+        Traps.AddRange(traps.Select(trap => trap with { Number = ++_trapsSeen }));
         if (Traps.Count > Most)
         {
             Traps.RemoveRange(0, Traps.Count - Most);
@@ -47,6 +50,9 @@ internal sealed class CommandContext
 
     /// <summary>Where disas goes on; null for the next instruction.</summary>
     public uint? NextCode { get; set; }
+
+    /// <summary>Where list goes on; null for the next instruction's line.</summary>
+    public SourcePosition? NextSource { get; set; }
 
     /// <summary>Against what expressions are evaluated.</summary>
     public ExpressionContext Values => new(Session.Machine, Session.Point.Events);

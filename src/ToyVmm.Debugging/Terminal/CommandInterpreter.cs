@@ -89,16 +89,6 @@ public sealed class CommandInterpreter
     /// <summary>The registers that the last command changed, by name.</summary>
     public IReadOnlySet<string> ChangedRegisters => _context.Registers.ChangedNames;
 
-    /// <summary>Code at a linear address and behind it, as <c>disas</c> shows it.</summary>
-    /// <param name="linear">The address of the first instruction.</param>
-    /// <param name="count">How many instructions.</param>
-    public IReadOnlyList<CodeLine> Code(uint linear, int count) => CodeView.Lines(_context.Session, linear, count);
-
-    /// <summary>The stack on both sides of its top, as <c>stack</c> shows it: what was popped last above, what is popped next below.</summary>
-    /// <param name="before">How many items below the top's address.</param>
-    /// <param name="count">How many from the top on.</param>
-    public IReadOnlyList<StackLine> Stack(int before, int count) => StackView.Lines(_context.Session, before, count);
-
     // "x/4i eip" is the command x with a format stuck to it: the format goes to the arguments.
     private static (string Name, string Arguments) Split(string text)
     {

@@ -13,6 +13,7 @@ public static class CommandTable
         .. TimeTravelCommands.All,
         .. TrapCommands.All,
         .. LookingCommands.All,
+        .. SourceCommands.All,
         .. MachineCommands.All,
         .. StateCommands.All,
         .. GeneralCommands.All,

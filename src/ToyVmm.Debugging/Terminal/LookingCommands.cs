@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text;
 using ToyVmm.Debugging.Expressions;
+using ToyVmm.Debugging.Inspecting;
 using ToyVmm.Debugging.Monitoring;
 using ToyVmm.Debugging.Registers;
 using ToyVmm.Hardware.Cpu;
@@ -31,21 +32,17 @@ internal static class LookingCommands
             Examples = [new("regs", "the usual ones"), new("regs control", "CR0 to CR4"), new("regs eax esp", "two of them"), new("r all", "every one")],
             Execute = Registers,
         },
-        new("flags", CommandGroup.Looking, "", "show EFLAGS bit by bit")
+        new("flags", CommandGroup.Looking, "", "show the flags by name")
         {
             Examples = [new("flags", "those that are set")],
-            Execute = (context, _) =>
-            {
-                uint eflags = (uint)RegisterTable.Find("eflags")!.Read(context.Session.Machine);
-                return new CommandReply(Invariant($"eflags {eflags:x8}  {FlagText.Of(eflags)}"));
-            },
+            Execute = (context, _) => new CommandReply(Invariant($"eflags {(uint)RegisterTable.Find("eflags")!.Read(context.Session.Machine):x8}  {StopDescription.Flags(context.Session)}")),
         },
-        new("print", CommandGroup.Looking, "[/FORMAT] EXPRESSION", "print the value of an expression")
+        new("print", CommandGroup.Looking, "[/FORMAT] EXPRESSION[, EXPRESSION]...", "print the values of expressions")
         {
             Aliases = ["p"],
             Completes = CompletionKind.Expressions,
             Help = "Formats: x hexadecimal, d signed, u unsigned, o octal, b binary, c character, a address with its symbol, s the string in memory there. Registers and their parts (eax, al, eflags.zf, cr0.pg, cs.base), memory as NASM writes it (byte [ebx+4], word [ss:sp], dword phys [0x1000]) or C (*(u16*)x), symbols, the counts instructions and events, ticks, time, and C's operators.",
-            Examples = [new("print eax", "hexadecimal and decimal"), new("p/d (s32)eax", "signed"), new("p word [ss:sp]", "memory"), new("p/x cr0 & 1", "an operation"), new("p instructions", "a count")],
+            Examples = [new("print eax", "hexadecimal and decimal"), new("p/d (s32)eax", "signed"), new("p word [ss:sp]", "memory"), new("p/x cr0 & 1", "an operation"), new("p instructions", "a count"), new("p/x eax, ebx, [esp]", "three values")],
             Execute = Print,
         },
         new("x", CommandGroup.Looking, "[/NFU] ADDRESS", "show linear memory: N units, format F of x d u o c i s, unit U of b h w g")
@@ -68,16 +65,9 @@ internal static class LookingCommands
             Aliases = ["dasm"],
             Completes = CompletionKind.Symbols,
             Repeats = true,
-            Help = "Without a place it begins at the next instruction; Enter goes on. => is the next instruction, * a breakpoint.",
+            Help = "With the names of symbols and the source lines. Without a place it begins at the next instruction; Enter goes on. => is the next instruction, * a breakpoint.",
             Examples = [new("disas", "from here on"), new("disas/5 0x7c00", "five instructions")],
             Execute = Disassemble,
-        },
-        new("stack", CommandGroup.Looking, "[/N]", "show the stack on both sides of its top")
-        {
-            Aliases = ["k"],
-            Help = "Four items that have been popped, a line for the top, and N that are there. Values that point into code have names.",
-            Examples = [new("stack", "eight items"), new("stack/20", "twenty")],
-            Execute = Stack,
         },
         new("symbols", CommandGroup.Looking, "[TEXT]", "list the symbols whose names contain a text")
         {
@@ -147,7 +137,7 @@ internal static class LookingCommands
             UInt128 value = field.Read(context.Session.Machine);
             string digits = value.ToString("x" + ((field.Bits + 3) / 4).ToString(System.Globalization.CultureInfo.InvariantCulture), System.Globalization.CultureInfo.InvariantCulture);
             bool changed = context.Registers.ChangedNames.Contains(field.Name);
-            string flags = field.Name == "eflags" ? $" [{FlagText.Of((uint)value)}]" : "";
+            string flags = field.Name == "eflags" ? $" [{StopDescription.Flags(context.Session)}]" : "";
             if (linear)
             {
                 _ = text.Append(Invariant($"{field.Name} {digits}{flags}{(changed ? ", changed" : "")}\n"));
@@ -184,8 +174,9 @@ internal static class LookingCommands
             throw new CommandErrorException($"a format is one of {ValueText.Formats}; x shows memory");
         }
 
-        ExpressionValue value = context.Parse(format.Rest).Evaluate(context.Values);
-        return new CommandReply($"{format.Rest} = {ValueText.Of(context.Session, value, format.Letter)}");
+        // All are parsed before one is printed: an error is the only answer.
+        (string Text, Expression Value)[] values = [.. Words.AtCommas(format.Rest).Select(text => (text, context.Parse(text)))];
+        return new CommandReply(string.Join('\n', values.Select(value => $"{value.Text} = {ValueText.Of(context.Session, value.Value.Evaluate(context.Values), format.Letter)}")));
     }
 
     private static CommandReply Dump(CommandContext context, string arguments, bool physical)
@@ -201,9 +192,9 @@ internal static class LookingCommands
 
         if (format.Letter == 'i' && !physical)
         {
-            IReadOnlyList<CodeLine> lines = CodeView.Lines(context.Session, address, format.Count);
-            context.NextDump = lines[^1].Address + (uint)lines[^1].Length;
-            return new CommandReply(CodeText(lines));
+            IReadOnlyList<CodeLine> lines = context.Session.Inspector.Disassemble(new CodePlace(address), format.Count);
+            context.NextDump = lines[^1].Address + (uint)lines[^1].Instruction.Length;
+            return new CommandReply(SpokenText.Of(context, context.Session.Inspector.Show(lines)));
         }
 
         if (format.Letter is 's' or 'a' or 'b')
@@ -226,34 +217,9 @@ internal static class LookingCommands
         CpuState cpu = context.Session.Cpu;
         uint address = format.Rest.Length > 0 ? context.Address(format.Rest) : context.NextCode ?? (cpu.Cs.Base + cpu.Eip);
         context.RepeatLine = arguments.StartsWith('/') ? $"disas{Words.First(arguments).First}" : "disas";
-        IReadOnlyList<CodeLine> lines = CodeView.Lines(context.Session, address, count);
-        context.NextCode = lines[^1].Address + (uint)lines[^1].Length;
-        return new CommandReply(CodeText(lines));
-    }
-
-    private static string CodeText(IReadOnlyList<CodeLine> lines)
-    {
-        StringBuilder text = new();
-        foreach (CodeLine line in lines)
-        {
-            _ = line.Label is { } label ? text.Append(label).Append(":\n") : text;
-            _ = text.Append(line).Append('\n');
-        }
-
-        return text.ToString().TrimEnd('\n');
-    }
-
-    private static CommandReply Stack(CommandContext context, string arguments)
-    {
-        const int Popped = 4;
-        FormatArgument format = FormatArgument.Parse(arguments);
-        int count = arguments.StartsWith('/') ? format.Count : 8;
-        if (format.Rest.Length > 0)
-        {
-            throw new CommandErrorException($"{format.Rest}: only /N stands behind it");
-        }
-
-        return new CommandReply(string.Join('\n', StackView.Lines(context.Session, Popped, count)));
+        IReadOnlyList<CodeLine> lines = context.Session.Inspector.Disassemble(new CodePlace(address), count);
+        context.NextCode = lines[^1].Address + (uint)lines[^1].Instruction.Length;
+        return new CommandReply(SpokenText.Of(context, context.Session.Inspector.Show(lines)));
     }
 
     private static CommandReply Symbols(CommandContext context, string arguments)

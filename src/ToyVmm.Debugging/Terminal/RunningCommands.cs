@@ -48,6 +48,7 @@ internal static class RunningCommands
     public static CommandReply Report(CommandContext context, DebugStop stop)
     {
         context.NextCode = null;
+        context.NextSource = null;
         return new CommandReply(StopText.Describe(context, stop));
     }
 

@@ -7,7 +7,5 @@ internal static class SourceText
 {
     /// <summary>"kernel.c:12: main();", as much of it as is known.</summary>
     /// <returns>Null where nothing is.</returns>
-    public static string? Of(DebugSession session) =>
-        session.Lines.Find(session.Cpu.Cs.Base + session.Cpu.Eip) is not { } line ? null
-        : session.Inspector.Sources.Text(line) is { } text ? $"{line}: {text.Trim()}" : line.ToString();
+    public static string? Of(DebugSession session) => session.Inspector.DescribeSource(session.Cpu.Cs.Base + session.Cpu.Eip);
 }

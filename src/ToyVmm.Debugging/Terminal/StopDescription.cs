@@ -1,4 +1,4 @@
-using ToyVmm.Debugging.Registers;
+using ToyVmm.Debugging.Inspecting;
 using ToyVmm.Engines;
 
 namespace ToyVmm.Debugging.Terminal;
@@ -10,11 +10,11 @@ public static class StopDescription
     /// <param name="trap">What was delivered.</param>
     public static string Event(in TrapInfo trap) => StopText.Event(trap);
 
-    /// <summary>The flags that are set: "PF ZF IF".</summary>
+    /// <summary>The flags that are set: "PF ZF IF IOPL=3", or "-" for none.</summary>
     /// <param name="session">The session.</param>
     public static string Flags(DebugSession session)
     {
         ArgumentNullException.ThrowIfNull(session);
-        return FlagText.Of((uint)RegisterTable.Find("eflags")!.Read(session.Machine));
+        return RegisterReport.Flags(session.Machine, "eflags");
     }
 }

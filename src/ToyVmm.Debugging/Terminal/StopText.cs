@@ -35,7 +35,7 @@ internal static class StopText
 
         if (stop.Cause != StopCause.Start)
         {
-            Changes(text, changes, linear);
+            Changes(text, context.Session, changes, linear);
         }
 
         return text.ToString().TrimEnd('\n');
@@ -98,10 +98,17 @@ internal static class StopText
 
         _ = text.Append(Invariant($"{place}  {count}\n"));
         _ = source.Length > 0 ? text.Append(source).Append('\n') : text;
-        _ = text.Append(Invariant($"=> {CodeView.Bytes(session, next),-22} {next.Text}\n"));
+        _ = text.Append(Invariant($"=> {Bytes(session, next.Length),-16} {next.Text}\n"));
     }
 
-    private static void Changes(StringBuilder text, IReadOnlyList<(Register Register, UInt128 Old, UInt128 New)> changes, bool linear)
+    private static string Bytes(DebugSession session, int length)
+    {
+        byte[] bytes = new byte[length];
+        int read = session.Memory.ReadLinear(session.Cpu.Cs.Base + session.Cpu.Eip, bytes);
+        return Convert.ToHexStringLower(bytes.AsSpan(0, read));
+    }
+
+    private static void Changes(StringBuilder text, DebugSession session, IReadOnlyList<(Register Register, UInt128 Old, UInt128 New)> changes, bool linear)
     {
         // A cache that follows its selector is not told twice.
         HashSet<string> names = [.. changes.Select(change => change.Register.Name)];
@@ -111,7 +118,7 @@ internal static class StopText
         {
             string before = RegisterChanges.Digits(register, old);
             string after = RegisterChanges.Digits(register, now);
-            string flags = register.Name == "eflags" && FlagText.Of((uint)now) is { Length: > 0 } set ? $" [{set}]" : "";
+            string flags = register.Name == "eflags" ? $" [{StopDescription.Flags(session)}]" : "";
             _ = linear ? text.Append(Invariant($"{register.Name} is {after}{flags}, was {before}.\n")) : text.Append(Invariant($"   {register.Name,-6} {before} -> {after}{flags}\n"));
         }
 

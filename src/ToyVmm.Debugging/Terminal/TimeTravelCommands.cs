@@ -14,10 +14,18 @@ internal static class TimeTravelCommands
     [
         new("rstep", CommandGroup.TimeTravel, "[N]", "back by one instruction, or one interrupt or exception; by N of them")
         {
-            Aliases = ["rs", "reverse-step"],
+            Aliases = ["rs", "rsi", "reverse-step", "reverse-stepi"],
             Repeats = true,
             Examples = [new("rstep", "before what has happened last"), new("rs 10", "ten")],
-            Execute = ReverseStep,
+            Execute = (context, arguments) => Repeat(context, arguments, context.Session.ReverseStep),
+        },
+        new("rnext", CommandGroup.TimeTravel, "[N]", "back by one instruction of this procedure; by N of them")
+        {
+            Aliases = ["rn", "rni", "reverse-next", "reverse-nexti"],
+            Repeats = true,
+            Help = "Behind a call or an interrupt that has returned it goes back to before it; a breakpoint inside stops it there. A return to where nobody has called from is a step by itself.",
+            Examples = [new("rnext", "back over a CALL"), new("rn 5", "five")],
+            Execute = (context, arguments) => Repeat(context, arguments, context.Session.ReverseStepOver),
         },
         new("rcontinue", CommandGroup.TimeTravel, "", "back to the last moment at which a breakpoint or watchpoint would have stopped the guest")
         {
@@ -42,6 +50,14 @@ internal static class TimeTravelCommands
             Examples = [new("lastwrite esp", "who has pushed that?"), new("lw dword [ebp-4]", "a variable"), new("lastwrite phys:0x7e00,2", "physical memory")],
             Execute = LastWrite,
         },
+        new("who", CommandGroup.TimeTravel, "ADDRESS[,LENGTH]", "which instruction has last stored to memory; the guest stays where it is")
+        {
+            Aliases = ["who-wrote"],
+            Completes = CompletionKind.Symbols,
+            Help = "As `lastwrite`, but it only tells.",
+            Examples = [new("who esp", "who has pushed that?"), new("who dword [ebp-4]", "a variable")],
+            Execute = Who,
+        },
         new("history", CommandGroup.TimeTravel, "", "how far one can go back, and what that takes")
         {
             Examples = [new("history", "from where to where")],
@@ -61,13 +77,13 @@ internal static class TimeTravelCommands
     private static ulong? Number(string text) =>
         ulong.TryParse(text.Trim().Replace("_", "", StringComparison.Ordinal).Replace(",", "", StringComparison.Ordinal), NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) ? value : null;
 
-    private static CommandReply ReverseStep(CommandContext context, string arguments)
+    private static CommandReply Repeat(CommandContext context, string arguments, Func<DebugStop> step)
     {
         ulong count = context.Count(arguments, 1);
         DebugStop stop = context.Session.LastStop;
         for (ulong n = 0; n < count; n++)
         {
-            stop = context.Session.ReverseStep();
+            stop = step();
             if (stop.Cause != StopCause.Stepped)
             {
                 break;
@@ -77,7 +93,28 @@ internal static class TimeTravelCommands
         return RunningCommands.Report(context, stop);
     }
 
-    private static CommandReply LastWrite(CommandContext context, string arguments)
+    private static CommandReply LastWrite(CommandContext context, string arguments) => RunningCommands.Report(context, GoToLastWrite(context, arguments));
+
+    private static CommandReply Who(CommandContext context, string arguments)
+    {
+        DebugSession session = context.Session;
+        ExecutionPoint here = session.Point;
+        DebugStop stop = GoToLastWrite(context, arguments);
+        string answer = stop.Cause switch
+        {
+            StopCause.Reached => $"{StopText.Place(session)}  {session.NextInstruction().Text}\nstores there, or its fault; goto {session.Point} leads to it{(SourceText.Of(session) is { } source ? "\n" + source : "")}",
+            StopCause.HistoryBegin when session.Point <= session.History.Begin && session.History.Unavailable is null => Invariant($"nothing has stored there since {session.History.Begin}, the beginning of the history"),
+            _ => stop.Text,
+        };
+        if (session.Point != here)
+        {
+            _ = session.GoTo(here);
+        }
+
+        return new CommandReply(answer);
+    }
+
+    private static DebugStop GoToLastWrite(CommandContext context, string arguments)
     {
         int comma = arguments.LastIndexOf(',');
         string what = (comma < 0 ? arguments : arguments[..comma]).Trim();
@@ -86,7 +123,7 @@ internal static class TimeTravelCommands
         (ulong address, uint bytes, bool isPhysical) = what.StartsWith("phys:", StringComparison.Ordinal) ? (context.Value(what[5..].Trim()), 1u, true)
             : context.TryPlace(what) is { } place ? (place.Address, (uint)place.Size, place.IsPhysical)
             : (context.Address(what), 1u, false);
-        return RunningCommands.Report(context, session.GoToLastWrite(address, length == 0 ? bytes : length, isPhysical));
+        return session.GoToLastWrite(address, length == 0 ? bytes : length, isPhysical);
     }
 
     private static string Describe(DebugSession session)

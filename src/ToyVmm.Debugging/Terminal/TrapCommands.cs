@@ -62,7 +62,7 @@ internal static class TrapCommands
     {
         List<Trap> traps = [];
         DebugStop stop;
-        using (TrapRecorder recorder = new(context.Session.Machine, traps.Add, Naming(context.Session)))
+        using (TrapRecorder recorder = new(context.Session.Machine, traps.Add, context.Session.Naming))
         {
             recorder.Attach();
             stop = context.Session.Step(StepKind.Instruction);
@@ -91,13 +91,15 @@ internal static class TrapCommands
         // The trap that the guest stands behind has been recorded already.
         if (context.Traps.Count > 0 && context.TrapsSeenAt == context.Session.Point)
         {
-            return new CommandReply(TrapText.Explain(context.Traps[^1]).TrimEnd());
+            return new CommandReply(Explanation(context));
         }
 
         int before = context.Traps.Count;
         CommandReply reply = StepInstruction(context);
-        return context.Traps.Count > before ? reply with { Text = TrapText.Explain(context.Traps[^1]).TrimEnd() } : reply with { Text = "no trap: the CPU does that alone\n" + reply.Text };
+        return context.Traps.Count > before ? reply with { Text = Explanation(context) } : reply with { Text = "no trap: the CPU does that alone\n" + reply.Text };
     }
+
+    private static string Explanation(CommandContext context) => TrapText.Explain(context.Traps[^1], context.Session.Inspector.DescribeSource).TrimEnd();
 
     private static CommandReply Autopsy(CommandContext context, string arguments)
     {
@@ -120,6 +122,4 @@ internal static class TrapCommands
         write(text, report);
         return new CommandReply(text.ToString().TrimEnd('\n'));
     }
-
-    private static TrapNaming Naming(DebugSession session) => new(address => session.Symbols.Find(address)?.ToString());
 }

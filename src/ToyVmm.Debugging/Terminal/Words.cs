@@ -18,6 +18,35 @@ internal static class Words
     /// <summary>All words.</summary>
     public static string[] All(string text) => text.Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries);
 
+    /// <summary>The parts between commas, but for commas in brackets and quotes.</summary>
+    public static string[] AtCommas(string text)
+    {
+        List<string> parts = [];
+        int begin = 0;
+        int depth = 0;
+        char quote = '\0';
+        for (int n = 0; n < text.Length; n++)
+        {
+            char c = text[n];
+            if (quote != '\0')
+            {
+                quote = c == quote ? '\0' : quote;
+                continue;
+            }
+
+            quote = c is '"' or '\'' ? c : '\0';
+            depth += c is '(' or '[' ? 1 : c is ')' or ']' ? -1 : 0;
+            if (c == ',' && depth == 0)
+            {
+                parts.Add(text[begin..n].Trim());
+                begin = n + 1;
+            }
+        }
+
+        parts.Add(text[begin..].Trim());
+        return [.. parts];
+    }
+
     /// <summary>What stands before and behind the first " if " outside of quotes.</summary>
     public static (string Before, string? Condition) AtIf(string text)
     {

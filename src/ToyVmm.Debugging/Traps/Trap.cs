@@ -10,7 +10,7 @@ namespace ToyVmm.Debugging.Traps;
 /// One trap: what the guest did, why the VMM had to step in, what it did then, micro-step by micro-step, and what came of it. All of it but
 /// <see cref="TrapCost.HostTime"/> is the same from run to run and from engine to engine.
 /// </summary>
-public sealed class Trap
+public sealed record Trap
 {
     private readonly CpuState _before;
     private readonly CpuState _after;

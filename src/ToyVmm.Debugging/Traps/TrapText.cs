@@ -44,7 +44,8 @@ public static class TrapText
 
     /// <summary>The trap explained, on several lines: the instruction, why it trapped, what the VMM did, what is different now, what it cost.</summary>
     /// <param name="trap">The trap.</param>
-    public static string Explain(Trap trap)
+    /// <param name="describeSource">The source line of a linear address with more about it, for example its text; null for what the trap says of it.</param>
+    public static string Explain(Trap trap, Func<uint, string?>? describeSource = null)
     {
         ArgumentNullException.ThrowIfNull(trap);
         StringBuilder text = new();
@@ -52,9 +53,10 @@ public static class TrapText
         Line(text, $"trap {trap.Number}: {Name(trap.Kind)}, {What(trap)}");
         Line(text, $"  when         {trap.Point.Instructions} instructions retired, {trap.Point.Events} events delivered; clock {trap.Clock}");
         Line(text, $"  instruction  {instruction.Selector:x4}:{instruction.Offset:x8}  {Convert.ToHexStringLower(instruction.Bytes.Span)}  {instruction.Text}");
-        if (instruction.Symbol is not null || instruction.Source is not null)
+        string? source = describeSource?.Invoke(instruction.Linear) ?? instruction.Source;
+        if (instruction.Symbol is not null || source is not null)
         {
-            Line(text, $"  where        {string.Join(", ", new[] { instruction.Symbol, instruction.Source }.Where(part => part is not null))}");
+            Line(text, $"  where        {string.Join(", ", new[] { instruction.Symbol, source }.Where(part => part is not null))}");
         }
 
         Line(text, $"  mode         {Mode(trap.Before)}");

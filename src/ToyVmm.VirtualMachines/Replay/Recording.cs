@@ -41,6 +41,15 @@ public sealed class Recording
         LastMoment = marks.Count > 0 && marks[^1].At > last ? marks[^1].At : last;
     }
 
+    /// <summary>True for a file that begins as recordings do.</summary>
+    /// <param name="path">An existing file.</param>
+    public static bool IsRecording(string path)
+    {
+        Span<byte> start = stackalloc byte[RecordingFormat.Magic.Length];
+        using FileStream file = File.OpenRead(path);
+        return file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false) == start.Length && start.SequenceEqual(RecordingFormat.Magic);
+    }
+
     /// <summary>The file.</summary>
     public string Path { get; }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using ToyVmm.Cli.Interactive;
 using ToyVmm.Debugging;
+using ToyVmm.Debugging.Inspecting;
 using ToyVmm.Debugging.Registers;
 using ToyVmm.Debugging.Terminal;
 using static System.FormattableString;
@@ -262,10 +263,10 @@ internal sealed class FullScreenDebugger : IDisposable
         _codeTop ??= _cursor;
         for (int n = 0; n < Math.Abs(lines); n++)
         {
-            _cursor = lines > 0 ? _interpreter.Code(_cursor, 2) is [_, CodeLine next] ? next.Address : _cursor : Before(_cursor);
+            _cursor = lines > 0 ? Disassemble(_cursor, 2) is [_, CodeLine next] ? next.Address : _cursor : Before(_cursor);
         }
 
-        IReadOnlyList<CodeLine> shown = _interpreter.Code(_codeTop.Value, CodeRows);
+        IReadOnlyList<CodeLine> shown = Fitting(_codeTop.Value, CodeRows);
         if (!shown.Any(line => line.Address == _cursor))
         {
             _codeTop = lines > 0 ? shown.Count > 1 && Math.Abs(lines) == 1 ? shown[1].Address : _cursor : _cursor;
@@ -276,7 +277,7 @@ internal sealed class FullScreenDebugger : IDisposable
     {
         for (uint back = 15; back >= 1; back--)
         {
-            IReadOnlyList<CodeLine> lines = _interpreter.Code(address - back, 16);
+            IReadOnlyList<CodeLine> lines = Disassemble(address - back, 16);
             for (int n = 0; n + 1 < lines.Count; n++)
             {
                 if (lines[n + 1].Address == address)
@@ -314,7 +315,7 @@ internal sealed class FullScreenDebugger : IDisposable
                 Status = Status(),
                 Registers = Registers(),
                 Code = [.. Code(code)],
-                Stack = [.. _interpreter.Stack(Math.Min(3, stack / 3), stack - Math.Min(3, stack / 3)).Select(line => new ScreenLine(line.ToString(), IsCurrent: line.IsTop))],
+                Stack = [.. Session.Inspector.StackWords(Math.Min(3, stack / 3), stack - Math.Min(3, stack / 3)).Select(StackLine)],
                 Traps = [.. _traps.TakeLast(traps).Select(line => new ScreenLine(line))],
                 Output = [.. _output.Recent.TakeLast(output).Select(line => new ScreenLine(line))],
                 Message = Message(),
@@ -357,19 +358,54 @@ internal sealed class FullScreenDebugger : IDisposable
         return ($"{(changed ? '*' : ' ')}{(name == "eflags" ? "efl" : name),-3} {digits}", changed);
     }
 
+    private static ScreenLine StackLine(StackWord word)
+    {
+        bool isTop = word.Pointers.Contains("SP", StringComparison.Ordinal);
+        string value = word.Value is { } known ? Invariant($"{known:x8}") : "????????";
+        string pointers = word.Pointers.Length > 0 ? "<- " + word.Pointers.Trim() : "";
+        return new ScreenLine(string.Join(' ', ((string[])[Invariant($"{(isTop ? "=>" : "  ")} {word.Offset:x8}  {value}"), word.Name, pointers]).Where(part => part.Length > 0)), IsCurrent: isTop);
+    }
+
+    private IReadOnlyList<CodeLine> Disassemble(uint linear, int count) => Session.Inspector.Disassemble(new CodePlace(linear), count);
+
+    // As many instructions as rows hold, with the names and the source lines above them.
+    private IReadOnlyList<CodeLine> Fitting(uint linear, int rows)
+    {
+        List<CodeLine> lines = [];
+        foreach (CodeLine line in Disassemble(linear, rows))
+        {
+            rows -= 1 + (line.Symbol is null ? 0 : 1) + (line.Source is null ? 0 : 1);
+            if (rows < 0 && lines.Count > 0)
+            {
+                break;
+            }
+
+            lines.Add(line);
+        }
+
+        return lines;
+    }
+
     private IEnumerable<ScreenLine> Code(int rows)
     {
         uint next = Session.Cpu.Cs.Base + Session.Cpu.Eip;
-        IReadOnlyList<CodeLine> lines = _interpreter.Code(_codeTop ?? next, rows);
+        HashSet<uint> stops = [.. Session.Breakpoints.Where(one => one.IsEnabled).Select(one => one.Spec).OfType<LinearSpec>().Select(spec => spec.Address)];
         List<ScreenLine> shown = [];
-        foreach (CodeLine line in lines)
+        foreach (CodeLine line in Fitting(_codeTop ?? next, rows))
         {
-            if (line.Label is { } label)
+            if (line.Symbol is { } symbol)
             {
-                shown.Add(new ScreenLine(label + ":"));
+                shown.Add(new ScreenLine(symbol + ":"));
             }
 
-            shown.Add(new ScreenLine(Invariant($"{(line.IsNext ? "=>" : "  ")}{(line.HasBreakpoint ? '*' : ' ')}{line.Address:x8} {line.Text}"), line.IsNext, line.HasBreakpoint, line.Address == _cursor && _codeTop is not null));
+            if (line.Source is { } source)
+            {
+                shown.Add(new ScreenLine($"; {source}  {Session.Inspector.Sources.Text(source)?.Trim()}".TrimEnd()));
+            }
+
+            bool stopsHere = stops.Contains(line.Address);
+            string operand = line.Operand.Length > 0 ? " " + line.Operand : "";
+            shown.Add(new ScreenLine(Invariant($"{(line.IsCurrent ? "=>" : "  ")}{(stopsHere ? '*' : ' ')}{line.Address:x8} {line.Instruction.Text}{operand}"), line.IsCurrent, stopsHere, line.Address == _cursor && _codeTop is not null));
         }
 
         return shown.Take(rows);

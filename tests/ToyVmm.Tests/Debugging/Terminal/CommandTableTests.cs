@@ -49,8 +49,17 @@ public sealed class CommandTableTests
                     _ = guest.Do("until at 200_000");
                     _ = guest.Do("break 0x7c00");
                     _ = guest.Do("break 0x7c02");
-                    string text = guest.Do(example.Line);
-                    Assert.DoesNotContain("unavailable", text, StringComparison.Ordinal);
+                    CommandReply reply = guest.Interpreter.Execute(example.Line);
+
+                    // The course's kernel is built without line tables, and no block may begin at the next instruction.
+                    bool mayFail = name switch
+                    {
+                        "list" => reply.Text.Contains("no source lines", StringComparison.Ordinal),
+                        "translated" => reply.Text.Contains("decoded no block", StringComparison.Ordinal),
+                        _ => false,
+                    };
+                    Assert.True(!reply.IsError || mayFail, $"{example.Line}: {reply.Text}");
+                    Assert.True(mayFail || !reply.Text.Contains("unavailable", StringComparison.Ordinal), $"{example.Line}: {reply.Text}");
                 }
             }
         }
