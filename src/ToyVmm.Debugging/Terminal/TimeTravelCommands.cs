@@ -17,7 +17,15 @@ internal static class TimeTravelCommands
             Aliases = ["rs", "rsi", "reverse-step", "reverse-stepi"],
             Repeats = true,
             Examples = [new("rstep", "before what has happened last"), new("rs 10", "ten")],
-            Execute = ReverseStep,
+            Execute = (context, arguments) => Repeat(context, arguments, context.Session.ReverseStep),
+        },
+        new("rnext", CommandGroup.TimeTravel, "[N]", "back by one instruction of this procedure; by N of them")
+        {
+            Aliases = ["rn", "rni", "reverse-next", "reverse-nexti"],
+            Repeats = true,
+            Help = "Behind a call or an interrupt that has returned it goes back to before it; a breakpoint inside stops it there. A return to where nobody has called from is a step by itself.",
+            Examples = [new("rnext", "back over a CALL"), new("rn 5", "five")],
+            Execute = (context, arguments) => Repeat(context, arguments, context.Session.ReverseStepOver),
         },
         new("rcontinue", CommandGroup.TimeTravel, "", "back to the last moment at which a breakpoint or watchpoint would have stopped the guest")
         {
@@ -69,13 +77,13 @@ internal static class TimeTravelCommands
     private static ulong? Number(string text) =>
         ulong.TryParse(text.Trim().Replace("_", "", StringComparison.Ordinal).Replace(",", "", StringComparison.Ordinal), NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) ? value : null;
 
-    private static CommandReply ReverseStep(CommandContext context, string arguments)
+    private static CommandReply Repeat(CommandContext context, string arguments, Func<DebugStop> step)
     {
         ulong count = context.Count(arguments, 1);
         DebugStop stop = context.Session.LastStop;
         for (ulong n = 0; n < count; n++)
         {
-            stop = context.Session.ReverseStep();
+            stop = step();
             if (stop.Cause != StopCause.Stepped)
             {
                 break;
@@ -119,7 +127,7 @@ internal static class TimeTravelCommands
         DebugStop stop = GoToLastWrite(context, arguments);
         string answer = stop.Cause switch
         {
-            StopCause.Reached => $"stored by {StopText.Place(session)}  {session.NextInstruction().Text}\nat {session.Point}: goto {session.Point} leads there{(SourceText.Of(session) is { } source ? "\n" + source : "")}",
+            StopCause.Reached => $"{StopText.Place(session)}  {session.NextInstruction().Text}\nstores there, or its fault; goto {session.Point} leads to it{(SourceText.Of(session) is { } source ? "\n" + source : "")}",
             StopCause.HistoryBegin when session.Point <= session.History.Begin && session.History.Unavailable is null => Invariant($"nothing has stored there since {session.History.Begin}, the beginning of the history"),
             _ => stop.Text,
         };

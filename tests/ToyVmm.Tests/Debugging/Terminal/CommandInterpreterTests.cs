@@ -154,6 +154,34 @@ public sealed class CommandInterpreterTests
 
     [Theory]
     [MemberData(nameof(Engines))]
+    public void One_goes_back_over_what_was_called(EngineKind engine)
+    {
+        foreach (string image in (string[])["kernel/kernel.elf", "traps/traps.elf", "hello/hello.bin"])
+        {
+            using DebuggedGuest guest = new(image, engine);
+            Stack<string> points = [];
+            for (int n = 0; n < 40 && guest.Session.Point.Instructions < 50_000; n++)
+            {
+                points.Push(guest.Do("point"));
+                _ = guest.Do("next");
+            }
+
+            int over = 0;
+            while (points.TryPop(out string? before))
+            {
+                ulong instructions = guest.Session.Point.Instructions;
+                string told = guest.Do("rnext");
+                Assert.Equal($"{image} {before}", $"{image} {guest.Do("point")}");
+                Assert.DoesNotContain("nobody", told, StringComparison.Ordinal);
+                over += instructions - guest.Session.Point.Instructions > 1 ? 1 : 0;
+            }
+
+            Assert.True(over > 0 || image.StartsWith("hello", StringComparison.Ordinal), $"{image}: no call was stepped over");
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Engines))]
     public void A_trap_is_explained(EngineKind engine)
     {
         using DebuggedGuest guest = new("hello/hello.bin", engine);
@@ -210,10 +238,10 @@ public sealed class CommandInterpreterTests
         string there = guest.Do("point");
         uint frame = guest.Machine.Cpu.Ss.Base + guest.Machine.Cpu.Esp;
         string who = guest.Do($"who {frame}");
-        Assert.Contains("stored by ", who, StringComparison.Ordinal);
+        Assert.Contains("stores there, or its fault", who, StringComparison.Ordinal);
         Assert.Equal(there, guest.Do("point"));
         _ = guest.Do($"lastwrite {frame}");
-        Assert.Contains($"at {guest.Session.Point}: ", who, StringComparison.Ordinal);
+        Assert.Contains($"goto {guest.Session.Point} ", who, StringComparison.Ordinal);
         Assert.Contains("nothing has stored there since 0:0", guest.Do("who 0x7ffff0"), StringComparison.Ordinal);
     }
 
