@@ -106,6 +106,33 @@ public sealed class CommandLineDebugTests
     }
 
     [Fact]
+    public void Who_leaves_a_recording_is_told_once()
+    {
+        const string Told = "the run is no longer the recorded one";
+        using TemporaryFile recording = new(".toyvmrec");
+        Assert.Equal(0, CommandLine.Run("run", "hello", "-q", "--record", recording.Path).Status);
+        foreach (string change in new[] { "set eax = 5", "input \"x\"", "sendkey a" })
+        {
+            Assert.DoesNotContain(Told, CommandLine.RunWithInput("si 3\nx eip\nset eax\n", "debug", "--keep-going", "--replay", recording.Path).Output, StringComparison.Ordinal);
+            ToolResult result = CommandLine.RunWithInput($"si 3\n{change}\n{change}\n", "debug", "--replay", recording.Path);
+            Assert.Equal(2, result.Output.Split(Told).Length);
+            Assert.DoesNotContain(Told, CommandLine.RunWithInput($"si 3\n{change}\n", "debug", "hello").Output, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(0, CommandLine.Run("run", "hello", "-q", "--record", recording.Path, "--max-instructions", "20").Status & ~0x7F);
+        Assert.Contains("the recording ended at instruction 20: behind that " + Told, CommandLine.RunWithInput("si 30\n", "debug", "--replay", recording.Path).Output, StringComparison.Ordinal);
+        Assert.DoesNotContain(Told, CommandLine.RunWithInput("si 20\n", "debug", "--replay", recording.Path).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_source_folder_that_there_is_not_is_an_error()
+    {
+        ToolResult result = CommandLine.RunWithInput("where\n", "debug", "hello", "--source", "/no/such");
+        Assert.Equal(66, result.Status);
+        Assert.Contains("--source /no/such: there is no such directory", result.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Linear_mode_has_no_marks()
     {
         string output = CommandLine.RunWithInput("step\nregs\n", "debug", "hello", "--linear").Output;

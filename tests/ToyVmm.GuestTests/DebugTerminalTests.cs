@@ -157,8 +157,9 @@ public sealed class DebugTerminalTests
         EndsWith(terminal, 0);
     }
 
+    // Without a folder for the state the history goes below a regular file, where nobody can make a directory, root included.
     private static PseudoTerminal Run(string image, string options, string? state = null, int rows = 24, string before = "") =>
-        new($"stty rows {rows} cols 80; S=$(stty -g); {before}XDG_STATE_HOME={state ?? "/nonexistent"} dotnet {CommandLine.Tool} debug {image} {options}; E=$?; test \"$S\" = \"$(stty -g)\" && echo same settings; exit $E");
+        new($"stty rows {rows} cols 80; S=$(stty -g); {before}XDG_STATE_HOME='{state ?? CommandLine.Tool + "/none"}' dotnet {CommandLine.Tool} debug {image} {options}; E=$?; test \"$S\" = \"$(stty -g)\" && echo same settings; exit $E");
 
     private static void EndsWith(PseudoTerminal terminal, int status)
     {

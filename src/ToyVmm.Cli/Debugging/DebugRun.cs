@@ -18,6 +18,11 @@ internal sealed class DebugRun(HostConsole console, DebugSettings settings, Imag
     /// <exception cref="UserErrorException">The image is refused, a file cannot be opened, or a breakpoint makes no sense.</exception>
     public int Execute()
     {
+        if (settings.SourceFolders.FirstOrDefault(folder => !Directory.Exists(folder)) is { } none)
+        {
+            throw UserErrorException.File($"--source {none}: there is no such directory");
+        }
+
         using FileStream? serial = settings.SerialFile is { } path ? HostFile.Create(path, "serial output") : null;
         string[]? script = settings.Script is { } file ? ReadScript(file) : null;
         DebugTerminal? terminal = null;

@@ -147,7 +147,12 @@ internal static class BreakpointCommands
         int quote = arguments.IndexOf(" \"", StringComparison.Ordinal);
         if (quote < 0 || Words.Unquote(arguments[(quote + 1)..].Trim()) is not { } line)
         {
-            throw new CommandErrorException("the text is missing: write log PLACE \"eax is {eax}\"");
+            const string Form = "write log PLACE \"eax is {eax}\"";
+            throw new CommandErrorException(
+                quote < 0 && !arguments.AsSpan().ContainsAny("\"{") ? $"the text is missing: {Form}"
+                : quote < 0 ? $"the quote before the text is missing: {Form}"
+                : arguments.TrimEnd() is var text && (text.Length == quote + 2 || text[^1] != '"') ? $"the quote behind the text is missing: {Form}"
+                : "the text makes no sense: in it, a quote is \\\", a backslash \\\\, and \\n, \\r, \\t and \\xNN are what they are in C");
         }
 
         (string what, string? condition) = Words.AtIf(arguments[..quote].Trim());
@@ -173,7 +178,7 @@ internal static class BreakpointCommands
     {
         (string number, string count) = Words.First(arguments);
         Breakpoint one = Find(context.Session, number);
-        one.IgnoreCount = count.Length == 0 ? throw new CommandErrorException("how often?") : context.Value(count);
+        one.IgnoreCount = count.Length == 0 ? throw new CommandErrorException("how often?") : context.Unsigned(count);
         return new CommandReply(Invariant($"breakpoint {one.Id} is passed over {one.IgnoreCount} times"));
     }
 

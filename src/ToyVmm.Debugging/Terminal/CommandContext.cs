@@ -13,11 +13,15 @@ internal sealed class CommandContext
     {
         (Session, Options) = (session, options);
         Registers = new RegisterChanges(session.Machine);
+        Recording = new RecordingWatch(session.Machine);
     }
 
     public DebugSession Session { get; }
 
     public CommandInterpreterOptions Options { get; }
+
+    /// <summary>Tells when the guest is no longer what was recorded.</summary>
+    public RecordingWatch Recording { get; }
 
     /// <summary>What the registers were at the last stop.</summary>
     public RegisterChanges Registers { get; }
@@ -75,6 +79,14 @@ internal sealed class CommandContext
     /// <exception cref="CommandErrorException">It is none, or has no value at the moment.</exception>
     public ulong Value(string text) => Available(text, Parse(text)).Bits;
 
+    /// <summary>The value of an expression that stands for a count, a length or a number of something.</summary>
+    /// <exception cref="CommandErrorException">It is none, has no value at the moment, or is negative.</exception>
+    public ulong Unsigned(string text)
+    {
+        ExpressionValue value = Available(text, Parse(text));
+        return value.Type.IsSigned() && (long)value.Bits < 0 ? throw new CommandErrorException($"{text} is negative") : value.Bits;
+    }
+
     /// <summary>The linear address that a text names.</summary>
     /// <exception cref="CommandErrorException">It names none.</exception>
     public uint Address(string text)
@@ -98,7 +110,7 @@ internal sealed class CommandContext
     /// <exception cref="CommandErrorException">It is none, or 0.</exception>
     public ulong Count(string text, ulong otherwise)
     {
-        ulong count = text.Length == 0 ? otherwise : Value(text.Replace("_", "", StringComparison.Ordinal));
+        ulong count = text.Length == 0 ? otherwise : Unsigned(text.Replace("_", "", StringComparison.Ordinal));
         return count > 0 ? count : throw new CommandErrorException("a count is at least 1");
     }
 

@@ -65,6 +65,8 @@ public sealed class CommandInterpreter
         try
         {
             reply = command.Execute(_context, arguments);
+            bool changes = command.Group == CommandGroup.State && command.Name != "snapshot" && !reply.IsError;
+            reply = _context.Recording.Leaves(changes) is { } told ? reply with { Text = reply.Text.Length > 0 ? $"{reply.Text}\n{told}" : told } : reply;
         }
         catch (CommandErrorException e)
         {

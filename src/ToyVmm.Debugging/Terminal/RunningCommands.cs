@@ -28,7 +28,7 @@ internal static class RunningCommands
         {
             Aliases = ["u"],
             Completes = CompletionKind.Symbols,
-            Help = "A place is an address, a symbol, an expression, SEGMENT:OFFSET, or FILE:LINE. N counts instructions since power-on, +N from here. T is the guest's time since power-on: 250us, 20ms, 1.5s. A breakpoint on the way stops the guest first.",
+            Help = "A place is an address, a symbol, an expression, SEGMENT:OFFSET, phys:ADDRESS, or FILE:LINE. N counts instructions since power-on, +N from here. T is the guest's time since power-on: 250us, 20ms, 1.5s. A breakpoint on the way stops the guest first.",
             Examples = [new("until at 1_000", "1,000 instructions have retired"), new("until +100", "a hundred more"), new("until time 20ms", "what the guest's clock shows"), new("until eip", "here again: a loop's next round")],
             Execute = Until,
         },
@@ -85,8 +85,30 @@ internal static class RunningCommands
         {
             "at" => Report(context, session.RunToInstruction(context.Count(rest, 1))),
             "time" => Report(context, session.RunToTime(Time(rest))),
-            _ => Report(context, session.RunToAddress(context.Address(arguments))),
+            _ => Report(context, RunToPlace(context, arguments)),
         };
+    }
+
+    // What is more than a linear address - a selector's, or physical - is a breakpoint's to find: one for this run.
+    private static DebugStop RunToPlace(CommandContext context, string text)
+    {
+        DebugSession session = context.Session;
+        BreakpointSpec spec = SpecParser.Place(context, text);
+        if (spec is LinearSpec linear)
+        {
+            return session.RunToAddress(linear.Address);
+        }
+
+        Breakpoint place = session.Breakpoints.Add(spec);
+        try
+        {
+            DebugStop stop = session.Continue();
+            return stop.Breakpoints is [BreakpointHit only] && only.Breakpoint == place ? new DebugStop(StopCause.Reached, stop.Point) { Event = stop.Event } : stop;
+        }
+        finally
+        {
+            _ = session.Breakpoints.Remove(place.Id);
+        }
     }
 
     private static TimeSpan Time(string text)

@@ -39,7 +39,9 @@ internal static class SpecParser
         _ => Place(context, text),
     };
 
-    private static BreakpointSpec Place(CommandContext context, string text)
+    /// <summary>Parses a place; an empty text is the next instruction.</summary>
+    /// <exception cref="CommandErrorException">It is none.</exception>
+    public static BreakpointSpec Place(CommandContext context, string text)
     {
         if (text.Length == 0)
         {
@@ -71,16 +73,19 @@ internal static class SpecParser
     private static SegmentOffsetSpec? SegmentOffset(string text)
     {
         int colon = text.IndexOf(':', StringComparison.Ordinal);
-        return colon > 0 && Hexadecimal(text[..colon]) is { } selector and <= 0xFFFF && Hexadecimal(text[(colon + 1)..]) is { } offset
-            ? new SegmentOffsetSpec((ushort)selector, offset)
-            : null;
+        return colon <= 0 || Hexadecimal(text[..colon]) is not { } selector || Hexadecimal(text[(colon + 1)..]) is not { } offset ? null
+            : selector > 0xFFFF ? throw new CommandErrorException($"{text}: a selector has 16 bits, at most ffff")
+            : offset > uint.MaxValue ? throw new CommandErrorException($"{text}: an offset has 32 bits, at most ffffffff")
+            : new SegmentOffsetSpec((ushort)selector, (uint)offset);
     }
 
-    private static uint? Hexadecimal(string text)
+    // What has more digits than any number here may have is the largest one: refused, and never taken for something else.
+    private static ulong? Hexadecimal(string text)
     {
         string digits = text.Trim();
         digits = digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase) ? digits[2..] : digits;
-        return uint.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint value) ? value : null;
+        return digits.Length == 0 || !digits.All(char.IsAsciiHexDigit) ? null
+            : ulong.TryParse(digits, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong value) ? value : ulong.MaxValue;
     }
 
     private static DataSpec Data(CommandContext context, string text, WatchAccess access)
@@ -93,6 +98,11 @@ internal static class SpecParser
         }
 
         ulong length = comma < 0 ? 0 : Number(context, text[(comma + 1)..].Trim(), 1 << 20);
+        if (comma >= 0 && length == 0)
+        {
+            throw new CommandErrorException("a length is at least 1");
+        }
+
         if (what.StartsWith("phys:", StringComparison.Ordinal))
         {
             return new DataSpec(context.Value(what[5..].Trim()), Length(length, 4), access, IsPhysical: true);
@@ -153,7 +163,7 @@ internal static class SpecParser
             throw new CommandErrorException("a number is missing");
         }
 
-        ulong value = context.Value(text);
+        ulong value = context.Unsigned(text);
         return value <= most ? value : throw new CommandErrorException($"{text}: at most {most}");
     }
 

@@ -40,13 +40,13 @@ internal static class TimeTravelCommands
             Aliases = ["g"],
             Help = "What `point` and every stop tell. No breakpoint stops the guest on the way.",
             Examples = [new("goto 100_000", "an instruction count"), new("g 100_000:0", "and no events: exactly there")],
-            Execute = (context, arguments) => RunningCommands.Report(context, context.Session.GoTo(Point(arguments))),
+            Execute = GoTo,
         },
         new("lastwrite", CommandGroup.TimeTravel, "ADDRESS[,LENGTH]", "back to the instruction that has last stored to memory")
         {
             Aliases = ["lw"],
             Completes = CompletionKind.Symbols,
-            Help = "As for watchpoints: what the CPU stores for itself counts, what devices store does not. It is the next instruction then; `goto` and the point that `history` has told lead back here.",
+            Help = "As for watchpoints: what the CPU stores for itself counts, what devices store does not. It is the next instruction then; `goto` and the point that `history` has told lead back here. Where nothing has stored there the guest stays where it is.",
             Examples = [new("lastwrite esp", "who has pushed that?"), new("lw dword [ebp-4]", "a variable"), new("lastwrite phys:0x7e00,2", "physical memory")],
             Execute = LastWrite,
         },
@@ -61,7 +61,7 @@ internal static class TimeTravelCommands
         new("history", CommandGroup.TimeTravel, "", "how far one can go back, and what that takes")
         {
             Examples = [new("history", "from where to where")],
-            Execute = (context, _) => new CommandReply(Describe(context.Session)),
+            Execute = (context, arguments) => new CommandReply(arguments.Length == 0 ? Describe(context.Session) : throw new CommandErrorException("takes no arguments")),
         },
     ];
 
@@ -93,7 +93,32 @@ internal static class TimeTravelCommands
         return RunningCommands.Report(context, stop);
     }
 
-    private static CommandReply LastWrite(CommandContext context, string arguments) => RunningCommands.Report(context, GoToLastWrite(context, arguments));
+    // A point is where the guest stood between two things that happened; of one where nothing stood, the next is meant, and that is said.
+    private static CommandReply GoTo(CommandContext context, string arguments)
+    {
+        DebugSession session = context.Session;
+        ExecutionPoint wanted = Point(arguments);
+        DebugStop stop = session.GoTo(wanted);
+        bool isThere = arguments.Contains(':', StringComparison.Ordinal) ? session.Point == wanted : session.Point.Instructions == wanted.Instructions;
+        return RunningCommands.Report(context, stop.Cause == StopCause.Reached && !isThere ? stop with { Text = Invariant($"the guest never was at {wanted}: {session.Point} is the first point behind it") } : stop);
+    }
+
+    private static CommandReply LastWrite(CommandContext context, string arguments)
+    {
+        DebugSession session = context.Session;
+        ExecutionPoint here = session.Point;
+        DebugStop stop = GoToLastWrite(context, arguments);
+        if (stop.Cause != StopCause.HistoryBegin || session.History.Unavailable is not null)
+        {
+            return RunningCommands.Report(context, stop);
+        }
+
+        // The beginning is nowhere that anybody asked for.
+        stop = session.Point == here ? stop : session.GoTo(here);
+        string told = Invariant($"nothing has stored there since {session.History.Begin}, the beginning of the history: the guest stays where it was");
+        CommandReply reply = RunningCommands.Report(context, stop with { Text = stop.Cause is StopCause.Reached or StopCause.HistoryBegin ? told : stop.Text });
+        return stop.Cause is StopCause.Reached or StopCause.HistoryBegin ? reply : reply with { Text = told + "\n" + reply.Text };
+    }
 
     private static CommandReply Who(CommandContext context, string arguments)
     {
@@ -118,7 +143,12 @@ internal static class TimeTravelCommands
     {
         int comma = arguments.LastIndexOf(',');
         string what = (comma < 0 ? arguments : arguments[..comma]).Trim();
-        uint length = comma < 0 ? 0 : (uint)Math.Min(context.Value(arguments[(comma + 1)..].Trim()), 1 << 20);
+        uint length = comma < 0 ? 0 : (uint)Math.Min(context.Unsigned(arguments[(comma + 1)..].Trim()), 1 << 20);
+        if (comma >= 0 && length == 0)
+        {
+            throw new CommandErrorException("a length is at least 1");
+        }
+
         DebugSession session = context.Session;
         (ulong address, uint bytes, bool isPhysical) = what.StartsWith("phys:", StringComparison.Ordinal) ? (context.Value(what[5..].Trim()), 1u, true)
             : context.TryPlace(what) is { } place ? (place.Address, (uint)place.Size, place.IsPhysical)

@@ -27,7 +27,7 @@ internal static class TrapCommands
         new("traps", CommandGroup.Looking, "", "the traps that `trap` and `explain` went through, a line each")
         {
             Examples = [new("traps", "the latest last")],
-            Execute = (context, _) => new CommandReply(context.Traps.Count == 0 ? "none yet: `trap` goes to the next" : string.Join('\n', context.Traps.Select(TrapText.Line))),
+            Execute = (context, arguments) => new CommandReply(arguments.Length > 0 ? throw new CommandErrorException("takes no arguments") : context.Traps.Count == 0 ? "none yet: `trap` goes to the next" : string.Join('\n', context.Traps.Select(TrapText.Line))),
         },
         new("autopsy", CommandGroup.Looking, "", "how the guest came to a bad end: the causal chain, and the first cause")
         {
