@@ -39,6 +39,36 @@ public sealed class CommandLineReplayTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void A_recording_is_debugged_forward_and_back()
+    {
+        using TemporaryFile file = new(".rec");
+        ToolResult run = CommandLine.RunWithInput("hello\nthere", "run", "echo", "--record", file.Path);
+        List<string> transcripts = [];
+        foreach (string engine in GuestRunner.Engines.Select(GuestRunner.NameOf))
+        {
+            ToolResult debug = CommandLine.RunWithInput(
+                "goto 900\npoint\nrstep 2\npoint\nport in 0x3f8\ncontinue\npoint\ncontinue\npoint\nrcontinue\npoint\nrcontinue\ndelete\ncontinue\n", "debug", "--replay", file.Path, "--engine", engine);
+            Assert.Equal((run.Status, ""), (debug.Status, debug.Errors));
+            string[] points = [.. debug.Output.Split('\n').Where(line => line.StartsWith("point ", StringComparison.Ordinal)).Select(line => line.Split(' ')[1])];
+            Assert.Equal(5, points.Length);
+            Assert.StartsWith("900:", points[0], StringComparison.Ordinal);
+            Assert.StartsWith("898:", points[1], StringComparison.Ordinal);
+            Assert.Equal(points[2], points[4]);
+            Assert.NotEqual(points[2], points[3]);
+            Assert.Contains("com1| HELLO", debug.Output, StringComparison.Ordinal);
+            Assert.Contains("the beginning of what is kept of the guest's history", debug.Output, StringComparison.Ordinal);
+            transcripts.Add(debug.Output);
+        }
+
+        Assert.Single(transcripts.Distinct());
+        Assert.Equal(72, CommandLine.Run("run", "tasks", "--record", file.Path, "--max-instructions", "1234567", "-q").Status);
+        ToolResult end = CommandLine.RunWithInput("continue\nrstep\npoint\ncontinue\npoint\n", "debug", "--replay", file.Path);
+        Assert.Equal(2, end.Output.Split("the end of the recording; from here the guest goes on live").Length - 1);
+        Assert.Contains("point 1234566:", end.Output, StringComparison.Ordinal);
+        Assert.Contains("point 1234567:", end.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Halt_ok_and_limits_are_the_recorded_run_s()
     {
         using TemporaryFile file = new(".rec");

@@ -29,21 +29,31 @@ public sealed partial class ExecutionHistory : IDisposable
     private bool _isChanged;
 
     /// <summary>Begins a history with a machine that is not running, now.</summary>
-    /// <param name="machine">The machine. It does not replay.</param>
+    /// <param name="machine">The machine. One that replays a recording has that as its future.</param>
     /// <param name="options">How; null for the defaults.</param>
     public ExecutionHistory(VirtualMachine machine, HistoryOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(machine);
         _machine = machine;
         _options = options ?? new HistoryOptions();
-        Unavailable = machine.WhyNoCheckpoints ?? (machine.Replay is null ? null : "the machine replays a recording");
-        _log = new InputLog(machine.InputsTaken);
+        Unavailable = machine.WhyNoCheckpoints ?? WhyNotRecorded(machine);
+        _log = LogFor(machine);
         _endMoment = machine.Now;
         End = machine.Point;
         if (Unavailable is null)
         {
+            _recorded = machine.Replay;
+            if (_recorded is not null)
+            {
+                TakeOver(_recorded);
+            }
+
             machine.Input.Recorder += _log.Add;
             Mark();
+            if (IsInPast)
+            {
+                _ = Settle(null);       // what has come in at this very moment
+            }
         }
     }
 
@@ -68,7 +78,7 @@ public sealed partial class ExecutionHistory : IDisposable
     {
         limits ??= RunLimits.None;
         NoteBarrier();
-        SetStopsAtEnd(StopsAtEnd);
+        SetStopsAtEnd(StopsAtEnd || StopsAtRecordedEnd);
         return Settle(RunPieces(limits));
     }
 
@@ -84,7 +94,7 @@ public sealed partial class ExecutionHistory : IDisposable
 
     /// <summary>Takes the machine to a moment of its history; no stop condition counts on the way.</summary>
     /// <param name="target">The moment: <see cref="Begin"/> to <see cref="End"/>, at which a debugger could have stopped.</param>
-    /// <returns>Null at the moment; else why it stopped on the way (<see cref="VirtualMachine.RequestStop"/>).</returns>
+    /// <returns>Null at the moment; else why it stopped on the way (<see cref="VirtualMachine.RequestStop"/>, or a recording that is not this machine's).</returns>
     /// <exception cref="ArgumentOutOfRangeException">It is not in the history.</exception>
     /// <exception cref="NotSupportedException">See <see cref="Unavailable"/>.</exception>
     public StopReason? GoTo(ExecutionPoint target)
@@ -123,14 +133,14 @@ public sealed partial class ExecutionHistory : IDisposable
 
             _ = Settle(null);
             return _machine.Point == target ? null
-                : reason.Kind == StopKind.Stopped ? reason
+                : reason.Kind is StopKind.Stopped or StopKind.ReplayDiverged ? reason
                 : throw new InvalidOperationException($"the machine did not come to {target} again, but to {_machine.Point} ({reason.Detail}): a bug in ToyVmm");
         });
     }
 
     /// <summary>Takes the machine to the first moment that is not before a point: back, or forward, also beyond <see cref="End"/>. No stop condition counts on the way.</summary>
     /// <param name="point">The point; not before <see cref="Begin"/>.</param>
-    /// <returns><see cref="StopKind.InstructionLimit"/> where it is there; else why it stopped on the way.</returns>
+    /// <returns><see cref="StopKind.InstructionLimit"/> where it is there; else why it stopped on the way, or <see cref="StopKind.ReplayEnded"/> at a recording's end (<see cref="EndIsRecorded"/>).</returns>
     /// <exception cref="NotSupportedException">It lies back: see <see cref="Unavailable"/>.</exception>
     /// <param name="again">True to come to it anew where the machine stands there: a guest that has come to its end did so there.</param>
     public StopReason MoveTo(ExecutionPoint point, bool again = false)
@@ -142,7 +152,7 @@ public sealed partial class ExecutionHistory : IDisposable
         }
 
         NoteBarrier();
-        return Quietly(() => Settle(Advance(point, isLadder: true)), stopsAtEnd: false);
+        return Quietly(() => Settle(Advance(point, isLadder: true)), StopsAtRecordedEnd);
     }
 
     /// <summary>Somebody is about to change the guest, or to give it input out of turn: what was to come will not be.</summary>
@@ -160,11 +170,12 @@ public sealed partial class ExecutionHistory : IDisposable
             GoLive();
         }
 
+        _recordedEnd = null;
         _isChanged = true;
     }
 
     /// <inheritdoc/>
-    /// <remarks>The machine goes on from where it is, without a past.</remarks>
+    /// <remarks>The machine goes on from where it is, without a past; in a recording, with that.</remarks>
     public void Dispose()
     {
         if (Unavailable is not null)
@@ -172,7 +183,7 @@ public sealed partial class ExecutionHistory : IDisposable
             return;
         }
 
-        if (IsInPast)
+        if (IsInPast && !HandBack())
         {
             NoteChange();
         }
@@ -248,7 +259,8 @@ public sealed partial class ExecutionHistory : IDisposable
                     Mark();
                 }
             }
-            else if (reason.Kind is StopKind.Stopped or StopKind.Breakpoint || _machine.Point >= End || (_machine.Point == before && ++stalls > MostStalls))
+            else if (reason.Kind is StopKind.Stopped or StopKind.Breakpoint or StopKind.ReplayDiverged || (reason.Kind == StopKind.ReplayEnded && StopsAtRecordedEnd)
+                || (_machine.Point >= End && reason.Kind != StopKind.ReplayEnded) || (_machine.Point == before && ++stalls > MostStalls))
             {
                 // Where the guest came to an end of its own before the end of history, somebody has let it go on then.
                 return reason;
@@ -282,7 +294,7 @@ public sealed partial class ExecutionHistory : IDisposable
     [return: System.Diagnostics.CodeAnalysis.NotNullIfNotNull(nameof(reason))]
     private StopReason? Settle(StopReason? reason)
     {
-        if (reason?.Kind is null or StopKind.Breakpoint && !_machine.IsAsleep)
+        if (reason?.Kind is null or StopKind.Breakpoint or StopKind.ReplayEnded && !_machine.IsAsleep)
         {
             _ = _machine.Run(new RunLimits { MaxInstructions = 0 });
         }

@@ -74,7 +74,7 @@ internal static class StopText
         StopCause.Ended => End(context.Session, stop),
         StopCause.Paused => context.Options.IsLinear ? "Paused." : "paused",
         StopCause.HistoryBegin => stop.Text.Length > 0 ? stop.Text : "the beginning of what is kept of the guest's history",
-        StopCause.HistoryEnd => "the end of the recording",
+        StopCause.HistoryEnd => "the end of the recording; from here the guest goes on live",
         _ => stop.Text,
     };
 

@@ -34,7 +34,6 @@ public sealed unsafe class TrapRecorder : IEngineObserver, ITrapProbe, IDisposab
 
     private IEngineObserver? _next;
     private bool _nextWantsInstructions;
-    private MicroStep? _acknowledged;
     private CpuState _before;
     private ExecutionPoint _point;
     private ulong _clock;
@@ -116,7 +115,6 @@ public sealed unsafe class TrapRecorder : IEngineObserver, ITrapProbe, IDisposab
     public void Forget()
     {
         _isOpen = false;
-        _acknowledged = null;
         _steps.Clear();
         _events.Clear();
     }
@@ -160,10 +158,9 @@ public sealed unsafe class TrapRecorder : IEngineObserver, ITrapProbe, IDisposab
             _isSensitive = _inspector.Look(vcpu);
         }
 
-        if (trap.Source == TrapSource.ExternalInterrupt && _acknowledged is { } step)
+        if (trap.Source == TrapSource.ExternalInterrupt)
         {
-            _acknowledged = null;
-            Add(step);
+            Add(new MicroStep(MicroStepKind.InterruptAcknowledged, Selector: (uint)trap.Vector));
         }
 
         _events.Add(trap);
@@ -175,8 +172,7 @@ public sealed unsafe class TrapRecorder : IEngineObserver, ITrapProbe, IDisposab
         switch (step.Kind)
         {
             case MicroStepKind.InterruptAcknowledged:
-                // Between two instructions, or by the device access of one: part of the interrupt it is in any case.
-                _acknowledged = step;
+                // Between two instructions, or by the device access of one, perhaps in a run before this one: it is part of the interrupt, and told with its delivery.
                 break;
             case MicroStepKind.PortRead or MicroStepKind.PortWritten:
                 Add(step with { Text = _devices.AtPort(step.Address) });

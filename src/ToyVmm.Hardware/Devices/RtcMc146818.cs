@@ -158,7 +158,7 @@ public sealed class RtcMc146818 : IPortDevice, ISavedState
     /// <summary>A register or a byte of memory, for a look: the flags of register C are those that the guest has been told of, and stay.</summary>
     /// <param name="register">0 to 127.</param>
     public byte Peek(int register) =>
-        register == RegisterA ? (byte)(_memory[RegisterA] | (IsUpdating() ? UpdateInProgress : 0))
+        register == RegisterA ? StatusA
         : IsTime(register) && TimeRuns ? Encode(register, SecondAt(Tick))
         : _memory[register];
 
@@ -168,7 +168,7 @@ public sealed class RtcMc146818 : IPortDevice, ISavedState
         switch (register)
         {
             case RegisterA:
-                return (byte)(_memory[RegisterA] | (IsUpdating() ? UpdateInProgress : 0));
+                return StatusA;
             case RegisterC:
                 byte flags = _memory[RegisterC];
                 _memory[RegisterC] = 0;
@@ -266,6 +266,8 @@ public sealed class RtcMc146818 : IPortDevice, ISavedState
     private byte Encode(int register, long second) => RtcCalendar.Encode(register, second, _dayOfWeekOffset, IsBinary, Is24Hours);
 
     private long SecondAt(long tick) => _baseSecond + ((tick - _baseTick) / TicksPerSecond);
+
+    private byte StatusA => (byte)(_memory[RegisterA] | (IsUpdating() ? UpdateInProgress : 0));
 
     private bool IsUpdating() => TimeRuns && TicksPerSecond - ((Tick - _baseTick) % TicksPerSecond) <= UpdateWarning;
 

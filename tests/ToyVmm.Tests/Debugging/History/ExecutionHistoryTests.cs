@@ -1,7 +1,6 @@
 using System.Globalization;
 using ToyVmm.Debugging.History;
 using ToyVmm.Engines;
-using ToyVmm.Hardware.State;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Comparing;
 using ToyVmm.VirtualMachines.Verification.Programs;
@@ -274,18 +273,5 @@ public sealed class ExecutionHistoryTests(ITestOutputHelper output)
             Fingerprint found = Fingerprint.Of(vm);
             Assert.True(expected == found, $"{where}, at {vm.Point}: {expected.DifferenceFrom(found)}");
         }
-    }
-
-    private sealed record Fingerprint(ulong Cpu, ulong Memory, ulong Tlb, ulong Board, string Serial)
-    {
-        public static Fingerprint Of(VirtualMachine vm)
-        {
-            StateTransfer board = StateTransfer.ForSaving();
-            board.Section("machine"u8, 1, vm.Machine);
-            return new Fingerprint(
-                StateHash.OfCpu(vm.Vcpu), StateHash.OfMemory(vm.Machine.Memory), StateHash.OfTlb(vm.Vcpu.Mmu.Tlb, ProgramLayout.MappedEnd), StateHash.Of(board.Saved), vm.SerialOutput);
-        }
-
-        public string DifferenceFrom(Fingerprint other) => Cpu != other.Cpu ? "the CPU" : Memory != other.Memory ? "memory" : Tlb != other.Tlb ? "the TLB" : Board != other.Board ? "chips" : "serial output";
     }
 }
