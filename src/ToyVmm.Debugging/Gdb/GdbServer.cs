@@ -67,6 +67,8 @@ public sealed class GdbServer : IDisposable
                     return end;
                 }
 
+                // At the end of a recording there is nowhere to go on to: the next client finds it there.
+                _isFree = stop.Cause != StopCause.HistoryEnd;
                 continue;
             }
 
