@@ -15,7 +15,7 @@ internal static class TrapCommands
             Repeats = true,
             Help = "Privileged and sensitive instructions, port and device accesses, hypercalls, exceptions, interrupts. Each is a line; `explain` tells the last one step by step. The guest is interpreted meanwhile.",
             Examples = [new("trap", "the next one"), new("t 3", "three of them")],
-            Execute = (context, arguments) => Step(context, StepKind.Trap, context.Count(arguments, 1)),
+            Execute = (context, arguments) => StepTraps(context, context.Count(arguments, 1)),
         },
         new("explain", CommandGroup.Looking, "", "the last trap in micro-steps: why, what the monitor did, what has changed")
         {
@@ -37,17 +37,45 @@ internal static class TrapCommands
         },
     ];
 
-    private static CommandReply Step(CommandContext context, StepKind kind, ulong count)
+    // The session records a trap that it steps behind by itself.
+    private static CommandReply StepTraps(CommandContext context, ulong count)
+    {
+        List<Trap> traps = [];
+        DebugStop stop = context.Session.LastStop;
+        for (ulong n = 0; n < count; n++)
+        {
+            stop = context.Session.Step(StepKind.Trap);
+            if (stop.Trap is { } trap)
+            {
+                traps.Add(trap);
+                traps.RemoveRange(0, Math.Max(traps.Count - CommandContext.MostTraps, 0));
+            }
+
+            if (stop.Cause != StopCause.Stepped)
+            {
+                break;
+            }
+        }
+
+        return Report(context, traps, stop);
+    }
+
+    private static CommandReply StepInstruction(CommandContext context)
     {
         List<Trap> traps = [];
         DebugStop stop;
         using (TrapRecorder recorder = new(context.Session.Machine, traps.Add, Naming(context.Session)))
         {
             recorder.Attach();
-            stop = context.Session.Step(kind, count);
+            stop = context.Session.Step(StepKind.Instruction);
             recorder.Finish();
         }
 
+        return Report(context, traps, stop);
+    }
+
+    private static CommandReply Report(CommandContext context, List<Trap> traps, DebugStop stop)
+    {
         const int MostTold = 20;
         context.Note(traps);
         CommandReply reply = RunningCommands.Report(context, stop);
@@ -69,7 +97,7 @@ internal static class TrapCommands
         }
 
         int before = context.Traps.Count;
-        CommandReply reply = Step(context, StepKind.Instruction, 1);
+        CommandReply reply = StepInstruction(context);
         return context.Traps.Count > before ? reply with { Text = TrapText.Explain(context.Traps[^1]).TrimEnd() } : reply with { Text = "no trap: the CPU does that alone\n" + reply.Text };
     }
 
