@@ -112,7 +112,7 @@ public sealed class CommandLineGdbTests
         Assert.Equal(0, recorded.Status);
         string socket = NewSocket();
         (ToolResult result, string gdb) = RunWithGdb(socket, "", ["debug", "--replay", recording.Path, "--gdb", "unix:" + socket], "stepi 3", "monitor where", "continue");
-        GdbProgram.AssertInOrder(gdb, "instruction 3", "exited normally]");
+        GdbProgram.AssertInOrder(gdb, "exited normally]", "instruction 3");
         Assert.Equal(0, result.Status);
     }
 

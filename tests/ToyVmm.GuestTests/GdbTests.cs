@@ -269,7 +269,7 @@ public sealed class GdbTests
         using VirtualMachine vm = Create(EngineKind.Auto, diskBoot: true);
         using GdbProgram gdb = new(vm);
         GdbTranscript transcript = GdbTranscript.OfDocumentation("Real mode");
-        transcript.AssertIsIn(gdb.Run(null, [.. transcript.Commands, "kill"]));
+        transcript.AssertIsIn(gdb.RunApart(null, [.. transcript.Commands, "kill"]));
         Assert.Equal("killed from gdb", gdb.End().Detail);
     }
 

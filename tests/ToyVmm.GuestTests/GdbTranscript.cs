@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Xunit;
 
 namespace ToyVmm.GuestTests;
 
@@ -24,8 +25,29 @@ internal sealed record GdbTranscript(IReadOnlyList<string> Commands, IReadOnlyLi
         .TakeWhile(line => !line.StartsWith('#'))
         .Where(line => line.StartsWith("    ", StringComparison.Ordinal)).Select(line => line[4..]);
 
-    /// <summary>The answers stand in the output, in their order; addresses are the compiler's.</summary>
-    public void AssertIsIn(string output) => GdbProgram.AssertInOrder(Normal(output), Answers.Select(Normal));
+    /// <summary>The answers stand in what gdb has said, in their order; addresses are the compiler's.</summary>
+    public void AssertIsIn(ToolResult said)
+    {
+        string output = Normal(said.Output);
+        string errors = Normal(said.Errors);
+        (int outputAt, int errorsAt) = (0, 0);
+        foreach (string answer in Answers.Select(Normal))
+        {
+            if (Passes(output, ref outputAt, answer) || Passes(errors, ref errorsAt, answer))
+            {
+                continue;
+            }
+
+            Assert.Fail($"'{answer}' is missing in\n{output[outputAt..]}\nand in\n{errors[errorsAt..]}");
+        }
+    }
+
+    private static bool Passes(string text, ref int at, string part)
+    {
+        int found = text.IndexOf(part, at, StringComparison.Ordinal);
+        at = found < 0 ? at : found + part.Length;
+        return found >= 0;
+    }
 
     // What gdb says only to somebody who types.
     private static bool IsForTerminals(string line) =>
