@@ -15,7 +15,7 @@ public sealed unsafe partial class DebugSession
     {
         HashSet<uint> linear = [.. goal.Stops.Linear];
         HashSet<ulong> physical = [];
-        List<DataStop> data = [];
+        List<DataStop> data = [.. goal.Stops.Data];
         HashSet<int> vectors = [];
         HashSet<uint> registers = [];
         List<(ushort, ushort)> ports = [];

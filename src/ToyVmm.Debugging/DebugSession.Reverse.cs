@@ -54,7 +54,8 @@ public sealed unsafe partial class DebugSession
         DebugStop stop = GoBack(
             new Goal { Stops = new StopSet { Data = [watched] } },
             hits => hits.Any(hit => hit.Kind == StopHitKind.Write && watched.IsTouchedBy(isPhysical ? hit.Physical : hit.Address, (uint)hit.Length, write: true)),
-            point => new DebugStop(StopCause.Reached, point));
+            point => new DebugStop(StopCause.Reached, point),
+            countsPresent: true);
         return Finish(stop.Cause == StopCause.Reached ? StepBack() with { Cause = StopCause.Reached, Text = "the instruction that is next, or its fault, stores there" } : stop);
     }
 
@@ -75,7 +76,7 @@ public sealed unsafe partial class DebugSession
         return isBegin ? AtBegin() : History.StepBack() ? new DebugStop(StopCause.Stepped, Point) : Paused();
     }
 
-    private DebugStop GoBack(Goal goal, Func<StopHit[], bool> isHit, Func<ExecutionPoint, DebugStop> found)
+    private DebugStop GoBack(Goal goal, Func<StopHit[], bool> isHit, Func<ExecutionPoint, DebugStop> found, bool countsPresent = false)
     {
         if (History.Unavailable is { } reason)
         {
@@ -96,7 +97,7 @@ public sealed unsafe partial class DebugSession
 
             isCancelled |= step == SearchStep.Cancelled;
             return step;
-        });
+        }, countsPresent);
         return isCancelled || _pauseRequested ? Paused() : last is { } point ? stops[point] : AtBegin();
     }
 

@@ -69,13 +69,14 @@ public sealed partial class ExecutionHistory
     /// Runs the machine with <see cref="RunTo"/> from where it stands up to a moment, or until it happens. Its second argument says whether an instruction that is waited for counts where
     /// the machine stands (or else is passed: <see cref="Engines.Vcpu.PassedAt"/>). It is called for stretches of the past in no particular order.
     /// </param>
+    /// <param name="countsPresent">True where what happened on the last step here counts.</param>
     /// <returns>The moment; null where it has not happened, and the machine is at <see cref="Begin"/>, or where the user has cancelled, and it is anywhere.</returns>
     /// <exception cref="NotSupportedException">See <see cref="Unavailable"/>.</exception>
-    public ExecutionPoint? FindLast(Func<ExecutionPoint, bool, SearchStep> runToHit)
+    public ExecutionPoint? FindLast(Func<ExecutionPoint, bool, SearchStep> runToHit, bool countsPresent = false)
     {
         ArgumentNullException.ThrowIfNull(runToHit);
         RequireAvailable();
-        Search search = new(this, runToHit, _machine.Point);
+        Search search = new(this, runToHit, _machine.Point, countsPresent);
         ExecutionPoint end = search.Present;
         for (; ; )
         {
@@ -103,7 +104,7 @@ public sealed partial class ExecutionHistory
         }
     }
 
-    private sealed class Search(ExecutionHistory history, Func<ExecutionPoint, bool, SearchStep> runToHit, ExecutionPoint present)
+    private sealed class Search(ExecutionHistory history, Func<ExecutionPoint, bool, SearchStep> runToHit, ExecutionPoint present, bool countsPresent)
     {
         public ExecutionPoint Present => present;
 
@@ -139,7 +140,7 @@ public sealed partial class ExecutionHistory
 
             SearchStep step = runToHit(end, countsHere);
             IsCancelled |= step == SearchStep.Cancelled;
-            return step == SearchStep.Found && Now <= end && Now < present;
+            return step == SearchStep.Found && Now <= end && (Now < present || countsPresent);
         }
 
         // The machine stands at a hit: takes it to a later one, if there is one, and the end to before where there is none, until they are near each other.

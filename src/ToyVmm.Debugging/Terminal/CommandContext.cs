@@ -23,9 +23,6 @@ internal sealed class CommandContext
     /// <summary>What Enter does behind the present command.</summary>
     public string RepeatLine { get; set; } = "";
 
-    /// <summary>So many traps are remembered.</summary>
-    public const int MostTraps = 500;
-
     /// <summary>The traps that were stepped through.</summary>
     public List<Trap> Traps { get; } = [];
 
@@ -35,8 +32,12 @@ internal sealed class CommandContext
     /// <summary>Remembers traps.</summary>
     public void Note(IReadOnlyList<Trap> traps)
     {
+        const int Most = 500;
         Traps.AddRange(traps);
-        Traps.RemoveRange(0, Math.Max(Traps.Count - MostTraps, 0));
+        if (Traps.Count > Most)
+        {
+            Traps.RemoveRange(0, Traps.Count - Most);
+        }
 
         TrapsSeenAt = traps.Count > 0 ? Session.Point : null;
     }

@@ -37,7 +37,6 @@ internal static class TrapCommands
         },
     ];
 
-    // The session records a trap that it steps behind by itself.
     private static CommandReply StepTraps(CommandContext context, ulong count)
     {
         List<Trap> traps = [];
@@ -48,7 +47,6 @@ internal static class TrapCommands
             if (stop.Trap is { } trap)
             {
                 traps.Add(trap);
-                traps.RemoveRange(0, Math.Max(traps.Count - CommandContext.MostTraps, 0));
             }
 
             if (stop.Cause != StopCause.Stepped)
@@ -57,7 +55,7 @@ internal static class TrapCommands
             }
         }
 
-        return Report(context, traps, stop);
+        return Report(context, stop, traps);
     }
 
     private static CommandReply StepInstruction(CommandContext context)
@@ -71,10 +69,10 @@ internal static class TrapCommands
             recorder.Finish();
         }
 
-        return Report(context, traps, stop);
+        return Report(context, stop, traps);
     }
 
-    private static CommandReply Report(CommandContext context, List<Trap> traps, DebugStop stop)
+    private static CommandReply Report(CommandContext context, DebugStop stop, List<Trap> traps)
     {
         const int MostTold = 20;
         context.Note(traps);

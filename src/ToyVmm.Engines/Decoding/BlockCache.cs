@@ -37,6 +37,11 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
     private Lookaside* _lookaside;
     private Block** _buckets;
     private readonly Dictionary<nint, nint> _behindStops = [];
+
+    // Offsets in a page at which an instruction is waited for, 4,096; null where there are none. The linear pages in which, and the physical ones that may be meant.
+    private readonly HashSet<ulong> _armed = [];
+    private bool[]? _stopOffsets;
+    private HashSet<uint> _stopPages = [];
     private int _used;
     private uint _generation = 1;
 
@@ -46,7 +51,7 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
         _lookaside = (Lookaside*)(_arena + ArenaBytes);
         _buckets = (Block**)(_lookaside + LookasideCount);
         _cpu = cpu;
-        _decoder = new InstructionDecoder(cpu);
+        _decoder = new InstructionDecoder(cpu, MayStopAt);
         cpu.Vcpu.Memory.CodeWatcher = this;
     }
 
@@ -77,6 +82,11 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
         if (!_cpu.TryTranslateFetch(linear, out ulong physical))
         {
             return null;
+        }
+
+        if (_stopPages.Count != 0 && _stopPages.Contains(linear >> 12))
+        {
+            Arm(physical >> 12);
         }
 
         Block* block = Lookup(physical, eip, mode);
@@ -143,29 +153,72 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
         return found;
     }
 
-    /// <summary>The offsets in a page at which an instruction may be waited for, 4,096; null where there are none.</summary>
-    public bool[]? StopOffsets { get; private set; }
+    /// <summary>True where instructions are waited for.</summary>
+    public bool HasStops => _stopOffsets is not null;
 
-    /// <summary>Instructions at other offsets are waited for from now on: blocks around them are decoded anew.</summary>
-    /// <param name="offsets">Offsets in a page.</param>
-    public void SetStopOffsets(IEnumerable<uint> offsets)
+    /// <summary>True where the instruction at a linear or physical address may be waited for: a block must begin there.</summary>
+    /// <param name="physical">Its guest-physical address.</param>
+    public bool MayStopAt(ulong physical) =>
+        _stopOffsets is { } offsets && offsets[(int)(physical & 0xFFF)] && _armed.Contains(physical >> 12);
+
+    /// <summary>Other instructions are waited for from now on: blocks around them are decoded anew.</summary>
+    /// <param name="linear">Linear addresses.</param>
+    /// <param name="physical">Guest-physical addresses.</param>
+    public void SetStops(IReadOnlyCollection<uint> linear, IReadOnlyCollection<ulong> physical)
     {
-        bool[]? old = StopOffsets;
+        bool[]? old = _stopOffsets;
         bool[] wanted = new bool[GuestPhysicalAddress.PageSize];
-        foreach (uint offset in offsets)
+        foreach (uint offset in linear.Concat(physical.Select(address => (uint)address)))
         {
-            wanted[offset] = true;
+            wanted[offset & 0xFFF] = true;
         }
 
-        StopOffsets = wanted.Contains(true) ? wanted : null;
-        for (uint offset = 0; offset < wanted.Length; offset++)
+        HashSet<uint> pages = [.. linear.Select(address => address >> 12)];
+        bool changesPages = !pages.SetEquals(_stopPages);
+        _stopPages = pages;
+        _stopOffsets = wanted.Contains(true) ? wanted : null;
+        foreach (ulong page in _armed)
         {
-            if (wanted[offset] != (old is not null && old[offset]))
+            for (uint offset = 0; offset < wanted.Length; offset++)
             {
-                foreach (uint page in _pages.Keys.ToArray())
+                if (wanted[offset] != (old is not null && old[offset]))
                 {
-                    CodeWritten(new GuestPhysicalAddress(((ulong)page << 12) | offset), 1);
+                    CodeWritten(new GuestPhysicalAddress((page << 12) | offset), 1);
                 }
+            }
+        }
+
+        if (_stopOffsets is null)
+        {
+            _armed.Clear();
+        }
+
+        foreach (ulong page in physical.Select(address => address >> 12))
+        {
+            Arm(page);
+        }
+
+        if (changesPages)
+        {
+            // Which physical page a linear one is, is seen where it is entered: so every way in leads past Find again.
+            ForgetTranslations();
+            _cpu.Translated?.ForgetTargets();
+        }
+    }
+
+    // An instruction in this physical page may be waited for, at any of the offsets: by linear address, one and the same page may have several.
+    private void Arm(ulong page)
+    {
+        if (!_armed.Add(page) || _stopOffsets is not { } offsets)
+        {
+            return;
+        }
+
+        for (uint offset = 0; offset < offsets.Length; offset++)
+        {
+            if (offsets[offset])
+            {
+                CodeWritten(new GuestPhysicalAddress((page << 12) | offset), 1);
             }
         }
     }

@@ -18,14 +18,18 @@ internal sealed unsafe class InstructionDecoder
         DecoderOptions.NoMPFX_0FBC | DecoderOptions.NoMPFX_0FBD | DecoderOptions.NoWbnoinvd | DecoderOptions.ForceReservedNop;
 
     private readonly Interpreter _cpu;
+    private readonly Func<ulong, bool> _mayStopAt;
     private readonly CodeFetcher _fetcher;
     private readonly Decoder _decoder16;
     private readonly Decoder _decoder32;
 
     /// <summary>Makes a decoder for one interpreter.</summary>
-    public InstructionDecoder(Interpreter cpu)
+    /// <param name="cpu">The interpreter.</param>
+    /// <param name="mayStopAt">True where the instruction at a guest-physical address may be waited for.</param>
+    public InstructionDecoder(Interpreter cpu, Func<ulong, bool> mayStopAt)
     {
         _cpu = cpu;
+        _mayStopAt = mayStopAt;
         _fetcher = new CodeFetcher(cpu);
         _decoder16 = Decoder.Create(16, _fetcher, P6Options);
         _decoder32 = Decoder.Create(32, _fetcher, P6Options);
@@ -44,12 +48,12 @@ internal sealed unsafe class InstructionDecoder
         DecodedInstruction* i = Block.Instructions(block);
         uint token = 0;
         bool isSti = false;
-        block->Stops = _cpu.MayStopAt(linear) ? BlockStops.AtItsStart : BlockStops.None;
+        block->Stops = _mayStopAt(block->Physical) ? BlockStops.AtItsStart : BlockStops.None;
         _fetcher.StartBlock(linear, block->Physical, (ulong)s->Cs.Highest - block->Eip + 1);
         while (block->Count < longest)
         {
             uint eip = block->Eip + (uint)block->Length;
-            if (block->Count > 0 && _cpu.MayStopAt(linear + (uint)block->Length))
+            if (block->Count > 0 && _mayStopAt(block->Physical + (uint)block->Length))
             {
                 block->Stops = isSti && block->Stops == BlockStops.None ? BlockStops.InShadow : block->Stops;
                 break;

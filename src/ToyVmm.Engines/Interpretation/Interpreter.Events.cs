@@ -198,7 +198,7 @@ public sealed unsafe partial class Interpreter
         s->Attention &= ~Attention.Halted;
 
         bool isBehindFilter = (s->Attention & Attention.Trace) != 0 && FilterStops();
-        if ((_blocks.StopOffsets is not null && StopsBefore(s->Cs.Base + s->Eip, RetiredNow)) || isBehindFilter)
+        if ((_blocks.HasStops && StopsBefore(s->Cs.Base + s->Eip, RetiredNow)) || isBehindFilter)
         {
             s->Attention &= ~Attention.StopCondition;
             exit = new VmExit(ExitReason.StopCondition);

@@ -25,10 +25,6 @@ public sealed unsafe partial class Interpreter
 
     private StopSet? Stops => Vcpu.Stops;
 
-    /// <summary>True where an instruction somewhere may be waited for that lies at this offset in its page: a block must begin there.</summary>
-    /// <param name="linear">The linear address.</param>
-    internal bool MayStopAt(uint linear) => _blocks.StopOffsets is { } offsets && offsets[(int)(linear & OffsetMask)];
-
     /// <summary>True where a page must be in no projection and no view: data in it is watched.</summary>
     /// <param name="linear">A linear address in it.</param>
     /// <param name="physical">Its guest-physical address.</param>
@@ -135,7 +131,7 @@ public sealed unsafe partial class Interpreter
 
     private void OnStopsReplaced()
     {
-        _blocks.SetStopOffsets(Stops is { } stops ? stops.Linear.Select(linear => linear & OffsetMask).Concat(stops.Physical.Select(physical => (uint)physical & OffsetMask)) : []);
+        _blocks.SetStops(Stops is null ? [] : [.. Stops.Linear], Stops is null ? [] : [.. Stops.Physical]);
         HashSet<ulong> frames = [];
         HashSet<uint> pages = [];
         foreach (DataStop data in Stops?.Data ?? [])

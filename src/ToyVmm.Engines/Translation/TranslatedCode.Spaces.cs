@@ -53,6 +53,16 @@ internal sealed unsafe partial class TranslatedCode
         _spaces.Drop(space, dropped);
     }
 
+    /// <summary>Every indirect branch looks its target up again.</summary>
+    public void ForgetTargets()
+    {
+        _linkSlot = 0;
+        foreach (AddressSpace space in _spaces.All)
+        {
+            space.ForgetTargets();
+        }
+    }
+
     /// <summary>A physical page holds decoded code now: stores to it must be noticed.</summary>
     /// <param name="page">Any address in it.</param>
     public void Protect(GuestPhysicalAddress page)

@@ -246,10 +246,7 @@ internal sealed unsafe partial class TranslatedCode : IDisposable
         _linkSlot = 0;
         _watched = null;
         _faulted = null;
-        foreach (AddressSpace space in _spaces.All)
-        {
-            space.ForgetTargets();
-        }
+        ForgetTargets();
     }
 
     /// <inheritdoc/>

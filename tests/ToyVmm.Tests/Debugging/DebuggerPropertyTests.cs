@@ -217,6 +217,36 @@ public sealed unsafe class DebuggerPropertyTests(ITestOutputHelper output)
         }
     });
 
+    [Fact]
+    public void The_last_write_is_the_last_one() => ForEachProgram((image, random) =>
+    {
+        _ = Trace(image, out Ending ending);
+        ulong present = (ulong)random.NextInt64((long)ending.Point.Instructions) + 1;
+        DataSpec spec = new(ProgramLayout.Body + ProgramLayout.Stack + (uint)random.Next(0x1F00), 16, WatchAccess.Write, IsPhysical: true);
+        string? expected = null;
+        foreach (EngineSetting engine in s_engines)
+        {
+            using VirtualMachine vm = ProgramMachine.Create(image, engine);
+            using DebugSession session = new(vm);
+            _ = session.RunToInstruction(present);
+            ExecutionPoint here = session.Point;
+            DebugStop stop = session.GoToLastWrite(spec.Address, spec.Length, isPhysical: true);
+            string found = $"{stop.Cause} {Where(vm)}";
+            Assert.Equal(expected ??= found, found);
+            _ = session.Breakpoints.Add(spec);
+            if (stop.Cause == StopCause.Reached)
+            {
+                Assert.Equal(StopCause.Breakpoint, session.Step(StepKind.Instruction).Cause);
+            }
+
+            while (session.Point < here)
+            {
+                // From there to the present nobody stores there again.
+                Assert.NotEqual(StopCause.Breakpoint, session.Step(StepKind.Instruction).Cause);
+            }
+        }
+    });
+
     private static string Where(VirtualMachine vm) =>
         $"{vm.Point} {vm.Cpu.Cs.Base + vm.Cpu.Eip:x8} {StateHash.OfCpu(vm.Vcpu):x16} {StateHash.OfMemory(vm.Machine.Memory):x16}";
 
