@@ -38,10 +38,16 @@ internal sealed class GdbProgram : IDisposable
     /// <returns>All that it says.</returns>
     public string Run(string? file, params IEnumerable<string> commands)
     {
+        ToolResult result = RunApart(file, commands);
+        return result.Output + result.Errors;
+    }
+
+    /// <summary>The same, with what gdb says apart from its warnings and what the server has it show.</summary>
+    public ToolResult RunApart(string? file, params IEnumerable<string> commands)
+    {
         string[] settings = ["-nx", "-q", "-batch", "-iex", "set pagination off", "-iex", "set width 0", "-iex", "set confirm off", "-iex", "set debuginfod enabled off"];
         IEnumerable<string> script = commands.Prepend($"target remote {Path}").SelectMany(command => (string[])["-ex", command]);
-        ToolResult result = ToolProcess.Run("gdb", [.. settings, .. script, .. file is null ? Array.Empty<string>() : [file]], s_timeout);
-        return result.Output + result.Errors;
+        return ToolProcess.Run("gdb", [.. settings, .. script, .. file is null ? Array.Empty<string>() : [file]], s_timeout);
     }
 
     /// <summary>Why the run is over: the client has killed the guest, or it has ended.</summary>

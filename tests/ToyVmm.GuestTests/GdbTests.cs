@@ -263,104 +263,14 @@ public sealed class GdbTests
         Assert.Equal(StopKind.TripleFault, end.End().Kind);
     }
 
-    [RequiresToolFact("gdb", "gcc", "nasm", "ld")]
-    public void The_kernel_is_debugged_in_its_source()
-    {
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("toyvmm-");
-        ToolResult build = ToolProcess.Run(Path.Combine(GuestCatalog.RepositoryRoot, "guest-images", "build.sh"), ["--out", folder.FullName, "--debug", "kernel"], TimeSpan.FromMinutes(2));
-        Assert.True(build.Status == 0, build.Errors);
-        string kernel = Path.Combine(folder.FullName, "kernel.elf");
-        using VirtualMachine vm = VirtualMachine.Create(File.ReadAllBytes(kernel), new VirtualMachineOptions { Load = new LoadOptions { CommandLine = "init=selftest" } });
-        using GdbProgram gdb = new(vm);
-        string output = gdb.Run(
-            kernel,
-            "break sys_fork",
-            "continue",
-            "backtrace 3",
-            "print current->pid",
-            "print current->name",
-            "finish",
-            "delete",
-            "break process.c:151",
-            "continue",
-            "next",
-            "next",
-            "info source",
-            "print frame->cs",
-            "delete",
-            "watch switches",
-            "continue",
-            "continue",
-            "backtrace 1",
-            "reverse-continue",
-            "reverse-stepi",
-            "stepi",
-            "monitor where",
-            "detach");
-        GdbProgram.AssertInOrder(
-            output,
-            "Breakpoint 1, sys_fork (f=",
-            "at kernel/syscall.c:7",
-            "#1 ",
-            "in trap (frame=",
-            "at kernel/trap.c:100",
-            "= 1",
-            "\"selftest",
-            "Value returned is",
-            "= 2",
-            "Breakpoint 2, process_fork",
-            "at kernel/process.c:151",
-            "152\t    child->parent = current;",
-            "153\t    memcpy(child->name, current->name, NAME_SIZE);",
-            "Current source file is kernel/process.c",
-            "= 27",
-            "Hardware watchpoint 3: switches",
-            "Old value = 2",
-            "schedule () at kernel/process.c:61",
-            "Old value = 3",
-            "#0  schedule ()",
-            "Old value = 4",            // back before the last store
-            "New value = 3",
-            "schedule () at kernel/process.c:59",
-            "detached]");
-        Assert.Equal((StopKind.HypercallExit, 0u), (gdb.End().Kind, gdb.End().Code));
-        Assert.Contains("all promises kept", vm.SerialOutput, StringComparison.Ordinal);
-        folder.Delete(recursive: true);
-    }
-
-    // What cpptools sends, as its log shows (docs/gdb.md has the launch.json).
     [RequiresToolFact("gdb", "nasm")]
-    public void An_editor_drives_it_by_gdbs_machine_interface()
+    public void The_documentations_real_mode_is_a_real_transcript()
     {
-        using VirtualMachine vm = Create(EngineKind.Auto, diskBoot: false);
+        using VirtualMachine vm = Create(EngineKind.Auto, diskBoot: true);
         using GdbProgram gdb = new(vm);
-        string[] commands =
-        [
-            "-gdb-set pagination off", "-gdb-set breakpoint pending on", "-gdb-set confirm off", "-environment-cd /tmp", $"-target-select remote {gdb.Path}", "-break-insert *0x7c40", "-exec-continue", "-thread-info",
-            "-stack-list-frames 0 0", "-data-list-register-values x 0 8 10", "-data-read-memory-bytes 0x7c40 4", "-exec-step-instruction", "-interpreter-exec console \"monitor where\"", "-break-delete 1", "-exec-continue", "-gdb-exit",
-        ];
-        ToolResult result = ToolProcess.Run("gdb", ["-nx", "-q", "-i=mi"], TimeSpan.FromSeconds(60), string.Join('\n', commands) + "\n");
-        GdbProgram.AssertInOrder(result.Output, "^connected", "bkpt={number=\"1\"", "reason=\"breakpoint-hit\"", "target-id=\"Thread 1\"", "contents=\"66b81000\"", "end-stepping-range", "exited");
-        Assert.Equal(StopKind.DebugExit, gdb.End().Kind);
-    }
-
-    [RequiresToolFact("gdb", "nasm")]
-    public void The_command_line_waits_for_gdb()
-    {
-        using TemporaryFile image = Assemble();
-        string socket = Path.Combine(Path.GetTempPath(), $"toyvmm-{Guid.NewGuid():N}.gdb");
-        Task<ToolResult> run = Task.Run(() => CommandLine.Run("run", image.Path, "--gdb", "unix:" + socket));
-        for (int n = 0; n < 600 && !File.Exists(socket) && !run.IsCompleted; n++)
-        {
-            Thread.Sleep(50);
-        }
-
-        ToolResult gdb = ToolProcess.Run("gdb", ["-nx", "-q", "-batch", "-ex", $"target remote {socket}", "-ex", "break *0x7cf0", "-ex", "continue", "-ex", "continue"], TimeSpan.FromSeconds(60));
-        GdbProgram.AssertInOrder(gdb.Output, "Breakpoint 1, 0x00007cf0", "exited with code 0147]");
-        ToolResult result = run.GetAwaiter().GetResult();
-        Assert.Equal(0x67, result.Status);
-        GdbProgram.AssertInOrder(result.Errors, $"the guest waits for gdb: target remote {socket}", "gdb is connected", "exit status 103");
-        Assert.False(File.Exists(socket));
+        GdbTranscript transcript = GdbTranscript.OfDocumentation("Real mode");
+        transcript.AssertIsIn(gdb.RunApart(null, [.. transcript.Commands, "kill"]));
+        Assert.Equal("killed from gdb", gdb.End().Detail);
     }
 
     private static VirtualMachine Create(EngineKind engine, bool diskBoot)
@@ -369,7 +279,8 @@ public sealed class GdbTests
         return VirtualMachine.Create(File.ReadAllBytes(image.Path), new VirtualMachineOptions { Engine = engine, Load = new LoadOptions { Format = diskBoot ? null : ImageFormat.Raw } });
     }
 
-    private static TemporaryFile Assemble()
+    /// <summary>The guest that goes through every mode, as a disk image.</summary>
+    internal static TemporaryFile Assemble()
     {
         using TemporaryFile source = CommandLine.File(Modes, ".asm");
         TemporaryFile image = new(".img");

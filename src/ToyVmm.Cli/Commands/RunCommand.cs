@@ -216,7 +216,7 @@ internal sealed class RunCommand(HostConsole console)
             Record = parsed.GetValue(_record),
             HaltOk = parsed.GetValue(_haltOk),
             Pace = ReadPace(parsed),
-            Gdb = GdbOption.Read(parsed, _gdb, _maxInstructions, _maxExits, _timeout),
+            Gdb = GdbOption.Read(parsed, _gdb, [_maxInstructions, _maxExits, _timeout], [_strict, _trace, _traceHash, _maxTrace]),
             Quiet = parsed.GetValue(_quiet),
             Verbosity = parsed.GetResult(_verbose)?.IdentifierTokenCount ?? 0,
         };

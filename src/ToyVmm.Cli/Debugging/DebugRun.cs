@@ -3,7 +3,6 @@ using ToyVmm.Cli.Guests;
 using ToyVmm.Cli.Hosting;
 using ToyVmm.Cli.Running;
 using ToyVmm.Debugging;
-using ToyVmm.Debugging.Gdb;
 using ToyVmm.Debugging.Inspecting;
 using ToyVmm.Debugging.Terminal;
 using ToyVmm.VirtualMachines;
@@ -54,12 +53,12 @@ internal sealed class DebugRun(HostConsole console, DebugSettings settings, Imag
             WriteAutopsy = (writer, report) => AutopsyText.Write(writer, report, $"toyvmm debug {image.Name}"),
         });
         Prepare(interpreter);
-        GdbServer? server = null;
+        GdbRun? gdb = null;
         StopSignals? listening = null;
         ScriptReader reader = new(console, interpreter, output, settings.KeepGoing, () => listening?.Number ?? 0);
         using StopSignals signals = listening = new(() =>
         {
-            if (server is { } serving)
+            if (gdb is { } serving)
             {
                 serving.Stop();
                 return;
@@ -77,8 +76,15 @@ internal sealed class DebugRun(HostConsole console, DebugSettings settings, Imag
 
         if (settings.Gdb is { } endpoint)
         {
-            ServeGdb(session, endpoint, output, gdb => server = gdb);
-            server = null;
+            // gdb has the session until it ends the guest, or a signal ends the waiting; then the prompt has it, or what comes through the pipe.
+            using (GdbRun run = gdb = new(session, endpoint, console, quiet: false))
+            {
+                _ = run.Run();
+                gdb = null;
+            }
+
+            output.Flush();
+            console.Flush();
             if (signals.Number is not 0 and int number)
             {
                 return ExitStatus.SignalBase + number;
@@ -106,24 +112,6 @@ internal sealed class DebugRun(HostConsole console, DebugSettings settings, Imag
             DebugPrompt prompt = new(console, terminal, interpreter, output, image.Name, settings.Linear);
             int? status = prompt.Execute(settings.FullScreen);
             return signals.Number is not 0 and not 2 ? ExitStatus.SignalBase + signals.Number : status ?? reader.EndStatus;
-        }
-    }
-
-    // gdb has the session until it ends the guest, or a signal ends the waiting; then the prompt or the script has it.
-    private void ServeGdb(DebugSession session, GdbEndpoint endpoint, GuestOutput output, Action<GdbServer> begun)
-    {
-        try
-        {
-            using GdbServer server = new(session, endpoint) { Log = text => console.Error.WriteLine($"toyvmm: {text}") };
-            begun(server);
-            console.Error.WriteLine($"toyvmm: the guest waits for gdb: target remote {server.Target}");
-            _ = server.Serve();
-            output.Flush();
-            console.Flush();
-        }
-        catch (GdbListenException e)
-        {
-            throw UserErrorException.File($"--gdb: {e.Message}");
         }
     }
 

@@ -17,9 +17,10 @@ internal static class GdbOption
     /// <param name="parsed">The command line.</param>
     /// <param name="option">The option.</param>
     /// <param name="limits">Options that make no sense with it: gdb decides how long the guest runs.</param>
+    /// <param name="observers">Options that make no sense with it: what they look at happens once, and in order.</param>
     /// <returns>Null where it is not given.</returns>
     /// <exception cref="UserErrorException">It makes no sense.</exception>
-    public static GdbEndpoint? Read(ParseResult parsed, Option<string> option, params ReadOnlySpan<Option> limits)
+    public static GdbEndpoint? Read(ParseResult parsed, Option<string> option, ReadOnlySpan<Option> limits = default, ReadOnlySpan<Option> observers = default)
     {
         if (parsed.GetValue(option) is not { } text)
         {
@@ -31,6 +32,14 @@ internal static class GdbOption
             if (parsed.GetResult(limit) is { Implicit: false })
             {
                 throw UserErrorException.Usage($"{limit.Name} and --gdb: gdb decides how long the guest runs");
+            }
+        }
+
+        foreach (Option observer in observers)
+        {
+            if (parsed.GetResult(observer) is { Implicit: false })
+            {
+                throw UserErrorException.Usage($"{observer.Name} and --gdb: a guest that gdb changes, and that goes back and forth, is not one run to watch; run it without gdb, then go to a point of it with monitor goto N");
             }
         }
 

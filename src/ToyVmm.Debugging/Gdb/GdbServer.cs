@@ -67,6 +67,13 @@ public sealed class GdbServer : IDisposable
                     return end;
                 }
 
+                // At the end of a recording there is nowhere to go on to: the next client finds it there.
+                _isFree = stop.Cause != StopCause.HistoryEnd;
+                if (!_isFree)
+                {
+                    Log?.Invoke($"the recording is at its end: the guest stands still until the next gdb connects (target remote {Target})");
+                }
+
                 continue;
             }
 

@@ -21,6 +21,9 @@ public static class TargetDescription
         bool is32Bit = machine.Cpu.Cs.Big;
         StringBuilder xml = new("<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n<target version=\"1.0\">\n");
         _ = xml.Append(CultureInfo.InvariantCulture, $"<architecture>{(is32Bit ? "i386" : "i8086")}</architecture>\n");
+
+        // Otherwise gdb takes the guest for a Linux process, and warns that i8086 has none (gdb manual, G.2.3).
+        _ = xml.Append("<osabi>none</osabi>\n");
         string? feature = null;
         for (int number = 0; number < GdbRegisters.All.Length; number++)
         {

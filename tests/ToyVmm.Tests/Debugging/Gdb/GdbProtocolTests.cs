@@ -80,6 +80,7 @@ public sealed class GdbProtocolTests
 
         XElement target = XElement.Parse(xml.ToString().Split('\n', 3)[2]);
         Assert.Equal(architecture, target.Element("architecture")!.Value);
+        Assert.Equal("none", target.Element("osabi")!.Value);
         List<XElement> registers = [.. target.Elements("feature").SelectMany(feature => feature.Elements("reg"))];
         Assert.Equal(["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip", "eflags", "cs", "ss", "ds", "es", "fs", "gs", "st0"], registers.Take(17).Select(one => one.Attribute("name")!.Value));
         Assert.Equal(["org.gnu.gdb.i386.core", "org.gnu.gdb.i386.sse"], target.Elements("feature").Take(2).Select(feature => feature.Attribute("name")!.Value));
@@ -327,6 +328,22 @@ public sealed class GdbProtocolTests
 
         Assert.Equal(behind, guest.Fingerprint);
         Assert.Equal("", guest.Send("bx"));
+    }
+
+    [Fact]
+    public void Going_forward_ends_where_history_ends()
+    {
+        using GdbGuest guest = new(GdbGuest.Loop);
+        guest.Session.History.StopsAtEnd = true;
+        for (int n = 0; n < 4; n++)
+        {
+            _ = guest.Send("s");
+        }
+
+        (ulong, ulong, ExecutionPoint, int) end = guest.Fingerprint;
+        Assert.EndsWith("replaylog:begin;", guest.Send("bc"), StringComparison.Ordinal);
+        Assert.EndsWith("08:0e7c0000;thread:1;replaylog:end;", guest.Send("vCont;c"), StringComparison.Ordinal);
+        Assert.Equal(end, guest.Fingerprint);
     }
 
     [Fact]

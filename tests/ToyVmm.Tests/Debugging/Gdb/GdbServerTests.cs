@@ -126,6 +126,27 @@ public sealed class GdbServerTests : IDisposable
     }
 
     [Fact]
+    public async Task A_detached_guest_stands_still_at_the_end_of_its_recording()
+    {
+        Task<StopReason> over = Serve(GdbGuest.Loop, "0", guest => guest.Session.History.StopsAtEnd = true);
+        using (GdbClient gdb = new(_server!.Target))
+        {
+            foreach (string packet in (string[])["s", "s", "s", "bc"])
+            {
+                Assert.StartsWith("T05", gdb.Ask(packet), StringComparison.Ordinal);
+            }
+
+            Assert.Equal("OK", gdb.Ask("D"));
+        }
+
+        Assert.True(SpinWait.SpinUntil(() => _log.Any(line => line.StartsWith("the recording is at its end", StringComparison.Ordinal)), TimeSpan.FromSeconds(20)));
+        using GdbClient next = Connect();
+        Assert.Contains("08:0c7c0000", next.Ask("?"), StringComparison.Ordinal);
+        next.Send("k");
+        Assert.Equal("killed from gdb", (await over).Detail);
+    }
+
+    [Fact]
     public async Task There_is_one_client_at_a_time()
     {
         Task<StopReason> over = Serve(GdbGuest.Loop, "0");
@@ -252,9 +273,10 @@ public sealed class GdbServerTests : IDisposable
         Assert.Equal(before, _guests[0].Fingerprint);
     }
 
-    private Task<StopReason> Serve(byte[] code, string where)
+    private Task<StopReason> Serve(byte[] code, string where, Action<GdbGuest>? prepare = null)
     {
         GdbGuest guest = new(code);
+        prepare?.Invoke(guest);
         _guests.Add(guest);
         Assert.True(GdbEndpoint.TryParse(where, out GdbEndpoint? endpoint, out _));
         _server = new GdbServer(guest.Session, endpoint) { Log = _log.Enqueue };

@@ -260,6 +260,18 @@ public sealed class CommandInterpreterTests
         Assert.Contains("an expression is missing", guest.Fail("p eax,"), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void One_goes_from_trap_to_trap(EngineKind engine)
+    {
+        using DebuggedGuest guest = new("hello/hello.bin", engine);
+        Assert.Contains("sensitive", guest.Do("trap"), StringComparison.Ordinal);
+        Assert.Contains("sensitive", guest.Do("explain"), StringComparison.Ordinal);
+        _ = guest.Do("trap 2");
+        string[] traps = guest.Do("traps").Split('\n');
+        Assert.Equal(3, traps.Distinct().Count());
+    }
+
     [Fact]
     public void What_makes_no_sense_is_told_with_its_place()
     {
