@@ -115,6 +115,9 @@ public sealed class CommandLineReplayTests(ITestOutputHelper output)
         Assert.StartsWith("starting 3 tasks\n", cut.Output, StringComparison.Ordinal);
         Assert.Contains("has no end: it was cut, or whoever wrote it was. As far as it goes, ", cut.Errors, StringComparison.Ordinal);
 
+        File.WriteAllBytes(file.Path, whole[..1000]);
+        Assert.Matches(@"cannot be used: the section FILE is cut \(at file offset 0x[0-9A-F]+\), before anything of the run\. ", CommandLine.Run("replay", file.Path).Errors);
+
         File.WriteAllText(file.Path, "no recording");
         Assert.Contains("it is no recording", CommandLine.Run("replay", file.Path).Errors, StringComparison.Ordinal);
         Assert.Equal(66, CommandLine.Run("replay", "/no/such/recording").Status);
@@ -124,7 +127,8 @@ public sealed class CommandLineReplayTests(ITestOutputHelper output)
     [InlineData(64, "is for one guest", "run", "hello", "tasks", "--record", "/tmp/never.rec")]
     [InlineData(64, "only --record has a use for them", "run", "hello", "--record-files")]
     [InlineData(64, "what a debugger changes, no recording knows of", "run", "hello", "--record", "/tmp/never.rec", "--gdb", "0")]
-    [InlineData(66, "cannot write the recording /no/such/folder/x", "run", "hello", "--record", "/no/such/folder/x")]
+    [InlineData(66, "cannot write the recording /no/such/folder/x: there is no such directory\n", "run", "hello", "--record", "/no/such/folder/x")]
+    [InlineData(64, "the naive engine is wrong on purpose, and no other engine goes its way again", "run", "popek", "--engine", "naive", "--record", "/tmp/never.rec")]
     [InlineData(64, "--engine and --verify: one or the other", "replay", "x", "--verify", "--engine", "auto")]
     public void What_makes_no_sense_is_refused(int status, string message, params string[] arguments)
     {

@@ -103,7 +103,7 @@ public sealed class ScreenTests
     {
         ToolResult result = CommandLine.Run("run", "hello", "--screenshot", "/nowhere/picture.png");
         Assert.Equal((66, ""), (result.Status, result.Output));
-        Assert.Contains("cannot write the screenshot /nowhere/picture.png: there is no such file", result.Errors, StringComparison.Ordinal);
+        Assert.Contains("cannot write the screenshot /nowhere/picture.png: there is no such directory", result.Errors, StringComparison.Ordinal);
     }
 
     [Fact]

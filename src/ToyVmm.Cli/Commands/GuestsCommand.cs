@@ -48,7 +48,7 @@ internal sealed class GuestsCommand(HostConsole console)
         }
         catch (Exception e) when (HostFile.IsFileProblem(e))
         {
-            throw UserErrorException.File($"cannot write to {directory}: {HostFile.Reason(e)}");
+            throw UserErrorException.File($"cannot write to {directory}: {HostFile.ReasonToWrite(e)}");
         }
     }
 

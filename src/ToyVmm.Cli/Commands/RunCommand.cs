@@ -43,7 +43,7 @@ internal sealed class RunCommand(HostConsole console)
     };
 
     private readonly Option<string> _json = new("--json") { HelpName = "FILE", Description = "Write the report as a JSON document (docs/json.md); - is standard output." };
-    private readonly Option<string> _trace = new("--trace") { HelpName = "LEVEL[:FILE]", Description = "One line for each event, to standard error or a file: traps, exits or instructions. traps:FILE explains each trap where FILE ends in .jsonl (JSON lines) or in .json or .perfetto (a timeline for Perfetto): docs/traps.md." };
+    private readonly Option<string> _trace = new("--trace") { HelpName = "LEVEL[:FILE]", Description = "One line for each event, to standard error or a file: traps, exits or instructions. traps:FILE explains each trap where FILE ends in .traps (text), in .jsonl (JSON lines), or in .json or .perfetto (a timeline for Perfetto): docs/traps.md." };
     private readonly Option<bool> _traceHash = new("--trace-hash") { Description = "Print a fingerprint of the run: equal runs have equal ones." };
     private readonly Option<string> _record = new("--record") { HelpName = "FILE", Description = "Record the run to a file, which `toyvmm replay` does again exactly (docs/replay.md)." };
     private readonly Option<bool> _recordFiles = new("--record-files") { Description = "With --record: put image and initial RAM disk into the file, however large; without, those of more than 4M are named, with their hash." };

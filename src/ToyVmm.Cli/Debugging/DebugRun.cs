@@ -174,17 +174,7 @@ internal sealed class DebugRun(HostConsole console, DebugSettings settings, Imag
         }
     }
 
-    private static string[] ReadScript(string path)
-    {
-        try
-        {
-            return File.ReadAllLines(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw UserErrorException.File($"cannot read the script {path}: {e.Message}");
-        }
-    }
+    private static string[] ReadScript(string path) => HostFile.ReadLines(path, "script");
 
     private static IEnumerable<string> StandardLines(Action? before = null)
     {

@@ -144,7 +144,7 @@ internal static class VerificationFiles
         }
         catch (Exception e) when (HostFile.IsFileProblem(e))
         {
-            throw UserErrorException.File($"cannot write the {what} {name}: {HostFile.Reason(e)}");
+            throw UserErrorException.File($"cannot write the {what} {name}: {HostFile.ReasonToWrite(e)}");
         }
     }
 }

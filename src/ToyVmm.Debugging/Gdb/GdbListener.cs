@@ -26,8 +26,10 @@ internal sealed class GdbListener : IDisposable
         {
             string why = (e as SocketException)?.SocketErrorCode switch
             {
+                SocketError.AddressAlreadyInUse when _path is not null && (Directory.Exists(_path) || IsOrdinary(_path)) => "something else is there, which is no socket",
                 SocketError.AddressAlreadyInUse => "somebody else waits there",
                 SocketError.AccessDenied => "the host does not allow it",
+                not null when _path is not null && !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(_path))) => "there is no such directory",
                 SocketError.AddressNotAvailable => "the host has no such address",
                 _ => e.Message,
             };
@@ -135,6 +137,19 @@ internal sealed class GdbListener : IDisposable
         catch (SocketException)
         {
             // Binding will say it.
+        }
+    }
+
+    private static bool IsOrdinary(string path)
+    {
+        try
+        {
+            using FileStream file = File.OpenRead(path);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
         }
     }
 

@@ -11,6 +11,9 @@ public enum TrapFileFormat
 
     /// <summary>One JSON document in the trace event format, for Perfetto (ui.perfetto.dev) and Chrome.</summary>
     Perfetto,
+
+    /// <summary>Each trap explained, as <see cref="TrapText.Explain"/> does, with an empty line behind it.</summary>
+    Text,
 }
 
 /// <summary>Writes traps to a file as they are recorded. <see cref="End"/> must follow the last.</summary>
@@ -32,12 +35,13 @@ public sealed class TrapFile(TextWriter output, TrapFileFormat format, VirtualMa
     /// <summary>Called once, with the limit, when a trap would go beyond it.</summary>
     public Action<ulong>? Full { get; set; }
 
-    /// <summary>The format that a file's name asks for: <c>.jsonl</c>, <c>.json</c> and <c>.perfetto</c>; null for others.</summary>
+    /// <summary>The format that a file's name asks for: <c>.jsonl</c>; <c>.json</c> and <c>.perfetto</c>; <c>.traps</c>; null for others.</summary>
     /// <param name="path">The name.</param>
     public static TrapFileFormat? FormatOf(string path) => Path.GetExtension(path) switch
     {
         ".jsonl" => TrapFileFormat.JsonLines,
         ".json" or ".perfetto" => TrapFileFormat.Perfetto,
+        ".traps" => TrapFileFormat.Text,
         _ => null,
     };
 
@@ -54,7 +58,7 @@ public sealed class TrapFile(TextWriter output, TrapFileFormat format, VirtualMa
         _lines.Clear();
         if (_timeline is null)
         {
-            _lines.Add(TrapDocument.Write(trap) + "\n");
+            _lines.Add((format == TrapFileFormat.Text ? TrapText.Explain(trap) : TrapDocument.Write(trap)) + "\n");
         }
         else
         {

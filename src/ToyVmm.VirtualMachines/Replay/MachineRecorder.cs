@@ -72,7 +72,7 @@ public sealed class MachineRecorder : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new RecordingException(RecordingProblem.Unreadable, $"cannot write the recording {path}: {e.Message}", e);
+            throw new RecordingException(RecordingProblem.Unreadable, $"cannot write the recording {path}: {(Directory.Exists(path) ? "it is a directory" : HostFileReason.ToWrite(e))}", e);
         }
 
         try
@@ -181,6 +181,12 @@ public sealed class MachineRecorder : IDisposable
         {
             throw new RecordingException(
                 RecordingProblem.NotRecordable, $"the guest can write to the disk {disk.Path}, and a replay needs it as it is now: add ,snapshot to have the writes forgotten at the end, or ,readonly");
+        }
+
+        // Each instruction that should have trapped, and did not, would go another way under a monitor that is right.
+        if (vm.Naive is not null)
+        {
+            throw new RecordingException(RecordingProblem.NotRecordable, "the naive engine is wrong on purpose, and no other engine goes its way again: record the run with another --engine");
         }
 
         if (vm.Machine.Memory.SharesPages || vm.Options.Network is not null)

@@ -101,8 +101,7 @@ public sealed class Recording
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            string reason = e is FileNotFoundException or DirectoryNotFoundException ? "there is no such file" : e.Message;
-            throw new RecordingException(RecordingProblem.Unreadable, $"cannot read the recording {path}: {reason}", e);
+            throw new RecordingException(RecordingProblem.Unreadable, $"cannot read the recording {path}: {HostFileReason.ToRead(e)}", e);
         }
 
         return Read(path, bytes);
@@ -119,8 +118,14 @@ public sealed class Recording
         container.ReadHeader();
         RecordingReader reader = new(container);
         reader.ReadAll();
-        return reader.Info is not { } info
-            ? throw container.Invalid("it ends before it says which machine was recorded", "The copy is incomplete: copy it again.")
+        if (reader.Info is not { } info)
+        {
+            throw container.Invalid("it ends before it says which machine was recorded", "The copy is incomplete: copy it again.");
+        }
+
+        // Without all of its files the machine would be another one, and what is wrong with that would be told instead.
+        return !reader.HasRun
+            ? throw container.Invalid($"{container.Cut ?? "it ends"}, before anything of the run", "Copy it again, or record the run again.")
             : new Recording(path, container, info, reader.Files, reader.Log, reader.Marks, reader.End, bytes.Length);
     }
 

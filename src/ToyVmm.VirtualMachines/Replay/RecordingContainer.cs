@@ -14,7 +14,10 @@ internal sealed class RecordingContainer(string path, byte[] file)
     private int _at;
 
     /// <summary>True once <see cref="Next"/> has found a section that is not all there: whoever wrote the file was interrupted, or it was cut.</summary>
-    public bool IsCut { get; private set; }
+    public bool IsCut => Cut is not null;
+
+    /// <summary>What is not all there, and where it begins; null where nothing is known to be missing.</summary>
+    public string? Cut { get; private set; }
 
     /// <summary>Bytes that are whole.</summary>
     public int WholeBytes => _at;
@@ -54,8 +57,7 @@ internal sealed class RecordingContainer(string path, byte[] file)
         int left = file.Length - _at;
         if (left < RecordingFormat.HeadSize)
         {
-            IsCut |= left > 0;
-            return null;
+            return left > 0 ? CutOff("the head of a section") : null;
         }
 
         ReadOnlySpan<byte> head = file.AsSpan(_at, RecordingFormat.HeadSize);
@@ -74,8 +76,7 @@ internal sealed class RecordingContainer(string path, byte[] file)
 
         if (length > left - RecordingFormat.Overhead)
         {
-            IsCut = true;
-            return null;
+            return CutOff($"the section {tag.Trim()}");
         }
 
         _whole.Append(file.AsSpan(_at, RecordingFormat.HeadSize + length));
@@ -94,6 +95,12 @@ internal sealed class RecordingContainer(string path, byte[] file)
 
     /// <summary>The file cannot be used.</summary>
     public RecordingException Invalid(string what, string advice) => new(RecordingProblem.Invalid, $"the recording {path} cannot be used: {what}. {advice}");
+
+    private (string Tag, ArraySegment<byte> Payload)? CutOff(string what)
+    {
+        Cut = $"{what} is cut (at file offset 0x{_at:X})";
+        return null;
+    }
 
     private RecordingException Damaged(string what, string or = "") => Invalid($"{what} is damaged{or} (at file offset 0x{_at:X})", "Copy it again, or record the run again.");
 }

@@ -10,6 +10,9 @@ internal sealed class RecordingReader(RecordingContainer container)
     private readonly RecordingContainer _container = container;
     private InputMoment _before;
 
+    /// <summary>True where something of the run is there, and so all files of the machine: they stand in front of it.</summary>
+    public bool HasRun { get; private set; }
+
     /// <summary>The machine; null where not even that is there.</summary>
     public RecordingInfo? Info { get; private set; }
 
@@ -29,7 +32,6 @@ internal sealed class RecordingReader(RecordingContainer container)
     /// <exception cref="RecordingException">One is damaged or makes no sense.</exception>
     public void ReadAll()
     {
-        bool isRunning = false;
         while (_container.Next() is var (tag, payload))
         {
             switch (tag)
@@ -41,17 +43,17 @@ internal sealed class RecordingReader(RecordingContainer container)
                     Log = new InputLog(info.Inputs);
                     _before = info.Start;
                     break;
-                case RecordingFormat.File when Info is not null && !isRunning:
+                case RecordingFormat.File when Info is not null && !HasRun:
                     RecordedFile file = new();
                     Restore(payload, file, "list of files");
                     Files.Add(file);
                     break;
                 case RecordingFormat.Events when Info is not null && End is null:
-                    isRunning = true;
+                    HasRun = true;
                     ReadEvents(payload);
                     break;
                 case RecordingFormat.Mark when Info is not null && End is null:
-                    isRunning = true;
+                    HasRun = true;
                     ReadMark(payload);
                     break;
                 case RecordingFormat.End when Marks.Count > 0 && End is null:

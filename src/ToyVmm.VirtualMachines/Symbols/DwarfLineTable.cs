@@ -351,4 +351,8 @@ internal sealed class DwarfLineTable
 /// <param name="Line">The line, from 1.</param>
 /// <param name="Column">The column, from 1; 0 where nobody says.</param>
 /// <param name="IsStatement">True where a breakpoint on the line is best set.</param>
-internal readonly record struct LineRange(uint First, uint End, int File, int Line, int Column, bool IsStatement);
+internal readonly record struct LineRange(uint First, uint End, int File, int Line, int Column, bool IsStatement) : IAddressed
+{
+    /// <inheritdoc/>
+    public uint Start => First;
+}

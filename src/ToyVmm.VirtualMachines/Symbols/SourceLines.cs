@@ -162,24 +162,9 @@ public sealed class SourceLines
 
     private SourceLine? FindExactly(uint address)
     {
-        int low = 0;
-        int high = _rows.Length;
-        while (low < high)
-        {
-            int middle = (low + high) / 2;
-            if (_rows[middle].First <= address)
-            {
-                low = middle + 1;
-            }
-            else
-            {
-                high = middle;
-            }
-        }
-
         // A hostile file can have a million empty rows at one address.
         const int MostPassed = 4096;
-        for (int n = low - 1, passed = 0; n >= 0 && passed < MostPassed; n--, passed++)
+        for (int n = AddressSearch.CountUpTo<LineRange>(_rows, address) - 1, passed = 0; n >= 0 && passed < MostPassed; n--, passed++)
         {
             if (_rows[n].End > _rows[n].First)
             {

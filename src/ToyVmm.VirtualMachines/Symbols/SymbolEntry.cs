@@ -10,7 +10,11 @@ namespace ToyVmm.VirtualMachines.Symbols;
 /// <param name="NameOffset">Where the name begins in the file's bytes.</param>
 /// <param name="Kind">What it names.</param>
 /// <param name="IsGlobal">Known outside its source.</param>
-internal readonly record struct SymbolEntry(uint Address, uint Size, ulong End, int NameOffset, SymbolKind Kind, bool IsGlobal);
+internal readonly record struct SymbolEntry(uint Address, uint Size, ulong End, int NameOffset, SymbolKind Kind, bool IsGlobal) : IAddressed
+{
+    /// <inheritdoc/>
+    public uint Start => Address;
+}
 
 /// <summary>A piece of an image that runs at another address than it lies at: p_paddr and p_vaddr differ.</summary>
 /// <param name="Physical">Where it is loaded.</param>

@@ -116,24 +116,9 @@ public sealed class SymbolTable
 
     private SymbolOffset? FindExactly(uint address)
     {
-        int low = 0;
-        int high = _entries.Length;
-        while (low < high)
-        {
-            int middle = (low + high) / 2;
-            if (_entries[middle].Address <= address)
-            {
-                low = middle + 1;
-            }
-            else
-            {
-                high = middle;
-            }
-        }
-
         // Local labels and data are passed over; a hostile file can have a million of them.
         const int MostPassed = 4096;
-        for (int n = low - 1, passed = 0; n >= 0 && passed < MostPassed; n--, passed++)
+        for (int n = AddressSearch.CountUpTo<SymbolEntry>(_entries, address) - 1, passed = 0; n >= 0 && passed < MostPassed; n--, passed++)
         {
             SymbolEntry entry = _entries[n];
             if (entry.Kind == SymbolKind.Data || IsLocalLabel(entry))

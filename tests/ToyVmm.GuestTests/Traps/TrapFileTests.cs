@@ -12,6 +12,7 @@ public sealed class TrapFileTests
     [InlineData("rings", ".jsonl")]
     [InlineData("tss", ".json")]
     [InlineData("hello", ".perfetto")]
+    [InlineData("paging", ".traps")]
     [InlineData("interrupts", ".json", "--max-instructions", "200000")]
     public void Files_are_the_same_on_every_engine(string guest, string extension, params string[] more)
     {
@@ -30,6 +31,10 @@ public sealed class TrapFileTests
         if (extension == ".jsonl")
         {
             CheckLines(expected!);
+        }
+        else if (extension == ".traps")
+        {
+            CheckText(expected!);
         }
         else
         {
@@ -62,6 +67,17 @@ public sealed class TrapFileTests
         using TemporaryFile file = new(".jsonl");
         _ = CommandLine.Run("run", "kernel", "--serial", "none", "--max-instructions", "20000", "--trace", $"traps:{file.Path}");
         Assert.Contains(File.ReadLines(file.Path), line => line.Contains("\"symbol\":\"", StringComparison.Ordinal));
+    }
+
+    private static void CheckText(string text)
+    {
+        string[] traps = text.Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
+        Assert.True(traps.Length > 10);
+        for (int n = 0; n < traps.Length; n++)
+        {
+            Assert.StartsWith($"trap {n + 1}: ", traps[n], StringComparison.Ordinal);
+            Assert.Matches(@"\n  when         \d+ instructions retired.*\n  instruction  [0-9a-f]{4}:[0-9a-f]{8}  [^$]*\n  why          .*\n[^$]*\n      1\. [^$]*\n  cost         ", traps[n]);
+        }
     }
 
     private static void CheckLines(string text)

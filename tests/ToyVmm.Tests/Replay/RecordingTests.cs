@@ -184,6 +184,24 @@ public sealed class RecordingTests(ITestOutputHelper output)
         Assert.InRange(replayed, 3, int.MaxValue);
     }
 
+    /// <summary>Without all of its files the machine would be another one: it is the cut that is told of.</summary>
+    [Fact]
+    public void A_recording_cut_before_its_run_says_so()
+    {
+        byte[] bytes = RecordedRun.Record(4, EngineKind.Interpreter, limit: 9000);
+        List<(string Tag, byte[] Payload)> sections = RecordedRun.Sections(bytes);
+        int files = sections.FindIndex(section => section.Tag == RecordingFormat.File);
+        Assert.InRange(files, 1, int.MaxValue);
+        string Refuse(byte[] cut) => Assert.Throws<RecordingException>(() => Recording.Read("x", cut)).Message;
+        byte[] without = RecordedRun.Build(sections.Take(files));
+        Assert.Equal("the recording x cannot be used: it ends, before anything of the run. Copy it again, or record the run again.", Refuse(without));
+        byte[] with = RecordedRun.Build(sections.Take(files + 1));
+        Assert.Equal(
+            $"the recording x cannot be used: the section {RecordingFormat.File.Trim()} is cut (at file offset 0x{without.Length:X}), before anything of the run. Copy it again, or record the run again.",
+            Refuse(with[..^1]));
+        Assert.Contains("the head of a section is cut", Refuse(with[..(without.Length + 5)]), StringComparison.Ordinal);
+    }
+
     /// <summary>An input at another instruction: found before the next mark that follows it, and not reported before the last one that agrees.</summary>
     [Fact]
     public void An_input_that_was_moved_is_found()

@@ -211,7 +211,7 @@ public sealed class GdbServerTests : IDisposable
         }
 
         File.WriteAllText(path, "not a socket");
-        Assert.Contains("somebody else waits there", Refusal("unix:" + path), StringComparison.Ordinal);
+        Assert.Contains("something else is there, which is no socket", Refusal("unix:" + path), StringComparison.Ordinal);
         Assert.Equal("not a socket", File.ReadAllText(path));
         File.Delete(path);
     }
@@ -222,7 +222,7 @@ public sealed class GdbServerTests : IDisposable
         _ = Serve(GdbGuest.Loop, "0");
         Assert.Contains("somebody else waits there", Refusal(_server!.Target), StringComparison.Ordinal);
         Assert.Contains("no such address", Refusal("192.0.2.1:0"), StringComparison.Ordinal);
-        Assert.Contains("cannot wait for gdb", Refusal("unix:/no/such/folder/x"), StringComparison.Ordinal);
+        Assert.Contains("cannot wait for gdb at /no/such/folder/x: there is no such directory", Refusal("unix:/no/such/folder/x"), StringComparison.Ordinal);
     }
 
     [Fact]
