@@ -125,5 +125,5 @@ internal static unsafe class CodeText
     }
 
     private static string Named(Inspector inspector, uint address) =>
-        inspector.Symbols.Find(address) is { } name ? $"<{name}>" : inspector.DataName(address) is { } data ? $"<{data}>" : "";
+        inspector.DataName(address) is { } data ? $"<{data}>" : inspector.Symbols.Find(address) is { } name ? $"<{name}>" : "";
 }

@@ -126,7 +126,7 @@ public sealed class Inspector(VirtualMachine machine)
     /// <param name="linear">The linear address.</param>
     public string Describe(uint linear)
     {
-        string name = Symbols.Find(linear)?.ToString() ?? DataName(linear) ?? "";
+        string name = DataName(linear) ?? Symbols.Find(linear)?.ToString() ?? "";
         return Lines.Find(linear) is not { } line ? name : name.Length == 0 ? line.ToString() : $"{name} ({line})";
     }
 
