@@ -171,6 +171,12 @@ public sealed class CommandInterpreterTests
             {
                 points.Push(guest.Do("point"));
                 _ = guest.Do("next");
+                if (guest.Session.Ended is not null)
+                {
+                    // A call that has not returned.
+                    _ = guest.Do("goto " + points.Pop().Split(' ')[1].TrimEnd(':'));
+                    break;
+                }
             }
 
             int over = 0;
