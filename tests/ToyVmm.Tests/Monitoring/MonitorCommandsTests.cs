@@ -1,9 +1,9 @@
 using System.Buffers.Binary;
+using ToyVmm.Debugging.Monitoring;
 using ToyVmm.Hardware.Cpu;
 using ToyVmm.Hardware.Memory;
 using ToyVmm.Hardware.Paging;
 using ToyVmm.VirtualMachines;
-using ToyVmm.Debugging.Monitoring;
 using ToyVmm.VirtualMachines.Snapshots;
 using ToyVmm.VirtualMachines.Tracing;
 using Xunit;

@@ -1,9 +1,9 @@
 using System.Buffers.Binary;
+using ToyVmm.Debugging.Monitoring;
 using ToyVmm.Hardware;
 using ToyVmm.Hardware.Memory;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Loading;
-using ToyVmm.Debugging.Monitoring;
 using ToyVmm.VirtualMachines.Snapshots;
 using Xunit;
 

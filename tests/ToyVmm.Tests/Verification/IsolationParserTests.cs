@@ -1,4 +1,5 @@
 using System.Text;
+using ToyVmm.Debugging.Monitoring;
 using ToyVmm.Engines.Classification;
 using ToyVmm.Hardware;
 using ToyVmm.Hardware.Devices;
@@ -6,7 +7,6 @@ using ToyVmm.Tests.Fuzz;
 using ToyVmm.Tests.Loading;
 using ToyVmm.VirtualMachines;
 using ToyVmm.VirtualMachines.Loading;
-using ToyVmm.Debugging.Monitoring;
 using Xunit;
 using Xunit.Abstractions;
 

@@ -266,7 +266,7 @@ internal sealed class FullScreenDebugger : IDisposable
             _cursor = lines > 0 ? Disassemble(_cursor, 2) is [_, CodeLine next] ? next.Address : _cursor : Before(_cursor);
         }
 
-        IReadOnlyList<CodeLine> shown = Fitting(_codeTop.Value, CodeRows);
+        List<CodeLine> shown = Fitting(_codeTop.Value, CodeRows);
         if (!shown.Any(line => line.Address == _cursor))
         {
             _codeTop = lines > 0 ? shown.Count > 1 && Math.Abs(lines) == 1 ? shown[1].Address : _cursor : _cursor;
@@ -369,7 +369,7 @@ internal sealed class FullScreenDebugger : IDisposable
     private IReadOnlyList<CodeLine> Disassemble(uint linear, int count) => Session.Inspector.Disassemble(new CodePlace(linear), count);
 
     // As many instructions as rows hold, with the names and the source lines above them.
-    private IReadOnlyList<CodeLine> Fitting(uint linear, int rows)
+    private List<CodeLine> Fitting(uint linear, int rows)
     {
         List<CodeLine> lines = [];
         foreach (CodeLine line in Disassemble(linear, rows))
