@@ -10,7 +10,7 @@ public sealed unsafe partial class DebugSession
 {
     private readonly InstructionClassifier _classifier = new();
     private readonly Func<uint, bool> _leavesAt;
-    private uint? _goalAddress;
+    private readonly HashSet<uint> _goalAddresses = [];
     private bool _isSearching;
 
     // What the engine must leave for.
@@ -90,7 +90,13 @@ public sealed unsafe partial class DebugSession
             Filter = filter,
             LeavesAt = _leavesAt,
         };
-        _goalAddress = goal.Linear;
+        _goalAddresses.Clear();
+        _goalAddresses.UnionWith(goal.Stops.Linear);
+        if (goal.Linear is { } aim)
+        {
+            _ = _goalAddresses.Add(aim);
+        }
+
         return stops;
     }
 
@@ -141,7 +147,7 @@ public sealed unsafe partial class DebugSession
     // Whether anything at an address might stop the guest: not where all that is there has conditions, and none holds.
     private bool LeavesAt(uint linear)
     {
-        bool leaves = linear == _goalAddress;
+        bool leaves = _goalAddresses.Contains(linear);
         foreach (Breakpoint one in Breakpoints)
         {
             if (one.IsEnabled && one.Spec is LinearSpec spec ? spec.Address == linear : one is { IsEnabled: true, Spec: SegmentOffsetSpec })

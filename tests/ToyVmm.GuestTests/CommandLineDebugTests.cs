@@ -120,7 +120,7 @@ public sealed class CommandLineDebugTests
         }
 
         Assert.Equal(0, CommandLine.Run("run", "hello", "-q", "--record", recording.Path, "--max-instructions", "20").Status & ~0x7F);
-        Assert.Contains("the recording ended at instruction 20: behind that " + Told, CommandLine.RunWithInput("si 30\n", "debug", "--replay", recording.Path).Output, StringComparison.Ordinal);
+        Assert.Contains("the recording ended at instruction 20: behind that " + Told, CommandLine.RunWithInput("si 30\nsi 5\n", "debug", "--replay", recording.Path).Output, StringComparison.Ordinal);
         Assert.DoesNotContain(Told, CommandLine.RunWithInput("si 20\n", "debug", "--replay", recording.Path).Output, StringComparison.Ordinal);
     }
 
