@@ -144,21 +144,28 @@ internal sealed class GdbListener : IDisposable
     {
         try
         {
-            using FileStream file = File.OpenRead(path);
+            using FileStream file = Open(path);
             return true;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (IOException)
         {
             return false;
         }
+        catch (UnauthorizedAccessException)
+        {
+            return File.Exists(path) && new FileInfo(path).Length > 0;
+        }
     }
+
+    // For both directions: a FIFO is opened at once then, whether or not there is anybody at its other end (fifo(7)).
+    private static FileStream Open(string path) => new(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
 
     // Connecting to an ordinary file is refused too. A socket has no length, is no directory, and cannot be opened.
     private static bool IsSocket(string path)
     {
         try
         {
-            using FileStream file = File.OpenRead(path);
+            using FileStream file = Open(path);
             return false;
         }
         catch (IOException)

@@ -223,6 +223,16 @@ public sealed class GdbServerTests : IDisposable
         Assert.Contains("somebody else waits there", Refusal(_server!.Target), StringComparison.Ordinal);
         Assert.Contains("no such address", Refusal("192.0.2.1:0"), StringComparison.Ordinal);
         Assert.Contains("cannot wait for gdb at /no/such/folder/x: there is no such directory", Refusal("unix:/no/such/folder/x"), StringComparison.Ordinal);
+
+        // To open a FIFO that nobody else has open is to wait.
+        string fifo = Path.Combine(Path.GetTempPath(), $"toyvmm-fifo-{Guid.NewGuid():N}");
+        using (System.Diagnostics.Process make = System.Diagnostics.Process.Start("mkfifo", fifo))
+        {
+            make.WaitForExit();
+        }
+
+        Assert.Contains("something else is there, which is no socket", Refusal("unix:" + fifo), StringComparison.Ordinal);
+        File.Delete(fifo);
     }
 
     [Fact]
