@@ -177,15 +177,10 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
         bool changesPages = !pages.SetEquals(_stopPages);
         _stopPages = pages;
         _stopOffsets = wanted.Contains(true) ? wanted : null;
+        uint[] changed = [.. Enumerable.Range(0, wanted.Length).Where(offset => wanted[offset] != (old is not null && old[offset])).Select(offset => (uint)offset)];
         foreach (ulong page in _armed)
         {
-            for (uint offset = 0; offset < wanted.Length; offset++)
-            {
-                if (wanted[offset] != (old is not null && old[offset]))
-                {
-                    CodeWritten(new GuestPhysicalAddress((page << 12) | offset), 1);
-                }
-            }
+            ForgetCode(page, changed);
         }
 
         if (_stopOffsets is null)
@@ -209,17 +204,17 @@ internal sealed unsafe class BlockCache : ICodeWatcher, IDisposable
     // An instruction in this physical page may be waited for, at any of the offsets: by linear address, one and the same page may have several.
     private void Arm(ulong page)
     {
-        if (!_armed.Add(page) || _stopOffsets is not { } offsets)
+        if (_armed.Add(page) && _stopOffsets is { } offsets)
         {
-            return;
+            ForgetCode(page, Enumerable.Range(0, offsets.Length).Where(offset => offsets[offset]).Select(offset => (uint)offset));
         }
+    }
 
-        for (uint offset = 0; offset < offsets.Length; offset++)
+    private void ForgetCode(ulong page, IEnumerable<uint> offsets)
+    {
+        foreach (uint offset in offsets)
         {
-            if (offsets[offset])
-            {
-                CodeWritten(new GuestPhysicalAddress((page << 12) | offset), 1);
-            }
+            CodeWritten(new GuestPhysicalAddress((page << 12) | offset), 1);
         }
     }
 

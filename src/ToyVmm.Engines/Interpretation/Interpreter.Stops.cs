@@ -119,9 +119,7 @@ public sealed unsafe partial class Interpreter
     {
         if (_watchedPages.Count + _watchedFrames.Count != 0 && !IsSingleStepping && !_delivering && (IsWatched(linear, first) || IsWatched(linear + (uint)size - 1, second)))
         {
-            _runAlone = true;
-            State->Attention |= Attention.StopCondition;
-            return Raise(RunAlone, 0);
+            return RunThisAlone();
         }
 
         return PassWatch(linear, size, first, second, write);
@@ -135,6 +133,12 @@ public sealed unsafe partial class Interpreter
             return true;
         }
 
+        return RunThisAlone();
+    }
+
+    // Gives the running instruction up, as for a fault, to run it again alone. Always false, as Raise.
+    private bool RunThisAlone()
+    {
         _runAlone = true;
         State->Attention |= Attention.StopCondition;
         return Raise(RunAlone, 0);
@@ -211,9 +215,7 @@ public sealed unsafe partial class Interpreter
 
         if (!IsSingleStepping && !_delivering)
         {
-            _runAlone = true;
-            State->Attention |= Attention.StopCondition;
-            return Raise(RunAlone, 0);
+            return RunThisAlone();
         }
 
         // An instruction that waits for the monitor in its middle comes here again.
